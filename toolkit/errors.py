@@ -1,0 +1,67 @@
+"""Mistakes a person can mend: one sentence, what to type next, an exit code, and never a traceback."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BAD_INPUT: Final = 2
+"""What was typed, or a file of the owner's, is wrong. Nothing was touched."""
+HOST_UNUSABLE: Final = 3
+"""The host cannot be reached or used: name, key, login, sudo, Python."""
+PREFLIGHT_REFUSED: Final = 4
+"""The host was looked at and is not fit for a relay. Nothing was changed."""
+DEPLOY_FAILED: Final = 5
+"""The playbook stopped half-way; running it again goes on from there."""
+PROOF_FAILED: Final = 6
+"""The relay is installed, but a friend did not get in or a stranger did."""
+INTERRUPTED: Final = 130
+"""Ctrl-C, as every shell counts it."""
+
+
+class UserError(Exception):
+    """What happened and where, and what to type next.
+
+    `message` is one sentence that names the host or the file and line; `fix` (may be several lines) is what the
+    person does now; `exit_code` is one of this module's constants.
+    """
+
+    def __init__(self, message: str, *, fix: str = "", exit_code: int = BAD_INPUT) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.fix}" if self.fix else self.message
+
+
+def report(error: UserError) -> None:
+    """Print the error for a person on standard error: the sentence, then the fix, indented under it."""
+    sys.stdout.flush()
+    print(f"error: {error.message}", file=sys.stderr)  # noqa: T201  # this is the place that prints errors
+    for line in error.fix.splitlines():
+        print(f"  {line}", file=sys.stderr)  # noqa: T201  # as above
+    sys.stderr.flush()
+
+
+def user_errors(body: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a task (below `@task`): a UserError ends the program with its sentence and its exit code."""
+
+    @functools.wraps(body)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return body(*args, **kwargs)
+        except UserError as error:
+            report(error)
+            raise SystemExit(error.exit_code) from None
+        except KeyboardInterrupt:
+            report(UserError("stopped by Ctrl-C", fix="Run the same command again: it goes on from where it was."))
+            raise SystemExit(INTERRUPTED) from None
+
+    return wrapper
