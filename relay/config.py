@@ -1,0 +1,310 @@
+"""relay.toml: what it may say, and a sentence with file and line for everything it may not.
+
+`load` never returns a half-valid configuration: the first mistake raises ConfigError. relay/relay.toml is the
+annotated example; a test holds that it documents every setting with its real default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import ipaddress
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relay import protocol
+from relay.limits import Buffers, Limits, Timeouts
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+ADDRESS_STYLES = ("full", "blurred")
+LOG_FORMATS = ("text", "json")
+
+# Names people bring from elsewhere or from an older relay.toml; silence would hide that a setting has no effect.
+RENAMED = {
+    "listen.address": "listen.bind",
+    "listen.host": "listen.bind",
+    "server.port": "listen.port",
+    "server.timeout": "timeouts.link",
+    "session.max": "limits.sessions",
+    "session.clients": "limits.clients_per_session",
+    "limits.rooms": "limits.sessions",
+    "log.path": "nothing: the service manager keeps the log (journalctl -u netplay-relay)",
+}
+
+
+class ConfigError(Exception):
+    """A mistake in a file a person wrote.
+
+    Attributes: path (Path), line (int or None, counted from 1), message (what is wrong), fix (what to write instead).
+    str() gives the whole sentence.
+    """
+
+    def __init__(self, path: Path, line: int | None, message: str, fix: str = "") -> None:
+        where = f"{path}:{line}" if line else str(path)
+        super().__init__(f"{where}: {message}" + (f" {fix}" if fix else ""))
+        self.path = path
+        self.line = line
+        self.message = message
+        self.fix = fix
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the relay listens when no socket is handed to it by the service manager."""
+
+    port: int = protocol.DEFAULT_PORT
+    bind: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104 - a relay's purpose; the gate decides who gets in
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Who may connect: an allowlist file checked at accept, the second gate behind the packet filter."""
+
+    allowlist: Path | None = None
+    link_from_host_address: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the relay writes to standard error."""
+
+    level: str = "info"
+    format: str = "text"
+    addresses: str = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomConfig:
+    """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own."""
+
+    id: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole relay.toml. Config() is what an empty file means."""
+
+    listen: Listen = field(default_factory=Listen)
+    gate: Gate = field(default_factory=Gate)
+    log: Log = field(default_factory=Log)
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    buffers: Buffers = field(default_factory=Buffers)
+    rooms: tuple[RoomConfig, ...] = ()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every TCP port the relay serves, the main one first."""
+        return (self.listen.port, *(room.port for room in self.rooms if room.port is not None))
+
+
+TABLES: dict[str, type] = {
+    "listen": Listen,
+    "gate": Gate,
+    "log": Log,
+    "limits": Limits,
+    "timeouts": Timeouts,
+    "buffers": Buffers,
+}
+CHOICES = {"log.level": LOG_LEVELS, "log.format": LOG_FORMATS, "log.addresses": ADDRESS_STYLES}
+
+
+def load(path: Path) -> Config:
+    """Read and check relay.toml. Raises ConfigError, also for a file that cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(path, None, f"cannot read this file: {reason}.") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """Check the text of a relay.toml; path is only named in errors. Raises ConfigError."""
+    return _Reader(text, path).config()
+
+
+def read_toml(text: str, path: Path) -> dict[str, Any]:
+    """Parse TOML; a syntax error becomes a ConfigError with its line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"\(at line (\d+)", str(error))
+        line = int(match.group(1)) if match else None
+        what = str(error).split(" (at ")[0].rstrip(".")
+        raise ConfigError(path, line, f"this is not TOML: {what}.", "Write settings as: port = 55435") from error
+
+
+def locate(text: str, table: str, key: str | None = None, entry: int = 0) -> int | None:
+    """Return the line (from 1) of a table's header, or of a key in it; entry counts [[table]] from 0."""
+    header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*\]\]?")
+    other = re.compile(r"^\s*\[")
+    inside = table == ""
+    seen = -1
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header.match(line):
+            seen += 1
+            inside = seen == entry
+            if inside and key is None:
+                return number
+        elif other.match(line):
+            inside = False
+        elif inside and key is not None and re.match(rf"^\s*[\"']?{re.escape(key)}[\"']?\s*[.=]", line):
+            return number
+    return None
+
+
+class _Reader:
+    """One pass over one file: knows where everything stands, so that errors can say it."""
+
+    def __init__(self, text: str, path: Path) -> None:
+        self.text = text
+        self.path = path
+
+    def error(self, table: str, key: str | None, message: str, fix: str = "", entry: int = 0) -> ConfigError:
+        line = locate(self.text, table, key, entry) or locate(self.text, table, None, entry)
+        return ConfigError(self.path, line, message, fix)
+
+    def config(self) -> Config:
+        data = read_toml(self.text, self.path)
+        values: dict[str, Any] = {}
+        for name, content in data.items():
+            if name == "room":
+                values["rooms"] = self.rooms(content)
+            elif name in TABLES and isinstance(content, dict):
+                values[name] = self.table(name, content)
+            else:
+                raise self.unknown_table(name, content)
+        config = Config(**values)
+        self.check_ports(config)
+        return config
+
+    def unknown_table(self, name: str, content: object) -> ConfigError:
+        if isinstance(content, dict):
+            for key in content:
+                if new := RENAMED.get(f"{name}.{key}".lower()):
+                    return self.error(name, key, f"[{name}] {key} is now called {new}.", _renamed_fix(new))
+            near = difflib.get_close_matches(name, [*TABLES, "room"], 1)
+            hint = f"Did you mean [{near[0]}]?" if near else "Tables are: " + ", ".join([*TABLES, "[[room]]"]) + "."
+            return self.error(name, None, f"there is no table [{name}].", hint)
+        if name in TABLES:
+            return self.error("", name, f"{name} is a table.", f"Write [{name}] on a line of its own.")
+        owners = [table for table, kind in TABLES.items() if name in _names(kind)]
+        hint = f"It belongs under [{owners[0]}]." if owners else "Settings stand under a [table]."
+        return self.error("", name, f"{name} stands outside every table.", hint)
+
+    def table(self, name: str, content: dict[str, Any]) -> Any:
+        kind = TABLES[name]
+        values = {}
+        for key, value in content.items():
+            if key not in _names(kind):
+                raise self.unknown_key(name, key, _names(kind))
+            values[key] = self.value(name, key, value, getattr(kind(), key))
+        return kind(**values)
+
+    def unknown_key(self, table: str, key: str, known: list[str], entry: int = 0) -> ConfigError:
+        if new := RENAMED.get(f"{table}.{key}".lower()):
+            return self.error(table, key, f"[{table}] {key} is now called {new}.", _renamed_fix(new), entry)
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"[{table}] knows: {', '.join(known)}."
+        return self.error(table, key, f"[{table}] has no setting {key}.", hint, entry)
+
+    def value(self, table: str, key: str, value: Any, default: Any) -> Any:
+        name = f"{table}.{key}"
+        if name == "listen.bind":
+            return self.addresses(value)
+        if name == "listen.port":
+            return self.port(table, key, value)
+        if name == "gate.allowlist":
+            return self.absolute_path(table, key, value)
+        if isinstance(default, bool):
+            self.expect(table, key, isinstance(value, bool), "true or false", value)
+            return value
+        if isinstance(default, (int, float)):
+            return self.number(table, key, value, default)
+        choices = CHOICES[name]
+        self.expect(table, key, value in choices, "one of " + ", ".join(f'"{choice}"' for choice in choices), value)
+        return value
+
+    def expect(self, table: str, key: str, good: bool, wanted: str, value: object, entry: int = 0) -> None:
+        if not good:
+            raise self.error(table, key, f"{key} must be {wanted}, not {_shown(value)}.", entry=entry)
+
+    def number(self, table: str, key: str, value: Any, default: float) -> float:
+        whole = isinstance(default, int)
+        kinds = (int,) if whole else (int, float)
+        wanted = "a whole number above 0" if whole else "a number of seconds above 0"
+        good = isinstance(value, kinds) and not isinstance(value, bool) and 0 < value < 2**31
+        self.expect(table, key, good, wanted, value)
+        return value if whole else float(value)
+
+    def port(self, table: str, key: str, value: Any, entry: int = 0) -> int:
+        good = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
+        self.expect(table, key, good, "a port from 1 to 65535", value, entry)
+        return int(value)
+
+    def addresses(self, value: Any) -> tuple[str, ...]:
+        entries = [value] if isinstance(value, str) else value
+        good = isinstance(entries, list) and entries and all(_is_address(entry) for entry in entries)
+        self.expect("listen", "bind", bool(good), 'addresses to listen on, like ["0.0.0.0", "::"]', value)
+        return tuple(entries)
+
+    def absolute_path(self, table: str, key: str, value: Any) -> Path:
+        good = isinstance(value, str) and value.startswith("/")
+        self.expect(table, key, good, "the absolute path of a file", value)
+        return Path(value)
+
+    def rooms(self, content: Any) -> tuple[RoomConfig, ...]:
+        if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+            raise self.error("room", None, "rooms are a list.", 'Write [[room]] and below it id = "FridayNightRoom1"')
+        rooms = [self.room(entry, number) for number, entry in enumerate(content)]
+        for number, room in enumerate(rooms):
+            if room.id in [other.id for other in rooms[:number]]:
+                raise self.error("room", "id", f"two rooms have the id {room.id}.", "Each needs its own.", number)
+        return tuple(rooms)
+
+    def room(self, entry: dict[str, Any], number: int) -> RoomConfig:
+        for key in entry:
+            if key not in _names(RoomConfig):
+                raise self.unknown_key("room", key, _names(RoomConfig), number)
+        text = entry.get("id")
+        if not isinstance(text, str) or not protocol.is_session_text(text):
+            message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {_shown(text)}"
+            message += f" ({len(text)} characters)." if isinstance(text, str) else "."
+            raise self.error("room", "id", message, 'For example: id = "FridayNightRoom1"', number)
+        port = self.port("room", "port", entry["port"], number) if "port" in entry else None
+        return RoomConfig(text, port)
+
+    def check_ports(self, config: Config) -> None:
+        seen = {config.listen.port}
+        for number, room in enumerate(config.rooms):
+            if room.port in seen:
+                message = f"port {room.port} is already taken in this file."
+                raise self.error("room", "port", message, "Give each room a port of its own.", number)
+            if room.port is not None:
+                seen.add(room.port)
+
+
+def _names(kind: type) -> list[str]:
+    return [item.name for item in dataclasses.fields(kind)]
+
+
+def _renamed_fix(new: str) -> str:
+    table, dot, key = new.partition(".")
+    return f"Write {key} under [{table}]." if dot and " " not in new else "Remove the line."
+
+
+def _shown(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _is_address(value: object) -> bool:
+    try:
+        ipaddress.ip_address(value if isinstance(value, str) else "")
+    except ValueError:
+        return False
+    return True

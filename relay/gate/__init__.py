@@ -1,0 +1,1 @@
+"""The gate: from the owner's list of friends to who may connect."""

@@ -1,0 +1,60 @@
+"""The one word with which every connection, and every session, ends. Each is logged once and counted.
+
+docs/outcomes.md is written from these texts; a test keeps the two alike.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a connection ended: the value is the word in the log, doc says what it means and what to do."""
+
+    doc: str
+
+    def __new__(cls, word: str, doc: str) -> Outcome:
+        """Make the word the value and keep its meaning beside it."""
+        outcome = str.__new__(cls, word)
+        outcome._value_ = word
+        outcome.doc = doc
+        return outcome
+
+    # Before a connection has said what it is.
+    SILENT = "silent", "it sent nothing, or less than a word, in the time allowed (timeouts.first_bytes)"
+    INCOMPLETE = "incomplete", "it began like RetroArch and stopped half way (timeouts.header)"
+    GARBAGE = "garbage", "its first bytes are not RetroArch netplay: a scanner, a browser, a wrong port"
+    POKE = "poke", "a lobby asked whether somebody is here; a private relay does not answer"
+    LEFT_EARLY = "left-early", "it closed before it said what it is"
+    STRANGER = "stranger", "its address is not on the allowlist; a client is shown 'You are banned from this host'"
+    EVICTED = "evicted", "too many connections had not said what they are, and its address had most of them"
+    TOO_MANY = "too-many", "the relay holds as many connections as it may (limits.connections)"
+    TOO_MANY_FROM_ADDRESS = "too-many-from-address", "that address has all it may (limits.connections_per_address)"
+    TOO_FAST = "too-fast", "that address connects faster than it may (limits.setups_per_second)"
+
+    # Hosts.
+    HOST_LEFT = "host-left", "the host ended its session"
+    HOST_BROKE_PROTOCOL = "host-broke-protocol", "the host sent something no RetroArch sends; its session was ended"
+    HOST_STUCK = "host-stuck", "the host had stopped reading and its socket was full"
+    NO_ROOM_FREE = "no-room-free", "there are as many sessions as there may be (limits.sessions)"
+    ROOM_TAKEN = "room-taken", "the room of that port is hosted already"
+    DRAINING = "draining", "the relay is stopping and opens no new rooms"
+
+    # Clients.
+    NO_SESSION = "no-session", "it named a session that does not exist: an old invitation, a typing error, a guess"
+    NO_HOST = "no-host", "it named no session and nobody hosts"
+    AMBIGUOUS = "ambiguous", "it named no session and several are hosted; it is shown 'Netplay host full'"
+    SESSION_FULL = "session-full", "the session has all its clients; it is shown 'Netplay host full'"
+    NOT_LINKED = "not-linked", "the host made no link in time (timeouts.link); it is shown 'Netplay host full'"
+    HOST_GONE = "host-gone", "the host left while the client waited for its link"
+    FLOODED = "flooded", "it sent more than fits while it waited for its link (buffers.waiting_client)"
+    LEFT_WAITING = "left-waiting", "it left while it waited for its link"
+
+    # Links.
+    UNCLAIMED = "unclaimed", "it offered a link nobody waits for: late, twice, or a guess"
+
+    # Both ends of a link.
+    LEFT = "left", "it played, and closed first"
+    PEER_LEFT = "peer-left", "it played, and the other end closed first"
+    OVERRUN = "overrun", "it read too slowly and more waited for it than may (buffers.slow_client)"
+    SHUTDOWN = "shutdown", "the relay stopped before it left"
