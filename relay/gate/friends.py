@@ -69,10 +69,10 @@ def network(value: str) -> Network:
         found = ipaddress.ip_network(value.strip(), strict=False)
     except ValueError:
         raise ValueError(f'"{value}" is not an address or prefix. Write it like 203.0.113.0/24') from None
-    if str(found.network_address) != str(_address(value.partition("/")[0])):
-        raise ValueError(f'"{value}" is an address inside a prefix. Write {found} for all of it, or leave out the /')
     if found.prefixlen < WIDEST[found.version]:
         raise ValueError(f'"{value}" lets in {found.num_addresses:,} addresses. Write the addresses of your friends')
+    if str(found.network_address) != str(_address(value.partition("/")[0])):
+        raise ValueError(f'"{value}" is an address inside a prefix. Write {found} for all of it, or leave out the /')
     _refuse_special(found, value)
     return found
 

@@ -1,0 +1,72 @@
+"""Closing without losing the last words.
+
+A socket that is closed while bytes from its peer are unread answers with a reset, and a reset may take what was sent
+before with it: the reason for a refusal, or the last frames of a game. So: send what is left, close the sending side
+(the peer sees the end at once), read and forget until the peer closes too, all within a bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+# More than this many at once are closed abruptly: a flood must not live on in its farewells.
+MOST = 512
+
+
+class Farewells:
+    """Sockets that are being closed. seconds bounds each."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._left: dict[socket.socket, asyncio.TimerHandle] = {}
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def say(self, sock: socket.socket, data: bytes = b"") -> None:
+        """Close a non-blocking socket that nobody watches any more, after sending data to it."""
+        if len(self._left) >= MOST:
+            sock.close()
+            return
+        self._left[sock] = self._loop.call_later(self._seconds, self._close, sock)
+        self._loop.add_reader(sock.fileno(), self._discard, sock)
+        self._push(sock, memoryview(data))
+
+    def close(self) -> None:
+        """Close all that is left."""
+        for sock in list(self._left):
+            self._close(sock)
+
+    def _push(self, sock: socket.socket, data: memoryview) -> None:
+        try:
+            while data:
+                data = data[sock.send(data) :]
+        except BlockingIOError:
+            self._loop.add_writer(sock.fileno(), self._push, sock, data)
+            return
+        except OSError:
+            self._close(sock)
+            return
+        self._loop.remove_writer(sock.fileno())
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+
+    def _discard(self, sock: socket.socket) -> None:
+        try:
+            if sock.recv(16384):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self._close(sock)
+
+    def _close(self, sock: socket.socket) -> None:
+        if timer := self._left.pop(sock, None):
+            timer.cancel()
+            self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
+            sock.close()

@@ -1,0 +1,68 @@
+"""The relay's log: a line for each session and connection that ends, text or JSON, addresses blurred on demand."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+from relay.config import Log
+from relay.protocol import Address
+
+log = logging.getLogger("netplay-relay")
+
+
+def blur(address: Address) -> str:
+    """Return an address without its host part: 203.0.113.0/24, 2001:db8:1::/48."""
+    length = 24 if address.version == 4 else 48
+    return str(ipaddress.ip_network((address, length), strict=False))
+
+
+class Events:
+    """Writes what happened, with the fields a program would look for. blurred leaves out host parts of addresses."""
+
+    def __init__(self, blurred: bool) -> None:
+        self._blurred = blurred
+
+    def write(self, level: int, event: str, sentence: str, **fields: Any) -> None:
+        """Log a sentence with {field} places; every field also stands in the JSON form."""
+        if not log.isEnabledFor(level):
+            return
+        shown = {name: self._shown(value) for name, value in fields.items()}
+        log.log(level, sentence.format(**shown), extra={"event": event, "fields": shown})
+
+    def _shown(self, value: Any) -> Any:
+        if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+            return blur(value) if self._blurred else str(value)
+        return round(value, 3) if isinstance(value, float) else value
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, event, message and the event's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "event": getattr(record, "event", "message"),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def set_up(settings: Log) -> Events:
+    """Send the log to standard error, where systemd's journal and runit's vlogger pick it up."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(levelname)s %(message)s")
+    handler.setFormatter(JsonFormatter() if settings.format == "json" else text)
+    log.handlers[:] = [handler]
+    log.propagate = False
+    log.setLevel(settings.level.upper())
+    return Events(settings.addresses == "blurred")

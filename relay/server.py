@@ -1,0 +1,246 @@
+"""The asyncio adapter: tells the switchboard what sockets do, and does with them what it decides.
+
+Connections that are not linked yet are watched by the event loop one by one; linked ones belong to the forwarder. No
+task, and no timer, stands behind a connection: one sweep looks at all deadlines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable
+
+from relay import protocol
+from relay.config import Config
+from relay.farewell import Farewells
+from relay.forward import Forwarder
+from relay.gate.allowlist import Allowlist
+from relay.observe import Events
+from relay.outcomes import Outcome
+from relay.rooms import Room, RoomTable
+from relay.states import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State
+from relay.switchboard import Switchboard
+
+# How many connections one wake-up of a listener accepts: a flood must not keep games waiting.
+ACCEPT_BURST = 64
+SWEEP = 0.25
+READ_SIZE = 4096
+_OUT_OF_FDS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Server:
+    """A relay on listening sockets. clock returns seconds and never goes back; new_id returns 12 random bytes."""
+
+    def __init__(
+        self,
+        config: Config,
+        listeners: Iterable[socket.socket],
+        events: Events,
+        clock: Callable[[], float] = time.monotonic,
+        new_id: Callable[[], bytes] = lambda: secrets.token_bytes(protocol.ID_SIZE),
+    ) -> None:
+        rooms = RoomTable(
+            (Room(protocol.session_id(room.id), room.port) for room in config.rooms),
+            new_id,
+            config.timeouts.host_return,
+        )
+        self.board = Switchboard(
+            rooms, new_id, config.limits, config.timeouts, config.buffers, config.gate.link_from_host_address
+        )
+        self.listeners = list(listeners)
+        self.drained = asyncio.Event()
+        self._config = config
+        self._events = events
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._allowlist = Allowlist(config.gate.allowlist)
+        self._farewells = Farewells(self._loop, config.timeouts.farewell)
+        self._forwarder = Forwarder(self._loop, self._end, config.buffers.slow_client)
+        self._socks: dict[Conn, socket.socket] = {}
+        self._bytes: dict[Conn, int] = {}
+        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
+        self._sweep: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to accept and to watch the time."""
+        for listener in self.listeners:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+        self._tick()
+
+    def drain(self) -> None:
+        """Open no new rooms; `drained` is set when the last game has ended."""
+        self.board.drain()
+        self._check_drained()
+
+    def stop(self) -> None:
+        """End everything now."""
+        if self._sweep:
+            self._sweep.cancel()
+        for listener in self.listeners:
+            self._loop.remove_reader(listener.fileno())
+            listener.close()
+        self._perform(self.board.shutdown(self._clock()))
+        self._forwarder.close()
+        self._farewells.close()
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    # Accepting.
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPT_BURST):
+            try:
+                sock, peer = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _OUT_OF_FDS:
+                    self._shed(listener)
+                # Anything else happened to one connection before it was ours (ECONNABORTED and the like).
+                return
+            sock.setblocking(False)
+            self._connected(sock, peer)
+
+    def _shed(self, listener: socket.socket) -> None:
+        # With no descriptor left, what waits in the backlog would wake the loop for ever: spend the reserve on
+        # accepting and closing one connection.
+        if self._reserve is not None:
+            os.close(self._reserve)
+        with contextlib.suppress(OSError):
+            listener.accept()[0].close()
+        try:
+            self._reserve = os.open(os.devnull, os.O_RDONLY)
+        except OSError:
+            self._reserve = None
+        self._events.write(logging.WARNING, "out-of-files", "out of file descriptors: a connection was closed unseen")
+
+    def _connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        now = self._clock()
+        address = protocol.canonical(peer[0])
+        friend = self._allowlist.allows(address, now)
+        conn, actions = self.board.connected(address, peer[1], sock.getsockname()[1], now, friend)
+        self._socks[conn] = sock
+        if conn.state is State.OPENING:
+            self._loop.add_reader(sock.fileno(), self._readable, conn)
+        self._perform(actions)
+
+    # What the sockets do.
+
+    def _readable(self, conn: Conn) -> None:
+        try:
+            data = self._socks[conn].recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        now = self._clock()
+        self._perform(self.board.received(conn, data, now) if data else self.board.lost(conn, now))
+
+    def _end(self, conn: Conn, outcome: Outcome) -> None:
+        self._perform(self.board.lost(conn, self._clock(), outcome))
+
+    def _tick(self) -> None:
+        self._perform(self.board.tick(self._clock()))
+        self._sweep = self._loop.call_later(SWEEP, self._tick)
+
+    # What the switchboard decides.
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self._send(action.conn, action.data)
+            elif isinstance(action, Close):
+                self._close(action)
+            elif isinstance(action, Splice):
+                self._splice(action)
+            elif isinstance(action, SessionOpened):
+                self._session_opened(action)
+            else:
+                self._session_ended(action)
+        if self.board.draining:
+            self._check_drained()
+
+    def _send(self, conn: Conn, data: bytes) -> None:
+        if conn.state is State.CLOSED:
+            return
+        try:
+            sent = self._socks[conn].send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._perform(self.board.lost(conn, self._clock()))
+            return
+        if sent != len(data):
+            # 16 or 32 bytes did not fit into a socket buffer of 256 KiB: nobody has read there for a very long time.
+            self._perform(self.board.lost(conn, self._clock(), Outcome.HOST_STUCK))
+
+    def _splice(self, action: Splice) -> None:
+        client, link = self._socks.pop(action.client), self._socks.pop(action.link)
+        for sock in (client, link):
+            self._loop.remove_reader(sock.fileno())
+        self._bytes[action.client] = self._bytes[action.link] = 0
+        self._forwarder.splice((action.client, client), (action.link, link), action.to_host, action.to_client)
+
+    def _close(self, action: Close) -> None:
+        conn, waiting = action.conn, action.farewell
+        if end := self._forwarder.end_of(conn):
+            sock, waiting = self._forwarder.release(conn)
+            received = end.received
+        else:
+            sock = self._socks.pop(conn)
+            self._loop.remove_reader(sock.fileno())
+            received = 0
+        gone = conn.outcome in (Outcome.LEFT, Outcome.OVERRUN, Outcome.LEFT_EARLY, Outcome.LEFT_WAITING)
+        if gone or conn.outcome is Outcome.HOST_LEFT:
+            sock.close()
+        else:
+            self._farewells.say(sock, waiting)
+        self._log_end(conn, action.role, received)
+
+    def _check_drained(self) -> None:
+        if not self.board.busy:
+            self.drained.set()
+
+    # The log.
+
+    def _session_opened(self, action: SessionOpened) -> None:
+        host = action.session.host
+        sentence = "session {session} opened by {address} on port {port}"
+        session = action.session.text
+        self._events.write(
+            logging.INFO, "session-opened", sentence, session=session, address=host.address, port=host.room_port
+        )
+
+    def _session_ended(self, action: SessionEnded) -> None:
+        session = action.session
+        self._events.write(
+            logging.INFO,
+            "session-ended",
+            "session {session} ended: {outcome}, {joins} joins in {seconds} s",
+            session=session.text,
+            outcome=action.outcome.value,
+            joins=session.joins,
+            seconds=self._clock() - session.since,
+        )
+
+    def _log_end(self, conn: Conn, role: str, received: int) -> None:
+        outcome = conn.outcome
+        noise = role == "unknown"
+        self._events.write(
+            logging.DEBUG if noise else logging.INFO,
+            "connection-ended",
+            "{role} {address} ended: {outcome} after {seconds} s, {received} bytes",
+            role=role,
+            address=conn.address,
+            outcome=outcome.value if outcome else "",
+            seconds=self._clock() - conn.since,
+            received=received,
+            session=conn.session.text if conn.session else "",
+        )

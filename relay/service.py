@@ -1,0 +1,40 @@
+"""What a service manager hands over and wants to hear: inherited sockets (LISTEN_FDS) and readiness (sd_notify).
+
+Both protocols are a few lines and stable (sd_listen_fds(3), sd_notify(3)); without the variables nothing happens, so
+the same program runs under systemd, runit or by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import MutableMapping
+
+FIRST_FD = 3
+
+
+def inherited_sockets(environ: MutableMapping[str, str] = os.environ, first_fd: int = FIRST_FD) -> list[socket.socket]:
+    """Return the sockets passed to this process, and take the variables out of environ so that no child sees them."""
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdigit():
+        return []
+    sockets = []
+    for fd in range(first_fd, first_fd + int(count)):
+        os.set_inheritable(fd, False)
+        sock = socket.socket(fileno=fd)
+        sock.setblocking(False)
+        sockets.append(sock)
+    return sockets
+
+
+def notify(message: str, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell the service manager, as sd_notify does: "READY=1", "STATUS=...", "STOPPING=1"."""
+    path = environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    address = "\0" + path[1:] if path.startswith("@") else path
+    # A manager that has gone away is no reason to stop a game.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(message.encode(), address)

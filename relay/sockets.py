@@ -1,0 +1,42 @@
+"""The options of the relay's sockets, set once on the listener: Linux hands them to every accepted connection."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+BACKLOG = 4096
+# A dead peer is noticed after 60 + 4 * 15 seconds; a paused RetroArch is silent for hours but its kernel answers.
+KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+
+
+def listen(address: str, port: int, buffer: int) -> socket.socket:
+    """Open a listening socket on a numeric address; port 0 takes any free one. Raises OSError.
+
+    IPv6 sockets take IPv6 only, so that "0.0.0.0" and "::" can stand beside each other.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A stalled link then holds about half a MB of kernel memory and not ten; less costs savestates their speed.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def prepare(listener: socket.socket) -> None:
+    """Make a listener, our own or an inherited one, pass on what every connection needs: no delay, keepalive."""
+    listener.setblocking(False)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in KEEPALIVE.items():
+        with contextlib.suppress(AttributeError, OSError):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)

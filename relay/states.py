@@ -1,0 +1,115 @@
+"""What the switchboard keeps and what it asks for: connections, sessions, and the actions the adapter carries out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from relay import protocol
+from relay.outcomes import Outcome
+from relay.protocol import Address
+
+
+class State(Enum):
+    """What a connection is."""
+
+    OPENING = auto()
+    HOSTING = auto()
+    WAITING = auto()
+    LINKED = auto()
+    CLOSED = auto()
+
+
+@dataclass(eq=False, slots=True)
+class Conn:
+    """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds."""
+
+    address: Address
+    port: int
+    room_port: int
+    friend: bool
+    since: float
+    state: State = State.OPENING
+    deadline: float = 0.0
+    opening: protocol.Opening = field(default_factory=protocol.Opening)
+    control: protocol.Control = field(default_factory=protocol.Control)
+    session: Session | None = None
+    client_id: bytes = b""
+    head: bytes = b""
+    peer: Conn | None = None
+    is_link: bool = False
+    outcome: Outcome | None = None
+    heard: float = 0.0
+    pinged: float | None = None
+    rtt: float | None = None
+
+    @property
+    def role(self) -> str:
+        """What it is, as a word for the log."""
+        if self.is_link:
+            return "link"
+        return {State.OPENING: "unknown", State.HOSTING: "host"}.get(self.state, "client")
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """A host and its clients. id is 12 bytes; joins counts the links ever made."""
+
+    id: bytes
+    host: Conn
+    since: float
+    waiting: dict[bytes, Conn] = field(default_factory=dict)
+    linked: set[Conn] = field(default_factory=set)
+    addresses: OrderedDict[bytes, Address] = field(default_factory=OrderedDict)
+    joins: int = 0
+
+    @property
+    def text(self) -> str:
+        """The 16 characters that friends type."""
+        return protocol.session_text(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send data on conn."""
+
+    conn: Conn
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The connection has ended: send farewell (it may be empty), close, log conn.outcome."""
+
+    conn: Conn
+    role: str
+    farewell: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Splice:
+    """Forward bytes between client and link from now on, to_host and to_client first."""
+
+    client: Conn
+    link: Conn
+    to_host: bytes
+    to_client: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A host has a session."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session is over; outcome is its host's."""
+
+    session: Session
+    outcome: Outcome
+
+
+Action = Send | Close | Splice | SessionOpened | SessionEnded

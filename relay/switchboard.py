@@ -1,0 +1,330 @@
+"""The relay's state machine: connections, sessions and links, without sockets, event loop or clock.
+
+The adapter (relay/server.py) tells it what happened, with the time in seconds of a clock that never goes back, and
+carries out the actions it returns, in order. A connection is in exactly one state:
+
+    OPENING --> HOSTING --------------------------> CLOSED
+            --> WAITING --> LINKED (two of them) --> CLOSED
+            --> CLOSED
+
+and ends with exactly one outcome word (relay/outcomes.py). Time limits follow docs/protocol.md, Time limits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+
+from relay import protocol
+from relay.limits import Buffers, Limits, Timeouts
+from relay.outcomes import Outcome
+from relay.protocol import Address, Reason
+from relay.rooms import RoomTable
+from relay.states import Action, Close, Conn, Send, Session, SessionEnded, SessionOpened, Splice, State
+
+# How many clients that have left a session's host may still ask the address of.
+REMEMBERED_CLIENTS = 256
+NOWHERE = ipaddress.IPv6Address("::")
+
+
+class Switchboard:
+    """Decides what every connection is and what becomes of it.
+
+    rooms knows the ids; new_id returns 12 random bytes, never guessable: a client's id is all that keeps a stranger
+    from taking its link. Every method that takes `now` may be called with equal times, never with earlier ones.
+    """
+
+    def __init__(
+        self,
+        rooms: RoomTable,
+        new_id: Callable[[], bytes],
+        limits: Limits,
+        timeouts: Timeouts,
+        buffers: Buffers,
+        link_from_host_address: bool = False,
+    ) -> None:
+        self.rooms = rooms
+        self.limits = limits
+        self.timeouts = timeouts
+        self.buffers = buffers
+        self.link_from_host_address = link_from_host_address
+        self.sessions: dict[bytes, Session] = {}
+        self.outcomes: Counter[Outcome] = Counter()
+        self.draining = False
+        self._new_id = new_id
+        self._opening: dict[Conn, None] = {}
+        self._waiting: dict[bytes, Conn] = {}
+        self._linked: set[Conn] = set()
+        self._per_address: Counter[Address] = Counter()
+        self._setups: dict[Address, tuple[float, float]] = {}
+        self._actions: list[Action] = []
+
+    # What the adapter tells.
+
+    def connected(
+        self, address: Address, port: int, room_port: int, now: float, friend: bool = True
+    ) -> tuple[Conn, list[Action]]:
+        """Take a new connection from address:port to room_port; friend tells whether the allowlist knows it."""
+        conn = Conn(address, port, room_port, friend, now, deadline=now + self.timeouts.first_bytes)
+        self._opening[conn] = None
+        self._per_address[address] += 1
+        if outcome := self._over_limit(conn, now):
+            self._close(conn, outcome)
+        else:
+            self._make_place(friend)
+        return conn, self._take()
+
+    def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
+        """Take bytes of a connection that is not linked (a link's bytes never come here)."""
+        conn.heard = now
+        if conn.state is State.OPENING:
+            self._opening_received(conn, data, now)
+        elif conn.state is State.HOSTING:
+            self._host_received(conn, data, now)
+        elif conn.state is State.WAITING:
+            conn.head += data
+            if len(conn.head) > self.buffers.waiting_client:
+                self._close(conn, Outcome.FLOODED)
+        return self._take()
+
+    def lost(self, conn: Conn, now: float, outcome: Outcome | None = None) -> list[Action]:
+        """Take the end of a connection: its peer closed, or the adapter gave it up and says why."""
+        if conn.state is State.HOSTING:
+            self._end_session(conn, outcome or Outcome.HOST_LEFT, now)
+        elif conn.state is State.LINKED:
+            self._unlink(conn, outcome or Outcome.LEFT)
+        elif conn.state is State.WAITING:
+            self._close(conn, outcome or Outcome.LEFT_WAITING)
+        elif conn.state is State.OPENING:
+            self._close(conn, outcome or (Outcome.LEFT_EARLY if conn.friend else Outcome.STRANGER))
+        return self._take()
+
+    def tick(self, now: float) -> list[Action]:
+        """End what has waited too long, and ping hosts that have been silent. Call it a few times a second."""
+        for conn in [conn for conn in self._opening if conn.deadline <= now]:
+            self._close(conn, Outcome.INCOMPLETE if conn.opening.size >= protocol.MAGIC_SIZE else Outcome.SILENT)
+        for conn in [conn for conn in self._waiting.values() if conn.deadline <= now]:
+            self._close(conn, Outcome.NOT_LINKED, Reason.FULL)
+        for session in self.sessions.values():
+            self._ping(session.host, now)
+        self.rooms.forget_old(now)
+        self._setups = {address: entry for address, entry in self._setups.items() if entry[1] > now - 1.0}
+        return self._take()
+
+    def drain(self) -> None:
+        """Open no new rooms from now on; what is going on goes on."""
+        self.draining = True
+
+    def shutdown(self, now: float) -> list[Action]:
+        """End everything."""
+        for conn in [*self._opening, *self._waiting.values(), *self._linked]:
+            if conn.state is not State.CLOSED:
+                self._close(conn, Outcome.SHUTDOWN)
+        for session in list(self.sessions.values()):
+            self._end_session(session.host, Outcome.SHUTDOWN, now)
+        return self._take()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody hosts, waits or plays."""
+        return bool(self.sessions or self._waiting or self._linked)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are not closed."""
+        return len(self._opening) + len(self._waiting) + len(self._linked) + len(self.sessions)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether tick has deadlines to watch soon."""
+        return bool(self._opening or self._waiting)
+
+    # New connections.
+
+    def _over_limit(self, conn: Conn, now: float) -> Outcome | None:
+        if self.connections > self.limits.connections:
+            return Outcome.TOO_MANY
+        if self._per_address[conn.address] > self.limits.connections_per_address:
+            return Outcome.TOO_MANY_FROM_ADDRESS
+        if self._too_fast(conn.address, now):
+            return Outcome.TOO_FAST
+        return None
+
+    def _too_fast(self, address: Address, now: float) -> bool:
+        rate = float(self.limits.setups_per_second)
+        tokens, last = self._setups.get(address, (rate, now))
+        tokens = min(rate, tokens + (now - last) * rate)
+        self._setups[address] = (tokens - 1 if tokens >= 1 else tokens, now)
+        return tokens < 1
+
+    def _make_place(self, friends: bool) -> None:
+        limit = self.limits.half_open if friends else self.limits.half_open_strangers
+        crowd = [conn for conn in self._opening if conn.friend == friends]
+        if len(crowd) <= limit:
+            return
+        # Refusing the newest would let whoever holds the slots keep everybody out; a real client needs its slot for
+        # one round trip only, so the oldest of the greediest address goes.
+        counts = Counter(conn.address for conn in crowd)
+        greediest = max(counts.values())
+        victim = next(conn for conn in crowd if counts[conn.address] == greediest)
+        self._close(victim, Outcome.EVICTED if friends else Outcome.STRANGER)
+
+    # First bytes.
+
+    def _opening_received(self, conn: Conn, data: bytes, now: float) -> None:
+        begun = conn.opening.size >= protocol.MAGIC_SIZE
+        hello = conn.opening.feed(data)
+        if hello is None:
+            if not begun and conn.opening.size >= protocol.MAGIC_SIZE:
+                conn.deadline = now + self.timeouts.header
+            return
+        if isinstance(hello, protocol.Unknown):
+            self._close(conn, Outcome.POKE if hello.word == "poke" else Outcome.GARBAGE)
+        elif not conn.friend:
+            shown = Reason.DENIED if isinstance(hello, protocol.JoinHello) else Reason.NONE
+            self._close(conn, Outcome.STRANGER, shown)
+        elif isinstance(hello, protocol.HostHello):
+            self._host(conn, now)
+        elif isinstance(hello, protocol.JoinHello):
+            self._join(conn, hello, now)
+        else:
+            self._link(conn, hello)
+
+    def _host(self, conn: Conn, now: float) -> None:
+        if self.draining:
+            return self._close(conn, Outcome.DRAINING)
+        if len(self.sessions) >= self.limits.sessions:
+            return self._close(conn, Outcome.NO_ROOM_FREE)
+        session_id = self.rooms.take(conn.address, conn.room_port, now)
+        if session_id is None:
+            return self._close(conn, Outcome.ROOM_TAKEN)
+        del self._opening[conn]
+        conn.state = State.HOSTING
+        conn.session = self.sessions[session_id] = Session(session_id, conn, now)
+        self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
+        return None
+
+    def _join(self, conn: Conn, hello: protocol.JoinHello, now: float) -> None:
+        session = self._wanted(conn, hello)
+        if isinstance(session, Outcome):
+            return self._close(conn, session, Reason.FULL if session is Outcome.AMBIGUOUS else Reason.NONE)
+        if len(session.waiting) + len(session.linked) // 2 >= self.limits.clients_per_session:
+            return self._close(conn, Outcome.SESSION_FULL, Reason.FULL)
+        del self._opening[conn]
+        conn.state = State.WAITING
+        conn.deadline = now + self.timeouts.link
+        conn.session = session
+        conn.head = hello.head
+        conn.client_id = self._client_id(session)
+        session.waiting[conn.client_id] = self._waiting[conn.client_id] = conn
+        session.addresses[conn.client_id] = conn.address
+        if len(session.addresses) > REMEMBERED_CLIENTS:
+            session.addresses.popitem(last=False)
+        self._actions.append(Send(session.host, protocol.link_message(conn.client_id)))
+        return None
+
+    def _wanted(self, conn: Conn, hello: protocol.JoinHello) -> Session | Outcome:
+        """Return the session a client means, or why there is none."""
+        if hello.session is not None:
+            return self.sessions.get(hello.session) or Outcome.NO_SESSION
+        if room := self.rooms.room_of(conn.room_port):
+            return self.sessions.get(room.id) or Outcome.NO_HOST
+        sessions = list(self.sessions.values())
+        here = [session for session in sessions if session.host.room_port == conn.room_port]
+        for candidates in (here, sessions):
+            if len(candidates) == 1:
+                return candidates[0]
+        return Outcome.AMBIGUOUS if sessions else Outcome.NO_HOST
+
+    def _client_id(self, session: Session) -> bytes:
+        while True:
+            client_id = self._new_id()
+            if client_id != protocol.NO_ID and client_id not in self._waiting and client_id not in session.addresses:
+                return client_id
+
+    def _link(self, conn: Conn, hello: protocol.LinkHello) -> None:
+        client = self._waiting.get(hello.client)
+        if client is None or client.session is None:
+            return self._close(conn, Outcome.UNCLAIMED)
+        session = client.session
+        if self.link_from_host_address and conn.address != session.host.address:
+            return self._close(conn, Outcome.UNCLAIMED)
+        del self._opening[conn], self._waiting[hello.client], session.waiting[hello.client]
+        client.state = conn.state = State.LINKED
+        client.peer, conn.peer = conn, client
+        conn.session, conn.is_link = session, True
+        session.linked |= {client, conn}
+        self._linked |= {client, conn}
+        session.joins += 1
+        self._actions.append(Splice(client, conn, client.head, hello.rest))
+        client.head = b""
+        return None
+
+    # Hosts.
+
+    def _host_received(self, conn: Conn, data: bytes, now: float) -> None:
+        for message in conn.control.feed(data):
+            if isinstance(message, protocol.AddressQuery):
+                self._actions.append(Send(conn, self._address_answer(conn, message.client)))
+            elif isinstance(message, protocol.Pong):
+                if conn.pinged is not None:
+                    conn.rtt, conn.pinged = now - conn.pinged, None
+            else:
+                self._end_session(conn, Outcome.HOST_BROKE_PROTOCOL, now)
+
+    def _address_answer(self, host: Conn, client_id: bytes) -> bytes:
+        if client_id == protocol.NO_ID:
+            return protocol.address_message(client_id, host.address)
+        known = host.session.addresses.get(client_id) if host.session else None
+        # For an id that is not known too, an answer that echoes it: silence would cost the host a slot for good.
+        return protocol.address_message(client_id, known or NOWHERE)
+
+    def _ping(self, host: Conn, now: float) -> None:
+        # One at a time: a paused host answers nothing, and reads one message a frame when it wakes.
+        last = max(host.heard, host.since)
+        if host.pinged is None and now - last >= self.timeouts.ping:
+            host.pinged = now
+            self._actions.append(Send(host, protocol.PING))
+
+    def _end_session(self, host: Conn, outcome: Outcome, now: float) -> None:
+        session = host.session
+        if session is None or self.sessions.get(session.id) is not session:
+            return
+        del self.sessions[session.id]
+        self.rooms.give_back(session.id, host.address, now)
+        for client in list(session.waiting.values()):
+            self._close(client, Outcome.HOST_GONE)
+        # Links are left alone: a host that ends its session closes them itself, each with what is still to be read.
+        self._close(host, outcome)
+        self._actions.append(SessionEnded(session, outcome))
+
+    # Ends.
+
+    def _unlink(self, conn: Conn, outcome: Outcome) -> None:
+        peer = conn.peer
+        self._close(conn, outcome)
+        if peer is not None and peer.state is State.LINKED:
+            self._close(peer, Outcome.PEER_LEFT)
+
+    def _close(self, conn: Conn, outcome: Outcome, reason: Reason = Reason.NONE) -> None:
+        role = conn.role
+        self._opening.pop(conn, None)
+        self._linked.discard(conn)
+        if conn.session:
+            conn.session.linked.discard(conn)
+            if conn.state is State.WAITING:
+                del self._waiting[conn.client_id], conn.session.waiting[conn.client_id]
+        self._per_address[conn.address] -= 1
+        if not self._per_address[conn.address]:
+            del self._per_address[conn.address]
+        conn.state = State.CLOSED
+        conn.outcome = outcome
+        conn.peer = None
+        conn.head = b""
+        self.outcomes[outcome] += 1
+        self._actions.append(Close(conn, role, protocol.refusal(reason)))
+
+    def _take(self) -> list[Action]:
+        actions, self._actions = self._actions, []
+        return actions
