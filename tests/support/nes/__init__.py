@@ -1,0 +1,1 @@
+"""A NES program of our own that logs its pads: the assembler, the program and the layout of its RAM."""
