@@ -1,0 +1,47 @@
+"""A network of its own for a test: nothing but loopback, gone with the test. Works for root and for anybody."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tests.support.child import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    # Turns the argument list of a program into one that runs it in some network namespace.
+    Inside = Callable[[Sequence[str]], list[str]]
+
+KEEPER = Path(__file__).with_name("namespace_keeper.py")
+
+
+class PrivateNetwork:
+    """A fresh network namespace with loopback up, kept by a small process; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the namespace; the keeper's errors go to a file in ``folder``."""
+        self._root = os.geteuid() == 0
+        # Anybody else becomes root of a user namespace, which is what may own a network namespace.
+        how = ["--net"] if self._root else ["--net", "--user", "--map-root-user"]
+        argv = ["unshare", *how, sys.executable, "-I", "-S", str(KEEPER)]
+        self._keeper = Child(argv, log=folder / "namespace.log")
+        ready = self._keeper.line(within=10)
+        assert ready == "up", f"the namespace's keeper says {ready!r}"
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """Return the argument list that runs ``argv`` in this namespace."""
+        which = ["--net"] if self._root else ["--user", "--preserve-credentials", "--net"]
+        return ["nsenter", f"--target={self._keeper.pid}", *which, "--", *argv]
+
+    def close(self) -> None:
+        """Give the namespace up; it goes with the last process in it."""
+        self._keeper.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

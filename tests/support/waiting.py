@@ -1,0 +1,27 @@
+"""Waiting for a condition, with a bound: what the tests do instead of sleeping for luck."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+INTERVAL = 0.01
+
+
+def wait_for(probe: Callable[[], T | None], within: float, what: str) -> T:
+    """Ask ``probe`` again and again, at most ``within`` seconds, and return its first true answer.
+
+    Raises AssertionError, saying ``what`` was waited for, when there was none.
+    """
+    end = time.monotonic() + within
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() >= end:
+            raise AssertionError(f"waited {within:g} s in vain for {what}")
+        time.sleep(INTERVAL)
