@@ -6,6 +6,8 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from toolkit.console import as_typed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,9 +48,8 @@ class UserError(Exception):
 def report(error: UserError) -> None:
     """Print the error for a person on standard error: the sentence, then the fix, indented under it."""
     sys.stdout.flush()
-    print(f"error: {error.message}", file=sys.stderr)  # noqa: T201  # this is the place that prints errors
-    for line in error.fix.splitlines():
-        print(f"  {line}", file=sys.stderr)  # noqa: T201  # as above
+    lines = [f"error: {error.message}", *(f"  {line}" for line in error.fix.splitlines())]
+    sys.stderr.write(as_typed("\n".join(lines)) + "\n")
     sys.stderr.flush()
 
 

@@ -1,0 +1,202 @@
+"""The proof that a relay works: plays host and client through it, from the address this process runs at.
+
+    python -m toolkit.confirm friend ADDRESS PORT      a friend gets in, and bytes go both ways
+    python -m toolkit.confirm stranger ADDRESS PORT    nobody else even connects
+
+Prints one line of JSON (a Finding). It hosts a session of its own and joins it by its id, so a game that is going on
+is left alone; the join without an id is tried too, and left out when others host at the same time, because then it
+means nobody in particular (docs/protocol.md, Joining without an id).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import socket
+import struct
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+from relay import protocol
+from toolkit.errors import BAD_INPUT, PROOF_FAILED
+
+STRANGER_SECONDS = 3.0
+FRIEND_SECONDS = 5.0
+PAYLOAD = 65536
+CHUNK = 4096
+# The header RetroArch's client opens with: its word, then platform, compression, salt, and the protocols it speaks.
+HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 0, 0, 6, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe found: whether it is as it should be, a sentence, and for a friend how long a round trip took."""
+
+    good: bool
+    sentence: str
+    session: str = ""
+    round_trip_ms: float = 0.0
+    without_id: str = ""
+
+    def to_json(self) -> str:
+        """Return the finding as one line."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> Finding:
+        """Read what to_json wrote. Raises ValueError or TypeError for anything else."""
+        return cls(**json.loads(line))
+
+
+class _UnexpectedError(Exception):
+    """The relay did something it should not; the message says what."""
+
+
+def stranger(address: str, port: int) -> Finding:
+    """Try to connect as somebody who is not on the list. Takes up to STRANGER_SECONDS."""
+    try:
+        with socket.create_connection((address, port), timeout=STRANGER_SECONDS):
+            return Finding(False, f"a stranger got through to {address} port {port}")
+    except TimeoutError:
+        return Finding(True, f"no answer within {STRANGER_SECONDS:.0f} s")
+    except OSError as error:
+        return Finding(True, f"turned away: {error.strerror or error}")
+
+
+def friend(address: str, port: int) -> Finding:
+    """Host a session, join it with its id and without, and pass PAYLOAD bytes each way."""
+    where = f"{address} port {port}"
+    try:
+        control = _connect(address, port)
+    except OSError as error:
+        return Finding(False, f"no way in at {where}: {error.strerror or error}")
+    with closing(control):
+        try:
+            return _play(control, address, port)
+        except _UnexpectedError as problem:
+            return Finding(False, f"the relay at {where} {problem}")
+        except OSError as error:
+            return Finding(False, f"the relay at {where} stopped answering: {error.strerror or error}")
+
+
+def _play(control: socket.socket, address: str, port: int) -> Finding:
+    control.sendall(protocol.session_message(protocol.NO_ID))
+    answer = _read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
+    session = answer[protocol.MAGIC_SIZE :]
+    if answer[: protocol.MAGIC_SIZE] != protocol.SESSION or session == protocol.NO_ID:
+        raise _UnexpectedError("answers, but is no netplay relay")
+    round_trip = _join(control, address, port, protocol.session_message(session))
+    without_id = _join_without_id(control, address, port)
+    text = protocol.session_text(session)
+    return Finding(
+        True, f"played through it both ways, {PAYLOAD // 1024} KiB each", text, round(round_trip * 1000, 2), without_id
+    )
+
+
+def _join(control: socket.socket, address: str, port: int, opening: bytes) -> float:
+    """Join with that opening, link, pass bytes; return the round trip in seconds."""
+    with closing(_connect(address, port)) as client:
+        client.sendall(opening + HEADER)
+        with closing(_link(control, address, port, client)) as link:
+            if _read(link, len(HEADER), "lost the client's first bytes") != HEADER:
+                raise _UnexpectedError("changed the client's first bytes on the way")
+            return _exchange(client, link)
+
+
+def _join_without_id(control: socket.socket, address: str, port: int) -> str:
+    with closing(_connect(address, port)) as client:
+        client.sendall(HEADER)
+        # Either the host is asked for a link, or the client is told why not: whichever comes first.
+        if _first_word(control, client) == protocol.FULL:
+            return "left out: others host here now, and without an id it would mean nobody in particular"
+        with closing(_link(control, address, port, client)) as link:
+            _read(link, len(HEADER), "lost the first bytes of a client without an id")
+            _exchange(client, link)
+    return "works"
+
+
+def _first_word(control: socket.socket, client: socket.socket) -> bytes:
+    deadline = time.monotonic() + FRIEND_SECONDS
+    while time.monotonic() < deadline:
+        for peer in (control, client):
+            peer.settimeout(0.05)
+            try:
+                word = peer.recv(protocol.MAGIC_SIZE, socket.MSG_PEEK)
+            except TimeoutError:
+                continue
+            finally:
+                peer.settimeout(FRIEND_SECONDS)
+            if not word:
+                raise _UnexpectedError("closed the connection of a client without a session id")
+            return word
+    raise _UnexpectedError("did nothing with a client without a session id")
+
+
+def _link(control: socket.socket, address: str, port: int, client: socket.socket) -> socket.socket:
+    """Do what a host does when the relay asks it for a link; return the link."""
+    asked = _read(control, protocol.MESSAGE_SIZE, "did not ask for a link")
+    who = asked[protocol.MAGIC_SIZE :]
+    if asked[: protocol.MAGIC_SIZE] != protocol.LINK or who == protocol.NO_ID:
+        raise _UnexpectedError("asked the host for something else than a link")
+    control.sendall(protocol.ADDRESS + who)
+    told = _read(control, len(protocol.address_message(who, protocol.canonical("::1"))), "did not tell an address")
+    if told[: protocol.MESSAGE_SIZE] != protocol.ADDRESS + who:
+        raise _UnexpectedError("told the address of another client than the one asked about")
+    link = _connect(address, port)
+    link.sendall(protocol.link_message(who))
+    client.settimeout(FRIEND_SECONDS)
+    return link
+
+
+def _exchange(client: socket.socket, link: socket.socket) -> float:
+    """Pass random bytes both ways and compare them; return the shortest round trip in seconds."""
+    best = FRIEND_SECONDS
+    for _ in range(PAYLOAD // CHUNK):
+        there, back = secrets.token_bytes(CHUNK), secrets.token_bytes(CHUNK)
+        begun = time.monotonic()
+        client.sendall(there)
+        same = _read(link, CHUNK, "lost bytes on their way to the host") == there
+        link.sendall(back)
+        same &= _read(client, CHUNK, "lost bytes on their way to the client") == back
+        best = min(best, time.monotonic() - begun)
+        if not same:
+            raise _UnexpectedError("changed bytes on their way")
+    return best
+
+
+def _connect(address: str, port: int) -> socket.socket:
+    connection = socket.create_connection((address, port), timeout=FRIEND_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _read(peer: socket.socket, size: int, otherwise: str) -> bytes:
+    """Read exactly size bytes, or raise with the words for what the relay failed to do."""
+    data = b""
+    while len(data) < size:
+        try:
+            piece = peer.recv(size - len(data))
+        except (TimeoutError, ConnectionError):
+            piece = b""
+        if not piece:
+            raise _UnexpectedError(otherwise)
+        data += piece
+    return data
+
+
+def main(arguments: list[str]) -> int:
+    """Run one probe and print its finding; 0 when all is as it should be."""
+    probes = {"friend": friend, "stranger": stranger}
+    if len(arguments) != 3 or arguments[0] not in probes or not arguments[2].isdigit():
+        sys.stderr.write("usage: python -m toolkit.confirm friend|stranger ADDRESS PORT\n")
+        return BAD_INPUT
+    finding = probes[arguments[0]](arguments[1], int(arguments[2]))
+    sys.stdout.write(finding.to_json() + "\n")
+    return 0 if finding.good else PROOF_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""What a person reads on the terminal: one line for each step, a block at the end, commands as they typed them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+_INVOKE = re.compile(r"(?<![\w./-])invoke(?= [a-z])")
+_LABEL_WIDTH = 9
+
+
+def as_typed(text: str) -> str:
+    """Turn `invoke TASK` in a message into what works in the person's shell: ./bootstrap TASK, if that was typed.
+
+    bootstrap names itself in NETPLAY_RELAY_COMMAND; invoke is usually not on the PATH of those who start there.
+    """
+    command = os.environ.get("NETPLAY_RELAY_COMMAND", "")
+    return _INVOKE.sub(lambda _: shlex.quote(command), text) if command else text
+
+
+@cache
+def _console() -> Console:
+    from rich.console import Console  # here: the short-lived probes of the proof print nothing with it
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def say(text: str = "") -> None:
+    """Print a line as it is."""
+    _console().print(as_typed(text))
+
+
+def step(label: str, text: str) -> None:
+    """Print a step of a longer job: a word of at most nine letters, and what is happening or has happened."""
+    say(f"{label:<{_LABEL_WIDTH}}  {text}")
+
+
+def block(title: str, lines: Iterable[str]) -> None:
+    """Print a titled block, set apart from the steps before it."""
+    say()
+    _console().print(as_typed(title), style="bold")
+    for line in lines:
+        say(f"  {line}" if line else "")

@@ -1,0 +1,170 @@
+"""What is kept for each host on the owner's machine: how it is reached, its settings, its friends.
+
+hosts/HOST/ under the person's configuration folder (~/.config/netplay-relay on Linux) holds inventory.yml, relay.toml
+and friends.toml. The first deployment makes them; from then on they are the owner's, and a file that the owner has
+edited is never written over. Under --check they are made in a scratch folder instead, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from toolkit.console import ROOT
+from toolkit.errors import UserError
+from toolkit.hosts import parse_host, parse_user
+
+if TYPE_CHECKING:
+    from toolkit.hosts import HostName
+
+_TEMPLATES = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # YAML
+INVENTORY = _TEMPLATES.from_string("""\
+# How {{ name }} is reached, for invoke deploy --host {{ alias }}
+# Port, key and jump hosts belong into ~/.ssh/config: ssh reads it, and so does this.
+relays:
+  hosts:
+    {{ name }}:
+      ansible_host: {{ alias | tojson }}
+{%- if user %}
+      ansible_user: {{ user | tojson }}
+{%- endif %}
+      ansible_become: {{ become | tojson }}
+""")
+FRIENDS = _TEMPLATES.from_string("""\
+# Who may use the relay on {{ alias }}; everybody else is kept out. After a change: invoke deploy --host {{ alias }}
+#
+# [[friend]]
+# name = "anna"
+# ip = ["203.0.113.7", "2001:db8:1:2::/64"]
+# note = "plays on Fridays"
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How a host is reached: alias (what ssh is given), account (None: as ssh's config says), whether sudo is used."""
+
+    host: HostName
+    user: str | None = None
+    become: bool = False
+
+    def render(self) -> str:
+        """Return the text of inventory.yml."""
+        values = {"name": self.host.slug, "alias": self.host.alias, "user": self.user, "become": self.become}
+        return INVENTORY.render(values)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFiles:
+    """The three files of a host, there or not."""
+
+    inventory: Path
+    relay: Path
+    friends: Path
+
+
+def files_of(host: HostName) -> HostFiles:
+    """Return where a host's files are kept."""
+    folder = platformdirs.user_config_path("netplay-relay") / "hosts" / host.slug
+    return HostFiles(folder / "inventory.yml", folder / "relay.toml", folder / "friends.toml")
+
+
+def scratch_files(files: HostFiles, entry: Entry, folder: Path) -> HostFiles:
+    """Return the same files, with those that would have to be made or changed in folder instead."""
+    kept = HostFiles(*(path if path.exists() else folder / path.name for path in _each(files)))
+    return kept if read_entry(kept, entry.host) == entry else replace(kept, inventory=folder / files.inventory.name)
+
+
+def make_missing(files: HostFiles, entry: Entry) -> list[Path]:
+    """Make what is missing, and inventory.yml anew when the entry has changed; return what was made.
+
+    relay.toml is the packaged example then, and friends.toml names nobody.
+    """
+    texts = {
+        files.inventory: entry.render(),
+        files.relay: (ROOT / "relay" / "relay.toml").read_text(encoding="utf-8"),
+        files.friends: FRIENDS.render(alias=entry.host.alias),
+    }
+    missing = [path for path in _each(files) if not path.exists()]
+    if files.inventory not in missing and read_entry(files, entry.host) != entry:
+        missing.append(files.inventory)
+    for path in missing:
+        write(path, texts[path])
+    return missing
+
+
+def read_entry(files: HostFiles, host: HostName) -> Entry | None:
+    """Read inventory.yml, None when there is none yet. Raises UserError with its line for a mistake."""
+    try:
+        text = files.inventory.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        known = yaml.safe_load(text)["relays"]["hosts"][host.slug] or {}
+        alias, user = known.get("ansible_host", host.alias), known.get("ansible_user")
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise _broken(files.inventory, line, f"this is not YAML: {error.problem}") from None
+    except (KeyError, TypeError, AttributeError):
+        raise _broken(files.inventory, 1, f"it does not name {host.slug} under relays, hosts") from None
+    checked = None if user is None else parse_user(str(user))
+    return Entry(parse_host(str(alias)), checked, _is_true(known.get("ansible_become", False)))
+
+
+def update_entry(files: HostFiles, host: HostName, user: str | None, become: bool) -> Entry:
+    """Return the host's entry with what was typed taken in (nothing is written yet).
+
+    Raises UserError when the owner has edited the file and it says otherwise.
+    """
+    known = read_entry(files, host)
+    wanted = Entry(host, user or (known.user if known else None), become or (known.become if known else False))
+    if known is None or (known.user, known.become) == (wanted.user, wanted.become):
+        return known or wanted
+    if files.inventory.read_text(encoding="utf-8") != known.render():
+        raise UserError(
+            f"{files.inventory} says otherwise than what was typed, and has been edited by hand",
+            fix=f"Set ansible_user and ansible_become there, then: invoke deploy --host {host.alias}",
+        )
+    return wanted
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file of the owner's whole or not at all; its folder is made if need be, readable by them alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def to_json(path: Path, values: dict[str, Any]) -> None:
+    """Write variables for ansible."""
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _each(files: HostFiles) -> tuple[Path, Path, Path]:
+    return files.inventory, files.relay, files.friends
+
+
+def _is_true(value: object) -> bool:
+    return str(value).lower() in {"true", "yes", "1"}
+
+
+def _broken(path: Path, line: int, what: str) -> UserError:
+    return UserError(
+        f"{path}:{line}: {what}", fix=f"Mend it, or remove the file: the next deployment makes it anew.\n{path}"
+    )

@@ -1,0 +1,63 @@
+"""What everybody types once a relay runs: the host player, each friend, the owner."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from relay.protocol import DEFAULT_PORT
+
+
+def target(address: str, port: int) -> str:
+    """Return a relay as RetroArch takes it: ADDRESS|PORT."""
+    return f"{address}|{port}"
+
+
+def host_settings(address: str, port: int) -> dict[str, str]:
+    """Return the keys of retroarch.cfg with which a player hosts through the relay.
+
+    A public announcement would put the relay's address into RetroArch's public lobby.
+    """
+    return {
+        "netplay_use_mitm_server": "true",
+        "netplay_mitm_server": "custom",
+        "netplay_custom_mitm_server": target(address, port),
+        "netplay_public_announce": "false",
+    }
+
+
+def host_lines(address: str, port: int) -> list[str]:
+    """Return what the host player sets, by menu and by file."""
+    lines = [
+        "Whoever hosts the game, once, in RetroArch: Settings > Network",
+        "    Use Relay Server              ON",
+        "    Relay Server Location         Custom",
+        f"    Custom Relay Server Address   {target(address, port)}",
+        "  then Netplay > Host > Start Netplay Host. The same in retroarch.cfg:",
+        *(f'    {key} = "{value}"' for key, value in host_settings(address, port).items()),
+    ]
+    if _is_ipv6(address):
+        lines.append(
+            f"  RetroArch hosts by IPv4 only: {address} serves friends who join, the host needs a name or IPv4."
+        )
+    return lines
+
+
+def friend_lines(address: str, port: int) -> list[str]:
+    """Return what each friend types, on the command line and in the menu."""
+    return [
+        "Each friend, with the same core and game:",
+        f"    retroarch -C '{target(address, port)}' -L CORE GAME",
+        f"  or in the menu: Netplay > Connect to Netplay Host, and type {target(address, port)}",
+    ]
+
+
+def where(address: str, port: int) -> str:
+    """Return the relay's place in words."""
+    return f"{address} port {port}" + ("" if port != DEFAULT_PORT else " (RetroArch's own default port)")
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return False

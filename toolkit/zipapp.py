@@ -1,0 +1,66 @@
+"""The relay as one file: a zip that python3 runs as it is, the same bytes wherever and whenever it is built.
+
+A release is named after its content, so building it twice must give the same bytes: names sorted, times and modes
+fixed, nothing compiled. It is stored, not deflated: compressors differ between Python builds (zlib, zlib-ng), and then
+two machines would deploy "different" releases of the same commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolkit.console import ROOT
+from toolkit.errors import UserError
+
+NAME = "netplay-relay.pyz"
+SHEBANG = b"#!/usr/bin/python3 -I\n"
+MAIN = "import sys\n\nfrom relay.cli import main\n\nsys.exit(main())\n"
+# The beginning of time for zip files.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+SUFFIXES = {".py", ".toml"}
+ID_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A built relay: where it lies, and its id, the first 16 hex digits of its SHA-256."""
+
+    path: Path
+    id: str
+    files: int
+
+
+def build(folder: Path, checkout: Path = ROOT) -> Release:
+    """Build the relay of a checkout into folder. Raises UserError when the checkout has no whole relay."""
+    sources = _sources(checkout)
+    content = SHEBANG + _archive({**sources, "__main__.py": MAIN.encode()})
+    path = folder / NAME
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return Release(path, hashlib.sha256(content).hexdigest()[:ID_LENGTH], len(sources))
+
+
+def _sources(checkout: Path) -> dict[str, bytes]:
+    found = {
+        path.relative_to(checkout).as_posix(): path.read_bytes()
+        for path in (checkout / "relay").rglob("*")
+        if path.suffix in SUFFIXES and path.is_file() and "__pycache__" not in path.parts
+    }
+    if "relay/cli.py" not in found:
+        raise UserError(f"{checkout}/relay is not whole: cli.py is missing", fix="git -C CHECKOUT status shows why")
+    return found
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = 3  # Unix, wherever it is built
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, files[name])
+    return buffer.getvalue()
