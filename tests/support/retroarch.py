@@ -146,11 +146,6 @@ class Machine:
         except AssertionError as error:
             raise AssertionError(self._what(f"{error} (it runs: {self.running()})")) from None
 
-    def wait_until_settled(self, frame: int, within: float = 10.0) -> None:
-        """Play on until this frame is old enough to be in the history."""
-        what = f"frame {frame} to be settled"
-        self.wait_for_ram(lambda _: frame in self.history.rows, within, what)
-
     # -- the player
 
     def hold(self, button: Button) -> None:
@@ -175,11 +170,8 @@ class Machine:
         sent = 0.0
 
         def shown(snapshot: Snapshot) -> bool:
-            return snapshot.held(self.player, button) == down
-
-        def resend(snapshot: Snapshot) -> bool:
             nonlocal sent
-            if shown(snapshot):
+            if snapshot.held(self.player, button) == down:
                 return True
             if time.monotonic() - sent > RESEND_AFTER:
                 self._send(self._remote, datagram)
@@ -187,7 +179,7 @@ class Machine:
             return False
 
         what = f"{button.name} to be {'down' if down else 'up'} on pad {self.player}"
-        self.wait_for_ram(resend, PRESS_WITHIN, what)
+        self.wait_for_ram(shown, PRESS_WITHIN, what)
 
     # -- the agent
 
