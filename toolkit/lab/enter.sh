@@ -1,0 +1,76 @@
+#!/bin/sh
+# Turns this process into a lab host: it runs as PID 1 of new mount, pid, uts and ipc namespaces, in the host's network
+# namespace, and ends as the init of the host's own file system.
+#
+#   enter.sh join DIRECTORY LOWER CGROUP    step into the host's cgroup, then into a cgroup namespace rooted there
+#   enter.sh start DIRECTORY LOWER CGROUP   mount the file systems, leave the old root, drop capabilities, run init
+#
+#   enter.sh detach CGROUP PROGRAM...       run the program in the background, in that cgroup from its first moment
+#
+# DIRECTORY holds upper/ and work/ (the host's writable layer) and root/; LOWER is the shared root file system.
+set -eu
+
+if [ "$1" = detach ]; then
+    echo 0 >"$2/cgroup.procs"
+    shift 2
+    exec setsid --fork -- "$@"
+fi
+
+stage=$1 directory=$2 lower=$3 cgroup=$4
+
+# Kernel modules, the clock, raw devices, the kernel's log and security policy belong to the machine. Without
+# CAP_MKNOD nothing in the lab can open the machine's disks.
+dropped=-sys_module,-sys_rawio,-sys_time,-wake_alarm,-block_suspend,-syslog,-mac_admin,-mac_override
+dropped=$dropped,-sys_pacct,-audit_control,-mknod
+
+if [ "$stage" = join ]; then
+    # /proc is still the controller's: it shows this process under the number the controller knows it by.
+    read -r pid _ </proc/self/stat
+    echo 0 >"$cgroup/cgroup.procs"
+    echo "$pid" >"$directory/pid.new"
+    mv "$directory/pid.new" "$directory/pid"
+    exec unshare --cgroup -- sh "$0" start "$directory" "$lower" "$cgroup"
+fi
+
+root=$directory/root
+mount -t overlay lab -o "lowerdir=$lower,upperdir=$directory/upper,workdir=$directory/work" "$root"
+cd "$root"
+
+mount -t proc -o nosuid,nodev,noexec proc proc
+# What is not the host's own to set: else a host's sysctl or sysrq would reach the machine.
+for path in sys sysrq-trigger irq bus fs acpi scsi; do
+    [ -e "proc/$path" ] || continue
+    mount --bind "proc/$path" "proc/$path"
+    mount -o remount,bind,ro,nosuid,nodev,noexec "proc/$path"
+done
+# The network settings are the host's own: they belong to its namespace.
+mount --bind proc/sys/net proc/sys/net
+mount -o remount,bind,rw,nosuid,nodev,noexec proc/sys/net
+
+mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
+mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 sys/fs/cgroup
+
+mount -t tmpfs -o mode=755,nosuid tmpfs dev
+mknod -m 666 dev/null c 1 3
+mknod -m 666 dev/zero c 1 5
+mknod -m 666 dev/full c 1 7
+mknod -m 666 dev/random c 1 8
+mknod -m 666 dev/urandom c 1 9
+mknod -m 666 dev/tty c 5 0
+mkdir dev/pts dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5,nosuid,noexec devpts dev/pts
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
+
+mount -t tmpfs -o mode=755,nosuid,nodev tmpfs run
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
+
+pivot_root . mnt
+cd /
+umount -l /mnt
+exec setpriv --bounding-set="$dropped" -- \
+    env -i container=netplay-lab PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /sbin/init

@@ -1,0 +1,121 @@
+"""Root file systems of lab hosts: built once by mmdebstrap from this machine's own Debian mirror, then shared.
+
+A lab host never writes into one: it is the lower layer of the host's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.lab import sources, state
+from toolkit.lab.programs import require, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CACHE: Final = Path("/var/cache/netplay-relay/rootfs")
+_BUILD_BOUND: Final = 900.0  # seconds; half a minute with a mirror nearby
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a root file system is made of. Its hash names the result: whoever changes it gets a new one built."""
+
+    suite: str
+    packages: tuple[str, ...] = (
+        *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "procps"),
+        *("python3", "python3-apt", "nftables", "iptables", "iproute2", "iputils-ping"),
+    )
+    left_out: tuple[str, ...] = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
+    # Timers that would only cost the lab's hosts time: there is no mirror to ask and no disk to look after.
+    disabled: tuple[str, ...] = ("apt-daily", "apt-daily-upgrade", "e2scrub_all", "fstrim")
+    revision: int = 1  # counted up when _finish does something else than before
+
+    def name(self) -> str:
+        """Return the directory name of the result."""
+        digest = hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()
+        return f"{self.suite}-{digest[:16]}"
+
+    def path(self, cache: Path = CACHE) -> Path:
+        """Return where the result is, or will be."""
+        return cache / self.name()
+
+
+def ensure(
+    suite: str,
+    progress: Callable[[str], None],
+    cache: Path = CACHE,
+    build: Callable[[Recipe, Path], None] | None = None,
+) -> Path:
+    """Return the root file system of a suite, building it first when it is not in the cache.
+
+    Two at once do one build: the second waits. A build that is broken off leaves nothing that looks whole.
+    """
+    recipe = Recipe(suite)
+    if suite not in sources.SUITES:
+        raise UserError(f"there is no root file system {suite!r}", fix=f"Choose one of: {', '.join(sources.SUITES)}.")
+    finished = recipe.path(cache)
+    if finished.is_dir():
+        return finished
+    with state.locked(cache):
+        cache.chmod(0o700)  # old set-user-id programs lie in it: nobody else needs to reach them
+        if not finished.is_dir():
+            for leftover in cache.glob("building-*"):
+                shutil.rmtree(leftover)
+            progress(f"building the root file system of {suite} (once; about half a minute)")
+            with tempfile.TemporaryDirectory(prefix="building-", dir=cache) as scratch:
+                root = Path(scratch) / "root"
+                (build or _mmdebstrap)(recipe, root)
+                root.rename(finished)
+    return finished
+
+
+def _mmdebstrap(recipe: Recipe, root: Path) -> None:
+    """Build the file system into `root`, which does not exist yet."""
+    require(["mmdebstrap"])
+    mirrors = sources.find()
+    listed = root.with_name("debian.sources")
+    listed.write_text(sources.for_suite(recipe.suite, mirrors))
+    run(
+        [
+            *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
+            f"--include={','.join(recipe.packages)}",
+            *(f"--dpkgopt=path-exclude={path}" for path in recipe.left_out),
+            *(recipe.suite, str(root), str(listed)),
+        ],
+        timeout=_BUILD_BOUND,
+    )
+    _finish(recipe, root)
+    _prove_clean(root, mirrors)
+
+
+def _finish(recipe: Recipe, root: Path) -> None:
+    """Take out what belongs to this machine or to one host alone."""
+    for pattern in (
+        *("etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/apt/auth.conf.d/*"),
+        *("etc/ssh/ssh_host_*", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/machine-id"),
+        *("var/lib/dbus/machine-id", "var/log/*.log", "var/log/apt/*"),
+        *(f"etc/systemd/system/timers.target.wants/{timer}.timer" for timer in recipe.disabled),
+    ):
+        for path in root.glob(pattern):
+            path.unlink()
+    root.chmod(0o755)
+
+
+def _prove_clean(root: Path, mirrors: list[sources.Mirror]) -> None:
+    """Raise UserError when the mirror's address is still written somewhere in the file system's settings."""
+    names = [mirror.uri.rstrip("/").encode() for mirror in mirrors]
+    for directory in ("etc", "var/lib/apt", "var/cache/apt", "var/log"):
+        for path in (root / directory).rglob("*"):
+            if path.is_file() and not path.is_symlink() and any(name in path.read_bytes() for name in names):
+                raise UserError(
+                    f"the new root file system still names this machine's mirror, in /{path.relative_to(root)}",
+                    fix="Please report this with your Debian release: a lab host must not depend on a mirror.",
+                    exit_code=HOST_UNUSABLE,
+                )

@@ -1,0 +1,55 @@
+"""What the lab's commands print, and the shell they open."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.lab.core import Lab
+    from toolkit.lab.status import LabStatus
+
+
+def progress(line: str) -> None:
+    """Print a line of progress on standard error."""
+    sys.stderr.write(f"lab: {line}\n")
+    sys.stderr.flush()
+
+
+def porcelain(kind: str, value: object, **more: object) -> None:
+    """Print one report as a line of JSON on standard output."""
+    sys.stdout.write(json.dumps({kind: value, **more}) + "\n")
+    sys.stdout.flush()
+
+
+def table(status: LabStatus) -> None:
+    """Print a lab's nodes as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    option = "" if status.name == "lab" else f" --name {status.name}"
+    if not status.nodes:
+        console.print(f"There is no lab {status.name}. To make it: invoke lab.up{option}", highlight=False)
+        return
+    shown = Table(
+        title=f"lab {status.name}: {'up' if status.up else 'not whole, mend it with: invoke lab.up' + option}"
+    )
+    for heading in ("node", "kind", "state", "IPv4", "IPv6"):
+        shown.add_column(heading)
+    for node in status.nodes:
+        kind = f"{node.kind} ({node.rootfs})" if node.rootfs else node.kind
+        shown.add_row(node.name, kind, node.state, node.ipv4, node.ipv6)
+    console.print(shown)
+
+
+def shell(lab: Lab, name: str) -> int:
+    """Open a shell in a host, or one of this machine on a client's network; return its exit code."""
+    if lab.node(name).kind == "host":
+        argv = ["ssh", "-F", str(lab.ssh_config), lab.ssh_alias(name)]
+    else:
+        argv = lab.command(name, [os.environ.get("SHELL", "/bin/sh")])
+    return subprocess.run(argv, check=False).returncode

@@ -1,0 +1,54 @@
+"""The lab on this machine: a relay host and three clients, to try everything without a server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.tasks import task
+
+from toolkit.errors import user_errors
+from toolkit.lab import DEFAULT_SPEC, Lab, show, take_down
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+
+@task(auto_shortflags=False, help={"name": "the lab's name"})
+@user_errors
+def up(_: Context, name: str = DEFAULT_SPEC.name) -> None:
+    """Bring the lab up, or what is missing of it."""
+    Lab.up(replace(DEFAULT_SPEC, name=name), show.progress)
+    show.table(Lab.status(name))
+
+
+@task(auto_shortflags=False, help={"name": "the lab's name"})
+@user_errors
+def down(_: Context, name: str = DEFAULT_SPEC.name) -> None:
+    """Take the lab down and remove all of it."""
+    there = take_down(name)
+    show.progress(f"the lab {name} is down" if there else f"there is no lab {name}")
+
+
+@task(auto_shortflags=False, help={"name": "the lab's name", "as_json": "print JSON"})
+@user_errors
+def status(_: Context, name: str = DEFAULT_SPEC.name, as_json: bool = False) -> None:
+    """Show the lab's nodes and their addresses."""
+    found = Lab.status(name)
+    if as_json:
+        sys.stdout.write(json.dumps(found.to_raw(), indent=2) + "\n")
+    else:
+        show.table(found)
+
+
+@task(auto_shortflags=False, help={"name": "the lab's name", "node": "which node"})
+@user_errors
+def ssh(_: Context, name: str = DEFAULT_SPEC.name, node: str = "relay") -> None:
+    """Open a shell in a host of the lab, or on a client's network."""
+    raise SystemExit(show.shell(Lab.load(name), node))
+
+
+ns = Collection("lab", up, down, status, ssh)
