@@ -86,11 +86,12 @@ def scratch_files(files: HostFiles, entry: Entry, folder: Path) -> HostFiles:
 def make_missing(files: HostFiles, entry: Entry) -> list[Path]:
     """Make what is missing, and inventory.yml anew when the entry has changed; return what was made.
 
-    relay.toml is the packaged example then, and friends.toml names nobody.
+    relay.toml is then the packaged example with the relay's own gate switched on, and friends.toml names nobody.
     """
+    example = (ROOT / "relay" / "relay.toml").read_text(encoding="utf-8")
     texts = {
         files.inventory: entry.render(),
-        files.relay: (ROOT / "relay" / "relay.toml").read_text(encoding="utf-8"),
+        files.relay: example.replace("\n# allowlist = ", "\nallowlist = "),
         files.friends: FRIENDS.render(alias=entry.host.alias),
     }
     missing = [path for path in _each(files) if not path.exists()]

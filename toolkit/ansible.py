@@ -1,0 +1,116 @@
+"""Running a playbook against one host: its own configuration, the shared ssh login, what it came to as numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.console import ROOT
+from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, PREFLIGHT_REFUSED, UserError
+
+if TYPE_CHECKING:
+    from toolkit.ssh import Connection
+
+PLAYBOOKS = ROOT / "ansible" / "playbooks"
+# A stuck module would otherwise wait for ever; installing a package on a slow host takes a minute or two.
+PLAYBOOK_SECONDS = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Recap:
+    """What a run came to: how many tasks changed something (under check: would change something)."""
+
+    changed: int
+    failed: int = 0
+    unreachable: int = 0
+    failed_role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: the playbook's name, the inventory file, the file of variables, a scratch folder for ansible itself."""
+
+    playbook: str
+    inventory: Path
+    variables: Path
+    scratch: Path
+    check: bool = False
+    sudo_password: str = ""
+
+    def argv(self) -> list[str]:
+        """Return the command line."""
+        words = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.inventory)]
+        words += ["--extra-vars", f"@{self.variables}"]
+        words += ["--check", "--diff"] if self.check else []
+        words += ["--become-password-file", "-"] if self.sudo_password else []
+        return [*words, str(PLAYBOOKS / f"{self.playbook}.yml")]
+
+    def environment(self, link: Connection) -> dict[str, str]:
+        """Return the environment: of ansible's settings only ours, and nothing written outside the scratch folder."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        return {
+            **kept,
+            "LC_ALL": "C.UTF-8",  # ansible refuses to start in another encoding
+            "ANSIBLE_CONFIG": str(ROOT / "ansible" / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.scratch / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(self.scratch / "ansible" / "tmp"),
+            "ANSIBLE_SSH_ARGS": shlex.join(link.options),
+            "ANSIBLE_CALLBACKS_ENABLED": "netplay_recap",
+            "NETPLAY_RELAY_RECAP": str(self.scratch / "recap.json"),
+        }
+
+
+def play(run: Run, link: Connection) -> Recap:
+    """Run a playbook; its output goes to the terminal as it comes. Raises UserError with the exit code that fits."""
+    try:
+        done = subprocess.run(
+            run.argv(),
+            input=run.sudo_password,
+            env=run.environment(link),
+            text=True,
+            check=False,
+            timeout=PLAYBOOK_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"deploying to {link.alias} has not come to an end in {PLAYBOOK_SECONDS // 60} minutes",
+            fix=f"Look at the host by hand ({link.typed}); deploying again goes on from where it was.",
+            exit_code=DEPLOY_FAILED,
+        ) from None
+    recap = _read_recap(run.scratch / "recap.json")
+    if done.returncode == 0 and recap is not None:
+        return recap
+    raise _failure(link, recap)
+
+
+def _read_recap(path: Path) -> Recap | None:
+    try:
+        return Recap(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _failure(link: Connection, recap: Recap | None) -> UserError:
+    if recap is not None and recap.unreachable:
+        return UserError(
+            f"{link.alias} stopped answering while it was worked on",
+            fix="Deploy again: it goes on from where it was.",
+            exit_code=HOST_UNUSABLE,
+        )
+    if recap is not None and recap.failed_role == "preflight":
+        return UserError(
+            f"{link.alias} was left as it is",
+            fix="What to do stands above; then deploy again.",
+            exit_code=PREFLIGHT_REFUSED,
+        )
+    return UserError(
+        f"deploying to {link.alias} stopped half-way",
+        fix="The reason stands above. When it is mended, deploy again: it goes on from where it was.",
+        exit_code=DEPLOY_FAILED,
+    )
