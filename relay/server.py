@@ -63,15 +63,18 @@ class Server:
         self._farewells = Farewells(self._loop, config.timeouts.farewell)
         self._forwarder = Forwarder(self._loop, self._end, config.buffers.slow_client)
         self._socks: dict[Conn, socket.socket] = {}
-        self._bytes: dict[Conn, int] = {}
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
-        self._sweep: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to accept and to watch the time."""
         for listener in self.listeners:
             self._loop.add_reader(listener.fileno(), self._accept, listener)
         self._tick()
+
+    def sweep(self) -> None:
+        """End what has waited too long."""
+        self._perform(self.board.tick(self._clock()))
 
     def drain(self) -> None:
         """Open no new rooms; `drained` is set when the last game has ended."""
@@ -80,8 +83,8 @@ class Server:
 
     def stop(self) -> None:
         """End everything now."""
-        if self._sweep:
-            self._sweep.cancel()
+        if self._timer:
+            self._timer.cancel()
         for listener in self.listeners:
             self._loop.remove_reader(listener.fileno())
             listener.close()
@@ -147,8 +150,8 @@ class Server:
         self._perform(self.board.lost(conn, self._clock(), outcome))
 
     def _tick(self) -> None:
-        self._perform(self.board.tick(self._clock()))
-        self._sweep = self._loop.call_later(SWEEP, self._tick)
+        self.sweep()
+        self._timer = self._loop.call_later(SWEEP, self._tick)
 
     # What the switchboard decides.
 
@@ -185,7 +188,6 @@ class Server:
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
         for sock in (client, link):
             self._loop.remove_reader(sock.fileno())
-        self._bytes[action.client] = self._bytes[action.link] = 0
         self._forwarder.splice((action.client, client), (action.link, link), action.to_host, action.to_client)
 
     def _close(self, action: Close) -> None:

@@ -1,0 +1,84 @@
+"""Which id a host gets."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+
+from relay.rooms import Room, RoomTable
+
+ANNA = ipaddress.ip_address("203.0.113.1")
+BEN = ipaddress.ip_address("203.0.113.2")
+FRIDAY, SUNDAY, OWN = b"friday-night", b"sunday-night", b"room-of-port"
+MAIN = 55435
+
+
+def table(*rooms: Room) -> RoomTable:
+    numbers = itertools.count(1)
+    return RoomTable(rooms, lambda: next(numbers).to_bytes(12, "big"), host_return=60)
+
+
+def test_a_port_with_a_room_always_gives_that_rooms_id() -> None:
+    rooms = table(Room(OWN, 55440))
+    assert rooms.take(ANNA, 55440, 0) == OWN
+    rooms.give_back(OWN, ANNA, 10)
+    assert rooms.take(BEN, 55440, 11) == OWN
+
+
+def test_a_room_is_hosted_by_one() -> None:
+    rooms = table(Room(OWN, 55440))
+    rooms.take(ANNA, 55440, 0)
+    assert rooms.take(BEN, 55440, 0) is None
+
+
+def test_the_main_port_gives_the_free_rooms_in_order_then_random_ids() -> None:
+    rooms = table(Room(OWN, 55440), Room(FRIDAY), Room(SUNDAY))
+    assert [rooms.take(ANNA, MAIN, 0) for _ in range(4)] == [FRIDAY, SUNDAY, b"\0" * 11 + b"\1", b"\0" * 11 + b"\2"]
+
+
+def test_a_host_that_comes_back_within_a_minute_gets_its_room_again() -> None:
+    rooms = table(Room(FRIDAY), Room(SUNDAY))
+    assert rooms.take(ANNA, MAIN, 0) == FRIDAY
+    assert rooms.take(BEN, MAIN, 0) == SUNDAY
+    rooms.give_back(FRIDAY, ANNA, 0)
+    rooms.give_back(SUNDAY, BEN, 0)
+    assert rooms.take(BEN, MAIN, 59) == SUNDAY
+    assert rooms.take(ANNA, MAIN, 59) == FRIDAY
+
+
+def test_a_random_id_is_kept_for_its_host_too() -> None:
+    rooms = table()
+    session = rooms.take(ANNA, MAIN, 0)
+    assert session
+    rooms.give_back(session, ANNA, 0)
+    assert rooms.take(ANNA, MAIN, 59) == session
+
+
+def test_nobody_else_gets_a_room_that_is_kept() -> None:
+    rooms = table(Room(FRIDAY))
+    rooms.take(ANNA, MAIN, 0)
+    rooms.give_back(FRIDAY, ANNA, 0)
+    assert rooms.take(BEN, MAIN, 59) != FRIDAY
+
+
+def test_a_room_is_kept_for_a_minute_and_no_longer() -> None:
+    rooms = table(Room(FRIDAY))
+    rooms.take(ANNA, MAIN, 0)
+    rooms.give_back(FRIDAY, ANNA, 0)
+    assert rooms.take(BEN, MAIN, 61) == FRIDAY
+    rooms.forget_old(61)
+    assert rooms.kept == 0
+
+
+def test_a_room_with_a_port_is_not_given_out_on_the_main_port() -> None:
+    rooms = table(Room(OWN, 55440))
+    rooms.take(ANNA, 55440, 0)
+    rooms.give_back(OWN, ANNA, 0)
+    assert rooms.take(ANNA, MAIN, 1) != OWN
+
+
+def test_a_random_id_is_never_zero_nor_somebodys() -> None:
+    given = iter([bytes(12), FRIDAY, b"x" * 12, b"x" * 12, b"y" * 12])
+    rooms = RoomTable([Room(FRIDAY, 55440)], lambda: next(given), host_return=60)
+    assert rooms.take(ANNA, MAIN, 0) == b"x" * 12
+    assert rooms.take(BEN, MAIN, 0) == b"y" * 12
