@@ -248,7 +248,8 @@ def _end_visitors(namespaces: Path) -> None:
     """End the processes of this machine that run in the lab's network namespaces."""
     lab = {path.stat().st_ino for path in namespaces.glob("*") if network.is_namespace(path)}
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended by itself
+        # It ended by itself, or is a stranger that even root may not look at.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if (process / "ns/net").stat().st_ino in lab:
                 os.kill(int(process.name), signal.SIGKILL)
 
