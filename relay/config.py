@@ -134,7 +134,7 @@ def read_toml(text: str, path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"\(at line (\d+)", str(error))
-        line = int(match.group(1)) if match else None
+        line = int(match.group(1)) if match else text.count("\n") + 1  # "(at end of document)"
         what = str(error).split(" (at ")[0].rstrip(".")
         raise ConfigError(path, line, f"this is not TOML: {what}.", "Write settings as: port = 55435") from error
 

@@ -198,7 +198,7 @@ async def _open(address: str, port: int, source: str | None) -> tuple[asyncio.St
 async def playing(
     address: str, port: int, session: str | bytes | None = None
 ) -> AsyncIterator[tuple[FakeHost, Stream, FakeClient]]:
-    """A host, its link, and a client that have exchanged headers; closed at the end."""
+    """Give a host, its link, and a client whose header has arrived; close them at the end."""
     host = await FakeHost.host(address, port)
     client = await FakeClient.join(address, port, host.session if session is None else session)
     link = await host.link()

@@ -1,0 +1,69 @@
+"""The second gate: an allowlist file, looked at when a connection is accepted."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from pathlib import Path
+
+import pytest
+
+from relay.gate.allowlist import RECHECK, Allowlist, parse
+
+ANNA = ipaddress.ip_address("203.0.113.7")
+BEN = ipaddress.ip_address("2001:db8:1:2::7")
+STRANGER = ipaddress.ip_address("198.51.100.1")
+
+
+def test_without_a_file_everybody_may() -> None:
+    assert Allowlist(None).allows(STRANGER, 0)
+
+
+def test_those_in_the_file_may_and_nobody_else(tmp_path: Path) -> None:
+    file = tmp_path / "allowlist"
+    file.write_text("# written by the firewall role\n203.0.113.7  # anna\n2001:db8:1:2::/64  # ben\n\n10.0.0.0/8\n")
+    allowlist = Allowlist(file)
+    assert allowlist.allows(ANNA, 0)
+    assert allowlist.allows(BEN, 0)
+    assert allowlist.allows(ipaddress.ip_address("10.1.2.3"), 0)
+    assert not allowlist.allows(STRANGER, 0)
+    assert not allowlist.allows(ipaddress.ip_address("2001:db8:1:3::7"), 0)
+
+
+def test_a_change_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "allowlist"
+    file.write_text("203.0.113.7\n")
+    allowlist = Allowlist(file)
+    assert not allowlist.allows(STRANGER, 0)
+    new = tmp_path / "new"
+    new.write_text("198.51.100.1\n")
+    new.replace(file)
+    assert allowlist.allows(STRANGER, RECHECK)
+    assert not allowlist.allows(ANNA, RECHECK)
+
+
+def test_an_unreadable_file_lets_nobody_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "allowlist"
+    file.write_text("203.0.113.7\n")
+    allowlist = Allowlist(file)
+    assert allowlist.allows(ANNA, 0)
+    file.unlink()
+    with caplog.at_level(logging.ERROR, "netplay-relay.gate"):
+        assert not allowlist.allows(ANNA, 1)
+        assert not allowlist.allows(ANNA, 2)
+    assert len(caplog.records) == 1, "it is said once, not for every connection"
+    assert "nobody is let in" in caplog.text
+    file.write_text("203.0.113.7\n")
+    assert allowlist.allows(ANNA, 3)
+
+
+@pytest.mark.parametrize("text", ["203.0.113.7\nanna.example\n", "203.0.113.7/24"])
+def test_a_broken_file_lets_nobody_in(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "allowlist"
+    file.write_text(text)
+    assert not Allowlist(file).allows(ANNA, 0)
+
+
+def test_an_error_names_the_line() -> None:
+    with pytest.raises(ValueError, match=r"line 2: 'anna\.example'"):
+        parse("203.0.113.7\nanna.example\n")
