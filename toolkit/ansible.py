@@ -23,13 +23,12 @@ PLAYBOOK_SECONDS = 1200
 
 
 @dataclass(frozen=True, slots=True)
-class Recap:
-    """What a run came to: how many tasks changed something (under check: would change something)."""
+class Failure:
+    """Why a run failed: the role it was in (empty: none), what to read, and whether the host could not be reached."""
 
-    changed: int
-    failed: int = 0
-    unreachable: int = 0
-    failed_role: str = ""
+    role: str
+    message: str
+    unreachable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,11 @@ class Run:
     scratch: Path
     check: bool = False
     sudo_password: str = ""
+
+    @property
+    def summary(self) -> Path:
+        """Where the callback plugin `sentences` leaves what the run came to."""
+        return self.scratch / "summary.json"
 
     def argv(self) -> list[str]:
         """Return the command line."""
@@ -61,13 +65,15 @@ class Run:
             "ANSIBLE_HOME": str(self.scratch / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "ansible" / "tmp"),
             "ANSIBLE_SSH_ARGS": shlex.join(link.options),
-            "ANSIBLE_CALLBACKS_ENABLED": "netplay_recap",
-            "NETPLAY_RELAY_RECAP": str(self.scratch / "recap.json"),
+            "NETPLAY_RELAY_SUMMARY": str(self.summary),
         }
 
 
-def play(run: Run, link: Connection) -> Recap:
-    """Run a playbook; its output goes to the terminal as it comes. Raises UserError with the exit code that fits."""
+def play(run: Run, link: Connection) -> int:
+    """Run a playbook and return how many tasks changed something (under check: would change something).
+
+    Its output goes to the terminal as it comes. Raises UserError with the exit code that fits the failure.
+    """
     try:
         done = subprocess.run(
             run.argv(),
@@ -79,38 +85,38 @@ def play(run: Run, link: Connection) -> Recap:
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"deploying to {link.alias} has not come to an end in {PLAYBOOK_SECONDS // 60} minutes",
+            f"working on {link.alias} has not come to an end in {PLAYBOOK_SECONDS // 60} minutes",
             fix=f"Look at the host by hand ({link.typed}); deploying again goes on from where it was.",
             exit_code=DEPLOY_FAILED,
         ) from None
-    recap = _read_recap(run.scratch / "recap.json")
-    if done.returncode == 0 and recap is not None:
-        return recap
-    raise _failure(link, recap)
+    changed, failure = _summary(run.summary)
+    if done.returncode == 0:
+        return changed
+    raise _as_error(link, failure)
 
 
-def _read_recap(path: Path) -> Recap | None:
+def _summary(path: Path) -> tuple[int, Failure | None]:
+    """Read what the run came to; a run that broke off before the end has left nothing."""
     try:
-        return Recap(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0, None
+    changed = sum(int(counts["changed"]) for counts in raw["hosts"].values())
+    unreachable = any(counts["unreachable"] for counts in raw["hosts"].values())
+    failures = [Failure(entry["role"], entry["message"], unreachable) for entry in raw["failures"]]
+    return changed, failures[0] if failures else None
 
 
-def _failure(link: Connection, recap: Recap | None) -> UserError:
-    if recap is not None and recap.unreachable:
+def _as_error(link: Connection, failure: Failure | None) -> UserError:
+    again = f"Deploy again when it is mended; it goes on from where it was. By hand: {link.typed}"
+    if failure is None:
         return UserError(
-            f"{link.alias} stopped answering while it was worked on",
-            fix="Deploy again: it goes on from where it was.",
-            exit_code=HOST_UNUSABLE,
+            f"ansible broke off while it worked on {link.alias}",
+            fix=f"Its last words stand above. {again}",
+            exit_code=DEPLOY_FAILED,
         )
-    if recap is not None and recap.failed_role == "preflight":
-        return UserError(
-            f"{link.alias} was left as it is",
-            fix="What to do stands above; then deploy again.",
-            exit_code=PREFLIGHT_REFUSED,
-        )
-    return UserError(
-        f"deploying to {link.alias} stopped half-way",
-        fix="The reason stands above. When it is mended, deploy again: it goes on from where it was.",
-        exit_code=DEPLOY_FAILED,
-    )
+    if failure.unreachable:
+        return UserError(failure.message, fix=again, exit_code=HOST_UNUSABLE)
+    if failure.role == "preflight":
+        return UserError(failure.message, fix="Nothing was changed.", exit_code=PREFLIGHT_REFUSED)
+    return UserError(failure.message, fix=again, exit_code=DEPLOY_FAILED)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,16 @@ def files_of(host: HostName) -> HostFiles:
 
 
 def scratch_files(files: HostFiles, entry: Entry, folder: Path) -> HostFiles:
-    """Return the same files, with those that would have to be made or changed in folder instead."""
-    kept = HostFiles(*(path if path.exists() else folder / path.name for path in _each(files)))
-    return kept if read_entry(kept, entry.host) == entry else replace(kept, inventory=folder / files.inventory.name)
+    """Return the same files for a look ahead: whatever would be made or changed is a copy in folder instead."""
+    friends = folder / files.friends.name
+    if files.friends.exists():
+        shutil.copyfile(files.friends, friends)
+    known = read_entry(files, entry.host) == entry
+    return HostFiles(
+        files.inventory if known else folder / files.inventory.name,
+        files.relay if files.relay.exists() else folder / files.relay.name,
+        friends,
+    )
 
 
 def make_missing(files: HostFiles, entry: Entry) -> list[Path]:

@@ -26,14 +26,14 @@ def host_settings(address: str, port: int) -> dict[str, str]:
 
 
 def host_lines(address: str, port: int) -> list[str]:
-    """Return what the host player sets, by menu and by file."""
+    """Return what the host player sets, by menu and by file; the first line is the title."""
     lines = [
-        "Whoever hosts the game, once, in RetroArch: Settings > Network",
-        "    Use Relay Server              ON",
-        "    Relay Server Location         Custom",
-        f"    Custom Relay Server Address   {target(address, port)}",
-        "  then Netplay > Host > Start Netplay Host. The same in retroarch.cfg:",
-        *(f'    {key} = "{value}"' for key, value in host_settings(address, port).items()),
+        "Whoever hosts the game sets this once, in RetroArch under Settings > Network",
+        "Use Relay Server              ON",
+        "Relay Server Location         Custom",
+        f"Custom Relay Server Address   {target(address, port)}",
+        "or the same in retroarch.cfg:",
+        *(f'{key} = "{value}"' for key, value in host_settings(address, port).items()),
     ]
     if _is_ipv6(address):
         lines.append(
@@ -43,11 +43,11 @@ def host_lines(address: str, port: int) -> list[str]:
 
 
 def friend_lines(address: str, port: int) -> list[str]:
-    """Return what each friend types, on the command line and in the menu."""
+    """Return what each friend types, on the command line and in the menu; the first line is the title."""
     return [
-        "Each friend, with the same core and game:",
-        f"    retroarch -C '{target(address, port)}' -L CORE GAME",
-        f"  or in the menu: Netplay > Connect to Netplay Host, and type {target(address, port)}",
+        "Each friend types, with the same core and game",
+        f"retroarch -C '{target(address, port)}' -L CORE GAME",
+        f"or in RetroArch under Netplay > Connect to Netplay Host: {target(address, port)}",
     ]
 
 

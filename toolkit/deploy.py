@@ -1,0 +1,180 @@
+"""Putting a relay on a host: look, plan, apply, prove, and say what everybody types next.
+
+Nothing is changed anywhere before the words typed, the owner's files and the way into the host are known to be good.
+With check nothing is changed at all: not on the host, not on this machine, and no lab is made.
+"""
+
+from __future__ import annotations
+
+import getpass
+import math
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relay import config
+from relay.config import ConfigError
+from toolkit import ansible, friends, inventory, join, login, proof, ssh, zipapp
+from toolkit.console import block, say, step
+from toolkit.errors import UserError
+
+if TYPE_CHECKING:
+    from relay.gate.friends import Friend
+    from toolkit.inventory import Entry, HostFiles
+    from toolkit.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was typed: account, sudo, whether its password is asked for, whether to only look, friends to let in."""
+
+    user: str | None = None
+    become: bool = False
+    ask_become: bool = False
+    check: bool = False
+    friends: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the host shall have: the settings, who is let in, the release."""
+
+    settings: config.Config
+    friends: list[Friend]
+    release: zipapp.Release
+
+    def variables(self, settings_file: Path, *, become: bool) -> dict[str, Any]:
+        """Return what the playbook is told."""
+        ports = list(self.settings.ports)
+        return {
+            "ansible_become": become,
+            "preflight_ports": ports,
+            "relay_zipapp": str(self.release.path),
+            "relay_release_id": self.release.id,
+            "relay_config_file": str(settings_file),
+            "relay_ports": ports,
+            "relay_addresses": list(self.settings.listen.bind),
+            "relay_drain_seconds": math.ceil(self.settings.timeouts.drain),
+            "firewall_friends": [
+                {"name": friend.name, "addresses": [str(network) for network in friend.addresses]}
+                for friend in self.friends
+            ],
+        }
+
+
+def deploy(place: Place, request: Request) -> int:
+    """Do all of it; return how many tasks changed something. Raises UserError with the exit code that fits."""
+    files = inventory.files_of(place.host)
+    check_files(files)
+    entry = inventory.update_entry(files, place.host, request.user, request.become or request.ask_become)
+    password = _ask_password(place) if request.ask_become else ""
+    with (
+        ssh.connection(entry.host.alias, entry.user, place.ssh_config) as link,
+        tempfile.TemporaryDirectory(prefix="netplay-relay-") as scratch,
+    ):
+        folder = Path(scratch)
+        visit = login.visit(link, entry, password)
+        step("host", f"{place.host.alias}: logged in as {visit.account}{', with sudo' if visit.become else ''}")
+        used = _make_files(place, entry, files, visit, request, folder)
+        plan = Plan(_settings(used.relay), friends.load(used.friends), zipapp.build(folder))
+        _show(plan, files)
+        inventory.to_json(folder / "variables.json", plan.variables(used.relay, become=visit.become))
+        run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, password)
+        changed = ansible.play(run, link)
+        if not request.check:
+            _prove(place, visit, plan)
+    (_say_looked if request.check else _say_deployed)(place, changed)
+    if not request.check:
+        _say_next(place, visit.hostname, plan, files)
+    return changed
+
+
+def check_files(files: HostFiles) -> None:
+    """Read the owner's files, those that are there. Raises UserError with file and line."""
+    if files.relay.exists():
+        _settings(files.relay)
+    if files.friends.exists():
+        friends.load(files.friends)
+
+
+def _settings(path: Path) -> config.Config:
+    try:
+        return config.load(path)
+    except ConfigError as error:
+        raise friends.as_user_error(error) from None
+
+
+def _ask_password(place: Place) -> str:
+    if not sys.stdin.isatty():
+        raise UserError("--ask-become asks for a password, and there is no terminal to ask on", fix="Run it by hand.")
+    return getpass.getpass(f"sudo's password on {place.host.alias}: ")
+
+
+def _make_files(
+    place: Place, entry: Entry, files: HostFiles, visit: login.Visit, request: Request, folder: Path
+) -> HostFiles:
+    """Make the host's files where they are missing, add the friends typed; return the files to use."""
+    used = inventory.scratch_files(files, entry, folder) if request.check else files
+    made = inventory.make_missing(used, entry)
+    for name, addresses in place.nodes.items():
+        friends.put(used.friends, name, addresses, only=True, note="a node of the lab")
+    if used.friends in made and place.lab is None and (mine := visit.my_addresses()):
+        friends.put(used.friends, "me", mine, note="this machine, as the host saw it when this file was made")
+    for name, address in request.friends:
+        friends.put(used.friends, name, [address])
+    if made and not request.check:
+        step("files", f"made {', '.join(path.name for path in made)} in {files.relay.parent}")
+    return used
+
+
+def _show(plan: Plan, files: HostFiles) -> None:
+    step("settings", f"{files.relay}: port {', '.join(map(str, plan.settings.ports))}")
+    names = ", ".join(friend.name for friend in plan.friends)
+    step("friends", f"{files.friends}: {names or 'nobody, so nobody will get in'}")
+    step("release", f"{plan.release.id}, {plan.release.files} files")
+
+
+def _prove(place: Place, visit: login.Visit, plan: Plan) -> None:
+    port = plan.settings.listen.port
+    if place.lab is not None:
+        proof.prove_in_lab(place.lab, port)
+    else:
+        listed = visit.is_listed([network for friend in plan.friends for network in friend.addresses])
+        proof.prove_from_here(visit.hostname, port, visit.came_from, listed)
+
+
+def _say_looked(place: Place, changed: int) -> None:
+    say()
+    say(f"{changed} would change on {place.host.alias}" + ("" if changed else ": it is as it should be"))
+    if changed:
+        say(f"Nothing was changed. To do it: invoke deploy{place.option}")
+
+
+def _say_deployed(place: Place, changed: int) -> None:
+    say()
+    say(f"{changed} changed on {place.host.alias}" + ("" if changed else ": it was as it should be already"))
+
+
+def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None:
+    port = plan.settings.listen.port
+    address = place.lab.node("relay").ipv4 if place.lab else hostname
+    block(f"The relay is at {join.where(address, port)}, open to friends and closed to everybody else.", [])
+    for lines in (join.host_lines(address, port), join.friend_lines(address, port)):
+        block(lines[0], lines[1:])
+    block(
+        "To let in another friend",
+        [
+            f"invoke deploy{place.option} --friend anna=203.0.113.7",
+            f"or edit {files.friends}, then: invoke deploy{place.option}",
+        ],
+    )
+    if place.lab is not None:
+        block(
+            "This relay lives in the lab on this machine; a real one: invoke deploy --host myvps",
+            [
+                f"To look inside: invoke lab.ssh{place.lab_option}",
+                f"To take it down: invoke lab.down{place.lab_option}",
+            ],
+        )

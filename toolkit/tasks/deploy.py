@@ -1,0 +1,52 @@
+"""The project's main verb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from toolkit.errors import user_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from invoke.context import Context
+
+HELP = {
+    "host": "where to: a name that ssh knows; without it, the lab on this machine",
+    "user": "the account to log in as, if ssh's configuration does not say",
+    "become": "the account is not root: use sudo there",
+    "ask_become": "the same, and sudo wants a password: ask for it once",
+    "check": "only look: show what would change, change nothing",
+    "friend": "NAME=ADDRESS, somebody to let in; may be given several times",
+    "ssh_config": "an ssh configuration to use instead of your own",
+}
+
+
+@task(auto_shortflags=False, iterable=["friend"], help=HELP)
+@user_errors
+def deploy(
+    _: Context,
+    host: str | None = None,
+    user: str | None = None,
+    become: bool = False,
+    ask_become: bool = False,
+    check: bool = False,
+    friend: Sequence[str] = (),
+    ssh_config: str | None = None,
+) -> None:
+    """Put a relay on a host (or on this machine's lab), prove that it works, say what to type next."""
+    from toolkit import friends, places
+    from toolkit.deploy import Request, deploy
+    from toolkit.hosts import parse_user
+    from toolkit.lab import DEFAULT_SPEC
+
+    wanted = tuple(friends.parse_option(text) for text in friend)
+    request = Request(None if user is None else parse_user(user), become, ask_become, check, wanted)
+    if host is None:
+        place = places.lab(DEFAULT_SPEC, check=check)
+    else:
+        place = places.real(host, None if ssh_config is None else Path(ssh_config).expanduser())
+    deploy(place, request)
