@@ -12,6 +12,7 @@ import re
 import struct
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +37,7 @@ JOIN_WITHIN = 10.0
 # A press shows in the machine's own RAM in two or three frames; longer only while netplay waits for the other side.
 PRESS_WITHIN = 5.0
 RESEND_AFTER = 1.0
+PAUSED_ANSWERS = 10
 READ_RAM = f"READ_CORE_RAM 0 {layout.RAM_SIZE}"
 JOINED = r"\[Netplay\] You have joined as player (\d+)"
 # RetroArch's own numbers of the buttons, by our names.
@@ -46,8 +48,8 @@ REMOTE = struct.Struct("<iiiiHxx")  # port, device (1: joypad), index, button, d
 class Machine:
     """One RetroArch with one player; a context manager that always ends it.
 
-    Attributes: ``name`` (its nick), ``log`` (the log's path), ``history`` (settled frames seen so far), ``player``
-    (the number of the pad that its buttons reach, once it has joined a game).
+    Attributes: ``name`` (its nick), ``pid``, ``log`` (the log's path), ``history`` (settled frames seen so far),
+    ``player`` (the number of the pad that its buttons reach, once it has joined a game).
     """
 
     def __init__(self, name: str, role: settings.Role, folder: Path, inside: Inside) -> None:
@@ -75,12 +77,13 @@ class Machine:
             "network_cmd_port": str(self._command),
             "network_remote_base_port": str(self._remote),
         }
-        config = settings.write_folder(self._folder, own | role.settings)
+        config = settings.write_folder(self._folder, role, own)
         core = self._folder / "cores" / f"{settings.CORE}.so"
         game = rom.write(self._folder / "pads.nes")
         argv = ["retroarch", "--verbose", f"--config={config}", f"--libretro={core}", f"--max-frames={MAX_FRAMES}"]
         env = {"PATH": os.environ["PATH"], "HOME": str(self._folder), "XDG_CONFIG_HOME": str(self._folder)}
-        self._call("start", argv=[*argv, *role.arguments, str(game)], env=env, cwd=str(self._folder), log=str(self.log))
+        argv += [*role.arguments, str(game)]
+        self.pid: int = self._call("start", argv=argv, env=env, cwd=str(self._folder), log=str(self.log))["pid"]
 
     def running(self) -> bool:
         """Whether RetroArch still runs."""
@@ -91,6 +94,10 @@ class Machine:
         self._send(self._command, b"QUIT")
         wait_for(lambda: not self.running(), within, f"{self.name} to quit")
         return int(self._call("state")["code"])
+
+    def abandon(self) -> None:
+        """Do what happens when the tests are killed: the agent's input ends, and it has to clean up by itself."""
+        self._agent.end_input()
 
     def stop(self) -> None:
         """End RetroArch, however it is."""
@@ -145,6 +152,16 @@ class Machine:
             return wait_for(probe, within, what)
         except AssertionError as error:
             raise AssertionError(self._what(f"{error} (it runs: {self.running()})")) from None
+
+    def wait_until_paused(self, within: float = 5.0) -> Snapshot:
+        """Wait until the game stands still: the same frame in a row of answers, which take a frame's time each."""
+        answers: deque[int] = deque(maxlen=PAUSED_ANSWERS)
+
+        def still(snapshot: Snapshot) -> bool:
+            answers.append(snapshot.frame)
+            return answers.count(snapshot.frame) == PAUSED_ANSWERS
+
+        return self.wait_for_ram(still, within, "the game to be paused")
 
     # -- the player
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -63,10 +63,11 @@ savestate_features = "deterministic"
 
 @dataclass(frozen=True)
 class Role:
-    """What a machine does in netplay: the arguments and settings that make it do so."""
+    """What a machine does in netplay: the arguments, settings and options of the core that make it do so."""
 
     arguments: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
+    core_options: dict[str, str] = field(default_factory=dict)
 
 
 def alone() -> Role:
@@ -95,6 +96,14 @@ def join(address: str, port: int, session: str = "") -> Role:
     return Role(("--connect", target))
 
 
+def four_players(role: Role) -> Role:
+    """Plug in the adapter for pads 3 and 4; every machine of the game needs it."""
+    pads = ("--device", "3:257", "--device", "4:257")  # 257: the core's own kind of joypad
+    return replace(
+        role, arguments=role.arguments + pads, core_options=role.core_options | {"nestopia_select_adapter": "ntsc"}
+    )
+
+
 def core_path() -> Path | None:
     """Return where the core is installed; None when it is not."""
     found = (path for folder in CORE_FOLDERS for path in Path("/").glob(f"{folder[1:]}/{CORE}.so"))
@@ -113,8 +122,8 @@ def require() -> None:
         pytest.skip(reason)
 
 
-def write_folder(folder: Path, settings: dict[str, str]) -> Path:
-    """Fill a machine's scratch folder: settings, the core, its description. Return the settings file."""
+def write_folder(folder: Path, role: Role, own: dict[str, str]) -> Path:
+    """Fill a machine's scratch folder and return its settings file: ``own`` settings beside the role's."""
     core = core_path()
     assert core is not None, "require() comes first"
     for name in ("cores", "info"):
@@ -122,8 +131,16 @@ def write_folder(folder: Path, settings: dict[str, str]) -> Path:
     # A folder with this core alone: RetroArch reads a description for each core that it finds beside it.
     (folder / "cores" / core.name).symlink_to(core)
     (folder / "info" / f"{CORE}.info").write_text(CORE_INFO)
-    folders = {"libretro_directory": str(folder / "cores"), "libretro_info_path": str(folder / "info")}
-    config = folder / "retroarch.cfg"
-    lines = (f'{key} = "{value}"\n' for key, value in (SETTINGS | folders | settings).items())
-    config.write_text("".join(lines))
-    return config
+    options = _write(folder / "core-options.cfg", role.core_options)
+    places = {
+        "libretro_directory": str(folder / "cores"),
+        "libretro_info_path": str(folder / "info"),
+        "core_options_path": str(options),
+        "global_core_options": "true",
+    }
+    return _write(folder / "retroarch.cfg", SETTINGS | places | own | role.settings)
+
+
+def _write(path: Path, values: dict[str, str]) -> Path:
+    path.write_text("".join(f'{key} = "{value}"\n' for key, value in values.items()))
+    return path
