@@ -1,0 +1,166 @@
+"""Callback `sentences`: what a person wants to read while a playbook runs, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from ansible import constants as C  # noqa: N812  # the name that Ansible's own plugins use
+from ansible.plugins.callback import CallbackBase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DOCUMENTATION = r"""
+name: sentences
+type: stdout
+short_description: A line for each change, a sentence for each failure
+description:
+  - Prints the name of each role as it begins, a line for each task that changed something, the diff below it where
+    one was asked for, and a count for each host at the end.
+  - On a terminal the task that is under way is shown in a line that the next one overwrites.
+  - A failure is its message, on standard error, after everything else; never a result in JSON. -v shows more.
+"""
+
+# Their whole result is a message for people.
+SPEAKERS = ("ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert")
+DEBUG = ("ansible.builtin.debug", "debug")
+ERASE = "\x1b[K"
+
+
+def failure(host: str, task: str, action: str, result: Mapping[str, Any]) -> str:
+    """Return what went wrong as text for people: the message of a refusal, or what failed on which host and why."""
+    # A loop's own message is only that one of its items failed.
+    failed = [item for item in result.get("results", []) if item.get("failed")]
+    result = failed[0] if failed else result
+    message = str(result.get("msg", "")).strip() or "no reason was given"
+    if action in SPEAKERS:
+        return message
+    said = [str(result.get(stream, "")).strip() for stream in ("stderr", "stdout", "module_stderr", "module_stdout")]
+    lines = [line for text in said if text and text not in message for line in text.splitlines()]
+    return "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {message}", *lines[-12:]])
+
+
+def changed_items(result: Mapping[str, Any]) -> list[str]:
+    """Return the labels of a loop's items that changed."""
+    items = [item for item in result.get("results", []) if item.get("changed")]
+    return [str(item.get("_ansible_item_label", item.get("item", ""))) for item in items]
+
+
+def _name(task: Any) -> str:
+    """Return the task's own name, without its role: that stands above."""
+    return str(task.name or task.get_name()).strip()
+
+
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
+    """What Ansible looks for."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "sentences"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failures: dict[str, str] = {}
+        self._diffs: dict[tuple[str, str], str] = {}
+        self._role = ""
+        self._check = False
+        self._transient = sys.stdout.isatty() and not self._display.verbosity
+
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Name the play."""
+        self._check = bool(play.check_mode)
+        self._say(play.get_name().strip() + (" (a look ahead: nothing is changed)" if self._check else ""), C.COLOR_OK)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        """Say that there was nothing to do it on."""
+        self._say("there is no such host in the inventory", C.COLOR_ERROR, stderr=True)
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """Show what is under way."""
+        role = task._role.get_name() if task._role else self._role  # noqa: SLF001  # there is no public name for it
+        if role != self._role:
+            self._role = role
+            self._say(f" {role}")
+        if self._transient:
+            self._display.display(f"  ... {_name(task)[:70]}{ERASE}\r", newline=False)
+
+    def v2_playbook_on_handler_task_start(self, task: Any) -> None:
+        """Show what is under way."""
+        self.v2_playbook_on_task_start(task, is_conditional=False)
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        """Keep the diff until the task's own line is printed."""
+        parts = result.result.get("results") or [result.result]
+        texts = [self._diff(part) for part in parts if part.get("changed") and part.get("diff")]
+        self._diffs[result.host.get_name(), result.task._uuid] = "".join(texts)  # noqa: SLF001  # see above
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Print a change, a message, or (-v) what needed no change."""
+        # Looking ahead, modules warn of what is missing only because nothing was made.
+        if not self._check or self._display.verbosity:
+            self._handle_warnings(result.result)
+        host, task = result.host.get_name(), result.task
+        if task.action in DEBUG:
+            message = result.result.get("msg", "")
+            for line in message if isinstance(message, list) else str(message).splitlines():
+                self._say(f"note: {line}", C.COLOR_WARN)
+        elif result.result.get("changed"):
+            items = changed_items(result.result)
+            word = "would change" if self._check else "changed"
+            name = _name(task)
+            self._say(f"  {host}  {word}  {name}{': ' if items else ''}{', '.join(items)}", C.COLOR_CHANGED)
+            if diff := self._diffs.pop((host, task._uuid), ""):  # noqa: SLF001  # see above
+                self._say(diff.rstrip("\n"))
+        elif self._display.verbosity:
+            self._say(f"  {host}  ok  {_name(task)}", C.COLOR_OK)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Remember the failure: a rescue may mend it, or say it better."""
+        if not ignore_errors:
+            task, host = result.task, result.host.get_name()
+            name = _name(task)
+            self._failures[host] = failure(host, name, task.action, result.result)
+        if self._display.verbosity:
+            self._say(f"  {result.host.get_name()}  failed  {self._dump_results(result.result)}", C.COLOR_ERROR)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Remember why the host cannot be reached."""
+        host = result.host.get_name()
+        reason = str(result.result.get("msg", "")).strip() or "no reason was given"
+        self._failures[host] = f"{host} cannot be reached: {reason}"
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Print what is left of the failures, and the counts."""
+        counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        for host, count in counts.items():
+            self._say(f"{host}: {self._count(count)}", C.COLOR_CHANGED if count["changed"] else C.COLOR_OK)
+        for host, count in counts.items():
+            if count["failures"] or count["unreachable"]:
+                self._say(self._failures.get(host, f"{host}: no reason was given"), C.COLOR_ERROR, stderr=True)
+
+    def _count(self, count: Mapping[str, int]) -> str:
+        word = "would change" if self._check else "changed"
+        parts = [f"{count['changed']} {word}", f"{count['ok'] - count['changed']} ok"]
+        parts += [f"{count[kind]} {word}" for kind, word in (("failures", "failed"),) if count[kind]]
+        return ", ".join(parts + (["unreachable"] if count["unreachable"] else []))
+
+    def _diff(self, part: dict[str, Any]) -> str:
+        changes = part["diff"] if isinstance(part["diff"], list) else [part["diff"]]
+        return "".join(self._one_diff(change, part.get("dest") or part.get("path")) for change in changes)
+
+    def _one_diff(self, change: dict[str, Any], path: str | None) -> str:
+        """Return attributes as a line, and text with a header that says where it goes, not where it is made."""
+        before, after = change.get("before"), change.get("after")
+        if isinstance(before, dict) and isinstance(after, dict):
+            pairs = [f"{key} {before.get(key)} -> {after[key]}" for key in after if before.get(key) != after[key]]
+            return f"    {after.get('path', '')}: {', '.join(pairs)}\n"
+        made = PurePath(str(change.get("after_header", ""))).name.removesuffix(".j2")
+        header = path or change.get("before_header") or made
+        return str(self._get_diff({**change, "before_header": header, "after_header": header}))
+
+    def _say(self, text: str, color: str | None = None, *, stderr: bool = False) -> None:
+        if self._transient:
+            self._display.display(ERASE, newline=False)
+        self._display.display(text, color=color, stderr=stderr)

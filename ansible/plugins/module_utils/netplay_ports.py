@@ -1,0 +1,119 @@
+"""Who holds a port: read from /proc, so that nothing has to be installed on the host for the question."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+TCP_LISTEN = "0A"
+OURS = ("netplay-relay.service", "netplay-relay.socket")
+
+
+class Listener(NamedTuple):
+    """A socket that waits for strangers: its protocol ("tcp" or "udp"), port and inode."""
+
+    protocol: str
+    port: int
+    inode: str
+
+
+class Process(NamedTuple):
+    """Who has the socket open: pid, the program's name, the service manager's unit ("" when there is none)."""
+
+    pid: int
+    name: str
+    unit: str
+
+
+def listeners(table: str, protocol: str) -> Iterator[Listener]:
+    """Read one of /proc/net/{tcp,tcp6,udp,udp6}: TCP sockets that listen, UDP sockets that are connected to nobody."""
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        local, remote, state, inode = fields[1], fields[2], fields[3], fields[9]
+        waits = state == TCP_LISTEN if protocol == "tcp" else remote.endswith(":0000")
+        if waits:
+            yield Listener(protocol, int(local.rpartition(":")[2], 16), inode)
+
+
+def open_listeners(ports: Iterable[int], proc: Path) -> list[Listener]:
+    """Return every listener on one of the ports, IPv4 and IPv6. A family the kernel does not have has no file."""
+    found: dict[Listener, None] = {}
+    for protocol in ("tcp", "udp"):
+        for name in (protocol, protocol + "6"):
+            path = proc / "net" / name
+            table = path.read_text() if path.exists() else ""
+            found.update(dict.fromkeys(listener for listener in listeners(table, protocol) if listener.port in ports))
+    return list(found)
+
+
+def holders(inodes: set[str], proc: Path) -> dict[str, list[Process]]:
+    """Return the processes that have each socket open. A process may end while it is looked at: then it holds none."""
+    found: dict[str, list[Process]] = {inode: [] for inode in inodes}
+    for directory in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            links = {link.readlink().name for link in (directory / "fd").iterdir()}
+            held = [inode for inode in inodes if f"socket:[{inode}]" in links]
+            if held:
+                process = Process(int(directory.name), (directory / "comm").read_text().strip(), _unit(directory))
+                for inode in held:
+                    found[inode].append(process)
+        except OSError:
+            continue
+    return found
+
+
+def _unit(directory: Path) -> str:
+    """Return the unit a process belongs to, from its control group."""
+    match = re.search(r"/([^/\n]+\.(?:service|scope))(?:/[^\n]*)?$", (directory / "cgroup").read_text(), re.MULTILINE)
+    return match.group(1) if match else ""
+
+
+def socket_units(text: str) -> dict[int, str]:
+    """Return port -> socket unit, from what `systemctl show --property=Id,Listen '*.socket'` prints."""
+    found: dict[int, str] = {}
+    for block in text.split("\n\n"):
+        name = re.search(r"^Id=(.+)$", block, re.MULTILINE)
+        for port in re.findall(r"^Listen=\S*?:(\d+) \((?:Stream|Datagram)\)$", block, re.MULTILINE):
+            if name:
+                found[int(port)] = name.group(1)
+    return found
+
+
+def survey(ports: list[int], run: Callable[[list[str]], str], proc: Path = Path("/proc")) -> list[dict[str, object]]:
+    """Return for each of the ports that is held: port, protocol, ours, and holder (a phrase for people).
+
+    `run` runs a program and returns what it printed, "" when it fails.
+    """
+    found = open_listeners(ports, proc)
+    processes = holders({listener.inode for listener in found}, proc)
+    by_pid_1 = any(process.pid == 1 for group in processes.values() for process in group)
+    units = socket_units(run(["systemctl", "show", "--property=Id,Listen", "*.socket"])) if by_pid_1 else {}
+    result: dict[tuple[int, str], dict[str, object]] = {}
+    for listener in found:
+        group = [_named(process, units.get(listener.port, "")) for process in processes[listener.inode]]
+        held = {
+            "port": listener.port,
+            "protocol": listener.protocol,
+            "ours": bool(group) and all(process.unit in OURS for process in group),
+            "holder": _phrase(group),
+        }
+        known = result.setdefault((listener.port, listener.protocol), held)
+        # One listener for IPv4 may be ours and the one for IPv6 another program's: that one is to be named.
+        if known["ours"] and not held["ours"]:
+            result[listener.port, listener.protocol] = held
+    return list(result.values())
+
+
+def _named(process: Process, socket_unit: str) -> Process:
+    return process._replace(unit=socket_unit) if process.pid == 1 and socket_unit else process
+
+
+def _phrase(processes: list[Process]) -> str:
+    if not processes:
+        return "something without a process (a kernel service, or another container)"
+    last = processes[-1]
+    return f"{last.name} (process {last.pid}{', ' + last.unit if last.unit else ''})"
