@@ -11,22 +11,27 @@ import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Self
 
 from tests.support import wire
 
 BOUND = 5.0
 SLOTS = 8
+_OPEN: set[Stream] = set()
 
 
-@dataclass
+@dataclass(eq=False)
 class Stream:
     """One connection with bounded reads."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
+    def __post_init__(self) -> None:
+        _OPEN.add(self)
+
     @classmethod
-    async def open(cls, address: str, port: int, source: str | None = None) -> Stream:
+    async def open(cls, address: str, port: int, source: str | None = None) -> Self:
         """Connect, from source if it is given."""
         local = (source, 0) if source else None
         return cls(*await asyncio.wait_for(asyncio.open_connection(address, port, local_addr=local), BOUND))
@@ -50,12 +55,14 @@ class Stream:
 
     async def close(self) -> None:
         """Close and wait until it is closed."""
+        _OPEN.discard(self)
         self.writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(self.writer.wait_closed(), BOUND)
 
     def abort(self) -> None:
         """Close with a reset."""
+        _OPEN.discard(self)
         self.writer.transport.abort()
 
     @property
@@ -63,6 +70,12 @@ class Stream:
         """Return this end's address and port."""
         name: tuple[str, int] = self.writer.get_extra_info("sockname")
         return name
+
+
+async def close_all() -> None:
+    """Close every stream a test left open."""
+    for stream in list(_OPEN):
+        await stream.close()
 
 
 class FakeClient(Stream):
@@ -73,7 +86,7 @@ class FakeClient(Stream):
         cls, address: str, port: int, session: str | bytes | None = None, source: str | None = None
     ) -> FakeClient:
         """Connect and send what stock RetroArch sends; session None joins without one."""
-        client = cls(*await _open(address, port, source))
+        client = await cls.open(address, port, source)
         await client.send(wire.header() if session is None else wire.join(session))
         return client
 
@@ -107,7 +120,7 @@ class FakeHost:
         cls, address: str, port: int, *, old: bool = False, makes_links: bool = True, source: str | None = None
     ) -> FakeHost:
         """Ask the relay for a session and begin to answer it."""
-        control = Stream(*await _open(address, port, source))
+        control = await Stream.open(address, port, source)
         await control.send(wire.HOST_HELLO)
         reply = await control.read(16)
         assert reply[:4] == b"RATS", f"the relay answered {reply!r}"
@@ -171,7 +184,7 @@ class FakeHost:
         self.asked.append(client)
         if not self.makes_links or not self.free_slots:
             return
-        stream = Stream(*await _open(self.address, self.port, self.source))
+        stream = await Stream.open(self.address, self.port, self.source)
         if self.old:
             await self._make(client, stream)
             return
@@ -187,11 +200,6 @@ class FakeHost:
         with contextlib.suppress(ConnectionError):
             await stream.send(wire.link(client))
         self.links.put_nowait(stream)
-
-
-async def _open(address: str, port: int, source: str | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    stream = await Stream.open(address, port, source)
-    return stream.reader, stream.writer
 
 
 @contextlib.asynccontextmanager

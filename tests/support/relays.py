@@ -13,6 +13,7 @@ from relay import sockets
 from relay.config import Config
 from relay.observe import Events
 from relay.server import Server
+from tests.support.fakes import close_all
 
 BOUND = 5.0
 
@@ -102,4 +103,5 @@ async def running(
         yield relay
     finally:
         server.stop()
+        await close_all()
     relay.assert_empty()

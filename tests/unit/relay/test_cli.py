@@ -1,0 +1,143 @@
+"""netplay-relay as a program: what it prints, how it exits, how it stops."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from relay.cli import main
+from tests.support import wire
+
+ROOT = Path(__file__).parents[3]
+BOUND = 10
+
+
+@contextmanager
+def serving(*arguments: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the relay as a program on a free port of 127.0.0.1; it is ended at the end of the block."""
+    command = [sys.executable, "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ})
+    assert process.stderr
+    try:
+        line = process.stderr.readline()
+        match = re.search(r"listening on \[127.0.0.1\]:(\d+)", line)
+        assert match, line + process.stderr.read()
+        yield process, int(match.group(1))
+    finally:
+        process.kill()
+        process.wait(BOUND)
+        process.stderr.close()
+
+
+def hosting(port: int) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), BOUND)
+    sock.sendall(wire.HOST_HELLO)
+    assert sock.recv(16)[:4] == b"RATS"
+    return sock
+
+
+def test_it_serves_and_stops_at_once_when_nobody_plays() -> None:
+    with serving() as (process, port):
+        hosting(port).close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND) == 0
+
+
+def test_it_waits_for_a_game_when_it_is_stopped_and_a_second_signal_ends_it() -> None:
+    with serving() as (process, port), hosting(port) as host:
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr
+        lines = ""
+        while "stopping: games go on for at most 60" not in lines:
+            lines += process.stderr.readline()
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND) == 0
+        assert host.recv(1) == b""
+
+
+def test_a_game_may_go_on_for_a_bounded_time_only(tmp_path: Path) -> None:
+    config = tmp_path / "relay.toml"
+    config.write_text("[timeouts]\ndrain = 0.1\n")
+    with serving("--config", str(config)) as (process, port), hosting(port):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(BOUND) == 0
+
+
+def test_it_tells_the_service_manager_when_it_is_ready(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(BOUND)
+        with serving(NOTIFY_SOCKET=str(tmp_path / "notify")) as (process, _port):
+            assert manager.recv(100) == b"READY=1"
+            process.send_signal(signal.SIGINT)
+            assert manager.recv(100) == b"STOPPING=1"
+            assert process.wait(BOUND) == 0
+
+
+def test_it_serves_a_socket_that_the_service_manager_opened() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        # LISTEN_PID must be the pid of the program itself, which only exists after the fork.
+        script = (
+            "import os,sys; os.dup2(int(sys.argv[1]),3); os.environ.update(LISTEN_PID=str(os.getpid()),LISTEN_FDS='1');"
+        )
+        script += "os.execv(sys.executable,[sys.executable,'-m','relay','serve'])"
+        command = [sys.executable, "-c", script, str(listener.fileno())]
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], stderr=subprocess.PIPE)
+        try:
+            hosting(port).close()
+            process.terminate()
+            assert process.wait(BOUND) == 0
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_a_taken_port_is_a_sentence_with_the_next_command() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        command = [sys.executable, "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", port]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False)
+    assert result.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+    assert f"ss -ltnp 'sport = :{port}'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_check_config_says_that_a_file_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text('[[room]]\nid = "FridayNightRoom1"\nport = 55440\n')
+    assert main(["check-config", str(file)]) == 0
+    assert "fine. Ports: 55435, 55440. Rooms: 1." in capsys.readouterr().out
+
+
+def test_check_config_names_the_mistake_and_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text("[listen]\nprot = 1\n")
+    assert main(["check-config", str(file)]) == 2
+    assert capsys.readouterr().err == f"{file}:2: [listen] has no setting prot. Did you mean port?\n"
+
+
+def test_serve_refuses_a_broken_file_before_it_listens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "relay.toml"
+    file.write_text("[listen]\nport = 0\n")
+    assert main(["serve", "--config", str(file)]) == 2
+    assert "relay.toml:2: port must be a port" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", f"--port={port}"])
+    assert caught.value.code == 2
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err

@@ -1,0 +1,301 @@
+"""The relay on real sockets: a fake host and fake clients play through it, and it survives what they do."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import errno
+import logging
+import socket
+from pathlib import Path
+
+import pytest
+
+from relay.config import Config, Gate, RoomConfig
+from relay.limits import Limits
+from tests.support import wire
+from tests.support.fakes import FakeClient, FakeHost, Stream, playing
+from tests.support.relays import running
+
+
+async def test_a_host_and_a_client_play_by_session_id() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (_host, link, client):
+        await link.send(wire.header(word3=0))
+        assert await client.read(24) == wire.header(word3=0)
+        await client.send(b"input")
+        assert await link.read(5) == b"input"
+
+
+async def test_a_client_joins_without_a_session_id() -> None:
+    async with running() as relay:
+        host = await FakeHost.host(relay.address, relay.port)
+        client = await FakeClient.join(relay.address, relay.port)
+        link = await host.link()
+        assert await link.read(24) == wire.header()
+        for stream in (client, link):
+            await stream.close()
+        await host.leave()
+        await relay.until_outcome("host-left")
+
+
+async def test_a_host_of_1_10_that_never_asks_for_addresses_plays_too() -> None:
+    async with running() as relay:
+        host = await FakeHost.host(relay.address, relay.port, old=True)
+        client = await FakeClient.join(relay.address, relay.port, host.session)
+        link = await host.link()
+        assert await link.read(24) == wire.header()
+        await client.send(b"input")
+        assert await link.read(5) == b"input"
+        assert not host.ended.is_set(), "an unasked RATA would have ended a 1.10 host"
+        for stream in (client, link):
+            await stream.close()
+        await host.leave()
+        await relay.until_outcome("host-left")
+
+
+async def test_nine_clients_that_leave_at_once_cost_the_host_no_slot() -> None:
+    async with running() as relay:
+        host = await FakeHost.host(relay.address, relay.port)
+        for number in range(1, 10):
+            client = await FakeClient.join(relay.address, relay.port, host.session)
+            await relay.until(lambda number=number: len(host.asked) >= number, "the host was asked for a link")  # type: ignore[misc]
+            await client.close()
+            await (await host.link()).close()
+        assert host.free_slots == 8
+        assert [asked for asked, _ in host.answered] == host.asked
+        await host.leave()
+        await relay.until_outcome("host-left")
+
+
+async def test_the_hosts_close_reaches_a_silent_client_at_once() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (_host, link, client):
+        await link.send(b"Incorrect password")
+        await link.close()
+        assert await client.rest() == b"Incorrect password"
+
+
+async def test_a_reset_of_one_end_ends_the_other() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (_host, link, client):
+        client.abort()
+        assert await link.rest() == b""
+
+
+async def test_one_client_that_leaves_does_not_touch_the_others() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (host, link, client):
+        other = await FakeClient.join(relay.address, relay.port, host.session)
+        other_link = await host.link()
+        await other_link.read(24)
+        await other.close()
+        assert await other_link.rest() == b""
+        await client.send(b"still here")
+        assert await link.read(10) == b"still here"
+        await other_link.close()
+
+
+async def test_a_paused_host_keeps_its_session_for_ten_minutes() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (host, link, client):
+        host.pause()
+        for _ in range(60):
+            relay.pass_time(10)
+        assert not host.ended.is_set()
+        host.resume()
+        await client.send(b"woken")
+        assert await link.read(5) == b"woken"
+        await relay.until(lambda: host.pings, "the ping that waited is answered")
+        assert host.pings == 1
+
+
+@pytest.mark.parametrize(
+    ("session", "shown"),
+    [(b"never-issued", b""), (None, b"")],
+    ids=["an unknown session", "no host at all"],
+)
+async def test_a_client_with_nowhere_to_go_is_closed_at_once(session: bytes | None, shown: bytes) -> None:
+    async with running() as relay:
+        client = await FakeClient.join(relay.address, relay.port, session)
+        assert await client.rest() == shown
+        await client.close()
+
+
+async def test_a_client_whose_host_makes_no_link_is_told_that_it_is_full() -> None:
+    async with running() as relay:
+        host = await FakeHost.host(relay.address, relay.port, makes_links=False)
+        client = await FakeClient.join(relay.address, relay.port, host.session)
+        await relay.until(lambda: host.asked, "the host was asked for a link")
+        relay.pass_time(10)
+        assert (await client.rest())[:4] == b"FULL"
+        await client.close()
+        await host.leave()
+        await relay.until_outcome("host-left")
+
+
+@pytest.mark.parametrize("data", [b"", b"R", b"RATS", b"RANP", wire.header()[:23], b"RATS" + b"x" * 12])
+async def test_silence_and_half_headers_are_closed_within_the_bound(data: bytes) -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (host, link, client):
+        slow = await Stream.open(relay.address, relay.port)
+        if data:
+            await slow.send(data)
+            await relay.until(
+                lambda: any(conn.opening.size == len(data) for conn in relay.server.board._opening), "it has arrived"
+            )
+        else:
+            await relay.until(lambda: relay.server.board._opening, "it is accepted")
+        relay.pass_time(15)
+        assert await slow.rest() == b""
+        assert len(host.asked) == 1, "the host never heard of it"
+        await client.send(b"unharmed")
+        assert await link.read(8) == b"unharmed"
+        await slow.close()
+
+
+async def test_garbage_is_closed_at_once() -> None:
+    async with running() as relay:
+        visitor = await Stream.open(relay.address, relay.port)
+        await visitor.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await visitor.rest() == b""
+        await visitor.close()
+        await relay.until_outcome("garbage")
+
+
+async def test_a_flood_from_one_address_leaves_a_running_game_alone() -> None:
+    limits = dataclasses.replace(Limits(), half_open=20, connections_per_address=400, setups_per_second=10_000)
+    async with running(Config(limits=limits)) as relay, playing(relay.address, relay.port) as (_host, link, client):
+        flood = [await Stream.open(relay.address, relay.port, "127.0.0.2") for _ in range(300)]
+        await relay.until_outcome("evicted", 280)
+        await client.send(b"unharmed")
+        assert await link.read(8) == b"unharmed"
+        newcomer = await FakeClient.join(relay.address, relay.port, source="127.0.0.3")
+        await newcomer.close()
+        for stream in flood:
+            stream.abort()
+        await relay.until(lambda: not relay.server.board._opening, "the flood is over")
+
+
+async def test_ipv6_clients_play_with_an_ipv4_host() -> None:
+    async with running() as four:
+        listener = socket.socket(socket.AF_INET6)
+        listener.bind(("::1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(listener.fileno(), four.server._accept, listener)
+        four.server.listeners.append(listener)
+        host = await FakeHost.host(four.address, four.port)
+        client = await FakeClient.join("::1", listener.getsockname()[1], host.session)
+        link = await host.link()
+        assert await link.read(24) == wire.header()
+        assert host.answered[-1][1] == socket.inet_pton(socket.AF_INET6, "::1")
+        for stream in (client, link):
+            await stream.close()
+        await host.leave()
+        await four.until_outcome("host-left")
+
+
+async def test_a_host_on_a_rooms_port_has_that_rooms_id_every_time() -> None:
+    config = Config(rooms=(RoomConfig("FridayNightRoom1", 1),))
+    async with running(config, extra_ports=1) as relay:
+        for _ in range(2):
+            host = await FakeHost.host(relay.address, relay.ports[1])
+            assert host.text == "FridayNightRoom1"
+            client = await FakeClient.join(relay.address, relay.ports[1])
+            link = await host.link()
+            assert await link.read(24) == wire.header()
+            for stream in (client, link):
+                await stream.close()
+            await host.leave()
+            await relay.until(lambda: not relay.server.board.sessions, "the session is over")
+
+
+async def test_a_stranger_is_told_to_go_and_a_friend_is_let_in(tmp_path: Path) -> None:
+    allowlist = tmp_path / "allowlist"
+    allowlist.write_text("127.0.0.1  # anna\n")
+    async with running(Config(gate=Gate(allowlist=allowlist))) as relay:
+        host = await FakeHost.host(relay.address, relay.port)
+        stranger = await FakeClient.join(relay.address, relay.port, host.session, source="127.0.0.9")
+        assert (await stranger.rest())[:4] == b"DENY"
+        await stranger.close()
+        assert not host.asked
+        await host.leave()
+        await relay.until_outcome("host-left")
+
+
+async def test_a_link_sends_without_delay_and_notices_dead_peers() -> None:
+    async with running() as relay, playing(relay.address, relay.port):
+        for end in relay.server._forwarder._ends.values():
+            assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert end.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+async def test_without_file_descriptors_the_relay_sheds_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (_host, link, client):
+        listener = relay.server.listeners[0]
+
+        class OutOfFiles:
+            failures = 1
+
+            def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+                if self.failures:
+                    self.failures -= 1
+                    raise OSError(errno.EMFILE, "Too many open files")
+                return listener.accept()
+
+        # Without a turn of the event loop in between, so that the connection still waits in the backlog.
+        with socket.create_connection((relay.address, relay.port), timeout=5) as shut_out:
+            with caplog.at_level(logging.WARNING, "netplay-relay"):
+                relay.server._accept(OutOfFiles())  # type: ignore[arg-type]
+            assert shut_out.recv(1) == b""
+        assert "out of file descriptors" in caplog.text
+        await client.send(b"unharmed")
+        assert await link.read(8) == b"unharmed"
+
+
+async def test_draining_waits_for_the_game_and_opens_no_room() -> None:
+    async with running() as relay:
+        async with playing(relay.address, relay.port) as (_host, link, client):
+            relay.server.drain()
+            assert not relay.server.drained.is_set()
+            late = await Stream.open(relay.address, relay.port)
+            await late.send(wire.HOST_HELLO)
+            assert await late.rest() == b""
+            await late.close()
+            await client.send(b"goes on")
+            assert await link.read(7) == b"goes on"
+        await asyncio.wait_for(relay.server.drained.wait(), 5)
+
+
+async def test_draining_an_idle_relay_is_done_at_once() -> None:
+    async with running() as relay:
+        relay.server.drain()
+        assert relay.server.drained.is_set()
+
+
+async def test_every_connection_and_session_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "netplay-relay"):
+        async with running() as relay:
+            async with playing(relay.address, relay.port) as (host, _link, _client):
+                text = host.text
+            await relay.until(lambda: not relay.server.board.busy, "all have left")
+    lines = [record.message for record in caplog.records if record.name == "netplay-relay"]
+    assert [line for line in lines if line.startswith(f"session {text} opened by 127.0.0.1")] != []
+    assert len([line for line in lines if line.startswith(f"session {text} ended: host-left, 1 joins")]) == 1
+    for role in ("client", "link", "host"):
+        assert len([line for line in lines if line.startswith(f"{role} 127.0.0.1 ended: ")]) == 1, lines
+
+
+async def test_stopping_closes_what_is_open() -> None:
+    async with running() as relay:
+        host = await FakeHost.host(relay.address, relay.port)
+        client = await FakeClient.join(relay.address, relay.port, host.session)
+        link = await host.link()
+        await link.read(24)
+        relay.server.stop()
+        assert await client.rest() == b""
+        assert await link.rest() == b""
+        await asyncio.wait_for(host.ended.wait(), 5)
+        for stream in (client, link):
+            await stream.close()
+        await host.leave()
+        relay.server.stop = lambda: None  # type: ignore[method-assign]
