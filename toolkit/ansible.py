@@ -23,12 +23,13 @@ PLAYBOOK_SECONDS = 1200
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a run failed: the role it was in (empty: none), what to read, and whether the host could not be reached."""
+class Recap:
+    """What a run came to: how many tasks changed something (under check: would change something)."""
 
-    role: str
-    message: str
-    unreachable: bool
+    changed: int
+    failed: int = 0
+    unreachable: int = 0
+    failed_role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class Run:
     sudo_password: str = ""
 
     @property
-    def summary(self) -> Path:
-        """Where the callback plugin `sentences` leaves what the run came to."""
-        return self.scratch / "summary.json"
+    def recap(self) -> Path:
+        """Where the callback plugin `netplay_recap` leaves what the run came to."""
+        return self.scratch / "recap.json"
 
     def argv(self) -> list[str]:
         """Return the command line."""
@@ -65,7 +66,8 @@ class Run:
             "ANSIBLE_HOME": str(self.scratch / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "ansible" / "tmp"),
             "ANSIBLE_SSH_ARGS": shlex.join(link.options),
-            "NETPLAY_RELAY_SUMMARY": str(self.summary),
+            "ANSIBLE_CALLBACKS_ENABLED": "netplay_recap",
+            "NETPLAY_RELAY_RECAP": str(self.recap),
         }
 
 
@@ -89,34 +91,35 @@ def play(run: Run, link: Connection) -> int:
             fix=f"Look at the host by hand ({link.typed}); deploying again goes on from where it was.",
             exit_code=DEPLOY_FAILED,
         ) from None
-    changed, failure = _summary(run.summary)
-    if done.returncode == 0:
-        return changed
-    raise _as_error(link, failure)
+    recap = _read_recap(run.recap)
+    if done.returncode == 0 and recap is not None:
+        return recap.changed
+    raise _failure(link, recap)
 
 
-def _summary(path: Path) -> tuple[int, Failure | None]:
-    """Read what the run came to; a run that broke off before the end has left nothing."""
+def _read_recap(path: Path) -> Recap | None:
+    """Read what the run came to; None when it broke off before its end."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0, None
-    changed = sum(int(counts["changed"]) for counts in raw["hosts"].values())
-    unreachable = any(counts["unreachable"] for counts in raw["hosts"].values())
-    failures = [Failure(entry["role"], entry["message"], unreachable) for entry in raw["failures"]]
-    return changed, failures[0] if failures else None
+        return Recap(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
-def _as_error(link: Connection, failure: Failure | None) -> UserError:
-    again = f"Deploy again when it is mended; it goes on from where it was. By hand: {link.typed}"
-    if failure is None:
+def _failure(link: Connection, recap: Recap | None) -> UserError:
+    """Return what the task ends with; the reason itself has been printed by the callback plugin `sentences`."""
+    again = "Deploy again when that is mended: it goes on from where it was."
+    if recap is not None and recap.unreachable:
         return UserError(
-            f"ansible broke off while it worked on {link.alias}",
-            fix=f"Its last words stand above. {again}",
-            exit_code=DEPLOY_FAILED,
+            f"{link.alias} stopped answering while it was worked on",
+            fix=f"{again} By hand: {link.typed}",
+            exit_code=HOST_UNUSABLE,
         )
-    if failure.unreachable:
-        return UserError(failure.message, fix=again, exit_code=HOST_UNUSABLE)
-    if failure.role == "preflight":
-        return UserError(failure.message, fix="Nothing was changed.", exit_code=PREFLIGHT_REFUSED)
-    return UserError(failure.message, fix=again, exit_code=DEPLOY_FAILED)
+    if recap is not None and recap.failed_role == "preflight":
+        return UserError(
+            f"{link.alias} is not fit for a relay yet, and was left as it is",
+            fix="Why, and what to do, stands above. Then deploy again.",
+            exit_code=PREFLIGHT_REFUSED,
+        )
+    return UserError(
+        f"the work on {link.alias} stopped half-way", fix=f"The reason stands above. {again}", exit_code=DEPLOY_FAILED
+    )
