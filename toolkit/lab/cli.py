@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -65,7 +63,7 @@ def _status(options: argparse.Namespace) -> int:
     if options.porcelain:
         show.porcelain("result", status.to_raw())
     elif options.json:
-        sys.stdout.write(json.dumps(status.to_raw(), indent=2) + "\n")
+        show.as_json(status)
     else:
         show.table(status)
     return 0

@@ -66,7 +66,8 @@ class Lab:
             suite: rootfs.ensure(suite, progress)
             for suite in dict.fromkeys(node.rootfs for node in spec.nodes if node.kind == "host")
         }
-        with state.locked(state.directory(spec.name)):
+        busy = f"waiting for another command on the lab {spec.name}"
+        with state.locked(state.directory(spec.name), lambda: progress(busy)):
             return cls(_up(spec, lowers, progress))
 
     @classmethod

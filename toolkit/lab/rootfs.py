@@ -6,6 +6,7 @@ A lab host never writes into one: it is the lower layer of the host's own.
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CACHE: Final = Path("/var/cache/netplay-relay/rootfs")
+_REPOSITORY: Final = "/srv/lab-packages"
+# Whatever ends this process, kill -9 included, ends the program and everything it started, and its mounts with it.
+_NO_ORPHANS: Final = (
+    *("setpriv", "--pdeathsig", "KILL", "--"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child", "--"),
+)
 _BUILD_BOUND: Final = 900.0  # seconds; half a minute with a mirror nearby
 
 
@@ -32,6 +39,8 @@ class Recipe:
         *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "procps"),
         *("python3", "python3-apt", "nftables", "iptables", "iproute2", "iputils-ping"),
     )
+    # Packages that a lab host can remove and install again without a way out: a small repository is in it.
+    offered: tuple[str, ...] = ("nftables", "libnftables1", "libjansson4", "iptables", "sudo", "python3-apt")
     left_out: tuple[str, ...] = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
     # Timers that would only cost the lab's hosts time: there is no mirror to ask and no disk to look after.
     disabled: tuple[str, ...] = ("apt-daily", "apt-daily-upgrade", "e2scrub_all", "fstrim")
@@ -63,7 +72,7 @@ def ensure(
     finished = recipe.path(cache)
     if finished.is_dir():
         return finished
-    with state.locked(cache):
+    with state.locked(cache, lambda: progress("waiting for another build of a root file system")):
         cache.chmod(0o700)  # old set-user-id programs lie in it: nobody else needs to reach them
         if not finished.is_dir():
             for leftover in cache.glob("building-*"):
@@ -82,11 +91,16 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
     mirrors = sources.find()
     listed = root.with_name("debian.sources")
     listed.write_text(sources.for_suite(recipe.suite, mirrors))
+    hook = ["sh", str(Path(__file__).with_name("offline-packages.sh"))]
+    # mmdebstrap hands a hook to a shell, with the new root as its first argument: everything else is quoted here.
+    offer = f'{shlex.join(hook)} "$1" {shlex.join([_REPOSITORY, *recipe.offered])}'
     run(
         [
+            *_NO_ORPHANS,
             *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
             f"--include={','.join(recipe.packages)}",
             *(f"--dpkgopt=path-exclude={path}" for path in recipe.left_out),
+            f"--customize-hook={offer}",
             *(recipe.suite, str(root), str(listed)),
         ],
         timeout=_BUILD_BOUND,
@@ -96,7 +110,7 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
 
 
 def _finish(recipe: Recipe, root: Path) -> None:
-    """Take out what belongs to this machine or to one host alone."""
+    """Take out what belongs to this machine or to one host alone; have apt know the repository inside."""
     for pattern in (
         *("etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/apt/auth.conf.d/*"),
         *("etc/ssh/ssh_host_*", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/machine-id"),
@@ -106,6 +120,8 @@ def _finish(recipe: Recipe, root: Path) -> None:
         for path in root.glob(pattern):
             path.unlink()
     root.chmod(0o755)
+    (root / "etc/apt/sources.list.d/lab.list").write_text(f"deb [trusted=yes] file:{_REPOSITORY} ./\n")
+    run([*_NO_ORPHANS, "chroot", str(root), "apt-get", "--quiet", "update"])
 
 
 def _prove_clean(root: Path, mirrors: list[sources.Mirror]) -> None:

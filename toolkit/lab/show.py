@@ -25,6 +25,11 @@ def porcelain(kind: str, value: object, **more: object) -> None:
     sys.stdout.flush()
 
 
+def as_json(status: LabStatus) -> None:
+    """Print a lab's status as JSON."""
+    sys.stdout.write(json.dumps(status.to_raw(), indent=2) + "\n")
+
+
 def table(status: LabStatus) -> None:
     """Print a lab's nodes as a table."""
     from rich.console import Console

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from toolkit.lab.spec import NodeKind
 
@@ -149,8 +149,8 @@ def with_node(state: State, name: str, kind: NodeKind, rootfs: str) -> State:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a directory, which is made when missing; others wait.
+def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock of a directory, which is made when missing; others wait, after a call of `waiting`.
 
     The directory may be removed by whoever held the lock before: then it is made and locked anew.
     """
@@ -161,7 +161,12 @@ def locked(path: Path) -> Iterator[None]:
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting:
+                    waiting()
+                fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_still(path, handle):
                 yield
                 return

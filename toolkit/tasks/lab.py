@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,13 +31,13 @@ def down(_: Context, name: str = DEFAULT_SPEC.name) -> None:
     show.progress(f"the lab {name} is down" if there else f"there is no lab {name}")
 
 
-@task(auto_shortflags=False, help={"name": "the lab's name", "as_json": "print JSON"})
+@task(auto_shortflags=False, help={"name": "the lab's name", "json": "print JSON"})
 @user_errors
-def status(_: Context, name: str = DEFAULT_SPEC.name, as_json: bool = False) -> None:
+def status(_: Context, name: str = DEFAULT_SPEC.name, json: bool = False) -> None:
     """Show the lab's nodes and their addresses."""
     found = Lab.status(name)
-    if as_json:
-        sys.stdout.write(json.dumps(found.to_raw(), indent=2) + "\n")
+    if json:
+        show.as_json(found)
     else:
         show.table(found)
 
