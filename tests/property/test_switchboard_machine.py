@@ -1,0 +1,179 @@
+"""Whatever the order of events: nothing leaks, every connection ends once, and the books agree with each other."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import itertools
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from relay.limits import Buffers, Limits, Timeouts
+from relay.outcomes import Outcome
+from relay.rooms import Room, RoomTable
+from relay.states import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State
+from relay.switchboard import Switchboard
+from tests.support import wire
+
+ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7", "2001:db8::7")]
+PORTS = [55435, 55440]
+ROOM = b"friday-night"
+
+
+class SwitchboardMachine(RuleBasedStateMachine):
+    """Connections come, speak in pieces, and die, in every order; the clock jumps forward."""
+
+    conns = Bundle("conns")
+
+    @initialize(named=st.booleans(), limited=st.booleans())
+    def start(self, named: bool, limited: bool) -> None:
+        numbers = itertools.count(1)
+        rooms = [Room(ROOM, 55440)] if named else []
+        few = {"sessions": 2, "clients_per_session": 2, "connections": 8, "half_open": 3, "half_open_strangers": 1}
+        limits = dataclasses.replace(Limits(), setups_per_second=50, **(few if limited else {}))
+        new_id = lambda: next(numbers).to_bytes(12, "big")  # noqa: E731
+        self.limits = limits
+        self.now = 0.0
+        self.board = Switchboard(RoomTable(rooms, new_id, 60), new_id, limits, Timeouts(), Buffers())
+        self.all: list[Conn] = []
+        self.closed: Counter[int] = Counter()
+        self.linked: Counter[int] = Counter()
+        self.opened: list[bytes] = []
+        self.ended: list[bytes] = []
+        self.to_host: dict[int, bytes] = {}
+
+    def take(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Close):
+                self.closed[id(action.conn)] += 1
+                assert action.conn.outcome is not None
+            elif isinstance(action, Splice):
+                self.linked.update([id(action.client), id(action.link)])
+                assert action.to_host.startswith(b"RANP"), "a host hears a client's header first"
+            elif isinstance(action, SessionOpened):
+                self.opened.append(action.session.id)
+            elif isinstance(action, SessionEnded):
+                self.ended.append(action.session.id)
+            elif isinstance(action, Send):
+                assert len(action.data) in (4, 16, 32)
+                self.check_control_message(action)
+
+    def check_control_message(self, action: Send) -> None:
+        assert action.data[4:16] != wire.ZERO or action.data[:4] == b"RATA", "an all-zero id is forbidden"
+        if action.data[:4] == b"RATA":
+            assert action.data[4:16] == self.to_host.pop(id(action.conn)), "an address is told only for the id asked"
+
+    @rule(target=conns, address=st.sampled_from(ADDRESSES), port=st.sampled_from(PORTS), friend=st.booleans())
+    def connect(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, friend: bool) -> Conn:
+        conn, actions = self.board.connected(address, 40000, port, self.now, friend)
+        self.all.append(conn)
+        self.take(actions)
+        return conn
+
+    @rule(target=conns, address=st.sampled_from(ADDRESSES), port=st.sampled_from(PORTS))
+    def host(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> Conn:
+        conn = self.connect(address, port, True)
+        self.send(conn, wire.HOST_HELLO)
+        return conn
+
+    @rule(target=conns, address=st.sampled_from(ADDRESSES), port=st.sampled_from(PORTS), data=st.data())
+    def join(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, data: st.DataObject) -> Conn:
+        known = [None, b"never-issued", *self.board.sessions]
+        session = data.draw(st.sampled_from(known))
+        conn = self.connect(address, port, True)
+        self.send(conn, wire.join(session) if session else wire.header())
+        return conn
+
+    @rule(target=conns, data=st.data())
+    def link(self, data: st.DataObject) -> object:
+        waiting = [conn.client_id for conn in self.all if conn.state is State.WAITING]
+        if not waiting:
+            return multiple()
+        conn = self.connect(data.draw(st.sampled_from(ADDRESSES)), 55435, True)
+        self.send(conn, wire.link(data.draw(st.sampled_from(waiting))))
+        return conn
+
+    @rule(
+        conn=conns,
+        data=st.sampled_from([b"", b"R", b"RATS", b"RANP", b"GET /", wire.PING, wire.header()[:20], b"x" * 70_000]),
+    )
+    def send_a_piece(self, conn: Conn, data: bytes) -> None:
+        if conn.state is not State.LINKED and data:
+            self.send(conn, data)
+
+    @rule(conn=conns, client=st.sampled_from([wire.ZERO, b"never-issued"]), known=st.booleans())
+    def ask_for_an_address(self, conn: Conn, client: bytes, known: bool) -> None:
+        if conn.state is State.HOSTING and not conn.control.rest and conn.session:
+            wanted = next(iter(conn.session.addresses), client) if known else client
+            self.to_host[id(conn)] = wanted
+            self.send(conn, wire.address_query(wanted))
+            assert id(conn) not in self.to_host, "every question is answered"
+
+    @rule(conn=conns, outcome=st.sampled_from([None, Outcome.OVERRUN]))
+    def lose(self, conn: Conn, outcome: Outcome | None) -> None:
+        outcome = outcome if conn.state is State.LINKED else None
+        self.take(self.board.lost(conn, self.now, outcome))
+        assert conn.state is State.CLOSED
+
+    @rule(seconds=st.sampled_from([0.0, 0.25, 4.0, 11.0, 3600.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.take(self.board.tick(self.now))
+        late = [conn for conn in self.all if conn.state in (State.OPENING, State.WAITING) and conn.deadline <= self.now]
+        assert not late, "no wait is longer than its bound"
+
+    @rule()
+    def drain(self) -> None:
+        self.board.drain()
+
+    def send(self, conn: Conn, data: bytes) -> None:
+        if conn.state is not State.CLOSED:
+            self.take(self.board.received(conn, data, self.now))
+
+    @invariant()
+    def the_books_agree(self) -> None:
+        if not hasattr(self, "board"):
+            return
+        board = self.board
+        alive = [conn for conn in self.all if conn.state is not State.CLOSED]
+        by_state = Counter(conn.state for conn in alive)
+        assert board.connections == len(alive) <= self.limits.connections
+        assert by_state[State.OPENING] == len(board._opening)
+        assert by_state[State.WAITING] == len(board._waiting)
+        assert by_state[State.LINKED] == len(board._linked)
+        assert by_state[State.HOSTING] == len(board.sessions) <= self.limits.sessions
+        assert board._per_address == Counter(conn.address for conn in alive)
+        assert board.rooms.hosted == set(board.sessions)
+        assert board.outcomes.total() == len(self.all) - len(alive)
+
+    @invariant()
+    def links_come_in_pairs_and_ends_come_once(self) -> None:
+        if not hasattr(self, "board"):
+            return
+        for conn in self.all:
+            closed = conn.state is State.CLOSED
+            assert self.closed[id(conn)] == (1 if closed else 0)
+            assert (conn.outcome is not None) == closed
+            assert self.linked[id(conn)] <= 1
+            if conn.state is State.LINKED:
+                assert conn.peer is not None
+                assert conn.peer.peer is conn
+                assert conn.peer.is_link != conn.is_link
+
+    def teardown(self) -> None:
+        if not hasattr(self, "board"):
+            return
+        self.take(self.board.shutdown(self.now))
+        self.the_books_agree()
+        self.links_come_in_pairs_and_ends_come_once()
+        assert self.board.connections == 0
+        assert not self.board.busy
+        assert not self.board._per_address
+        assert Counter(self.opened) == Counter(self.ended)
+
+
+SwitchboardMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestSwitchboard = SwitchboardMachine.TestCase
