@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import signal
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from toolkit.errors import UserError
-from toolkit.lab import cgroups, elevation, hosts, network, rootfs, sshfiles, state
-from toolkit.lab.programs import BUILD_ONLY, PACKAGES, require, run
-from toolkit.lab.spec import check_lab_name
+from toolkit.lab import cgroups, elevation, hosts, lifecycle, network, rootfs, sshfiles, state
+from toolkit.lab.programs import BUILD_ONLY, PACKAGES, require
+from toolkit.lab.spec import check_lab_name, name_option
 from toolkit.lab.status import LabStatus, look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from toolkit.lab.spec import LabSpec
     from toolkit.lab.state import Node, State
-
-_SHUTDOWN_BOUND: Final = 60.0  # seconds a host may take to stop its services before it restarts
 
 
 def _silent(_: str) -> None:
@@ -68,7 +63,7 @@ class Lab:
         }
         busy = f"waiting for another command on the lab {spec.name}"
         with state.locked(state.directory(spec.name), lambda: progress(busy)):
-            return cls(_up(spec, lowers, progress))
+            return cls(lifecycle.up(spec, lowers, progress))
 
     @classmethod
     def load(cls, name: str) -> Lab:
@@ -76,7 +71,7 @@ class Lab:
         check_lab_name(name)
         known = state.read(name)
         if known is None or not known.ready:
-            raise UserError(f"the lab {name} is not up", fix=f"invoke lab.up{_name_option(name)}")
+            raise UserError(f"the lab {name} is not up", fix=f"invoke lab.up{name_option(name)}")
         return cls(known)
 
     @staticmethod
@@ -115,7 +110,7 @@ class Lab:
         if number is None:
             raise UserError(
                 f"the host {node} of the lab {self.name} is not running",
-                fix=f"invoke lab.up{_name_option(self.name)}",
+                fix=f"invoke lab.up{name_option(self.name)}",
             )
         sudo = [] if elevation.is_root() else ["sudo", "-n", "--"]
         return [*sudo, *hosts.inside(number), *argv]
@@ -131,7 +126,7 @@ class Lab:
             elevation.as_root(["reboot", node, "--name", self.name, *(["--power-cut"] if power_cut else [])], _silent)
             return
         with state.locked(self.state.directory):
-            _reboot(self.state, host, power_cut=power_cut)
+            lifecycle.reboot(self.state, host, power_cut=power_cut)
 
     def down(self) -> None:
         """Take the lab down: see `take_down`."""
@@ -142,7 +137,7 @@ class Lab:
         if node.kind != "host":
             raise UserError(
                 f"{name} is a client: a network namespace that runs this machine's programs, with nothing to log in to",
-                fix=f"python -m toolkit.lab exec{_name_option(self.name)} {name} -- COMMAND",
+                fix=f"python -m toolkit.lab exec{name_option(self.name)} {name} -- COMMAND",
             )
         return node
 
@@ -153,108 +148,10 @@ def take_down(name: str) -> bool:
     Processes in its namespaces (started with `Lab.command` as well) are ended, its hosts' file systems removed.
     """
     check_lab_name(name)
-    directory = state.directory(name)
-    if not directory.exists() and not cgroups.of_lab(name).exists():
+    if not state.directory(name).exists() and not cgroups.of_lab(name).exists():
         return False
-    if not elevation.is_root():
-        elevation.as_root(["down", "--name", name], _silent)
-        return True
-    with state.locked(directory):
-        known = state.read(name)
-        if known is not None:
-            sshfiles.close(known)
-        cgroups.remove_lab(name)
-        _end_visitors(directory / "netns")
-        for mounted in reversed(network.mounts_below(directory)):
-            run(["umount", "--lazy", str(mounted)])
-        if known is not None:
-            network.unlink_controller(known.index)
-        with state.locked(state.RUN):
-            shutil.rmtree(directory)
-            with contextlib.suppress(OSError):  # other labs are there
-                state.RUN.rmdir()
-    return True
-
-
-def _up(spec: LabSpec, lowers: dict[str, Path], progress: Callable[[str], None]) -> State:
-    """Bring the lab up; its lock is held."""
-    known = state.claim(spec.name, network.taken_subnets())
-    for wanted in spec.nodes:
-        known = _with(known, wanted.name, wanted.kind, wanted.rootfs)
-    known.save()
-    network.make_bridge(known)
-    nodes = [known.node(wanted.name) for wanted in spec.nodes]
-    clients = [node for node in nodes if node.kind == "client" and not network.is_whole(known, node)]
-    for node in clients:
-        network.make_node(known, node)
-    key = sshfiles.public_key(known)
-    # Every host the lab has, wanted now or before: the ssh configuration names them all.
-    host_keys = {node.name: hosts.seed(known, node, key) for node in known.nodes if node.kind == "host"}
-    sshfiles.write(known, host_keys)
-    _up_hosts(known, [node for node in nodes if node.kind == "host"], lowers, progress)
-    known = replace(known, ready=True)
-    known.save()
-    return known
-
-
-def _up_hosts(known: State, nodes: list[Node], lowers: dict[str, Path], progress: Callable[[str], None]) -> None:
-    """Start the hosts that are not well, all of them at once, and wait for each."""
-    fresh = [node for node in nodes if not _is_well(known, node)]
-    for node in nodes:
-        hosts.introduce(known, node)
-    for node in fresh:
-        progress(f"booting {node.name}")
-        hosts.start(known, node, lowers[node.rootfs])
-    for node in fresh:
-        word = hosts.wait(known, node)
-        progress(f"{node.name} is {word}")
-
-
-def _is_well(known: State, node: Node) -> bool:
-    """Tell whether a host runs and answers; it need not be free of failed services, which may be what is tried."""
-    if hosts.pid(known, node) is None or not network.is_whole(known, node):
-        return False
-    try:
-        hosts.wait(known, node, hosts.ANSWER_BOUND)
-    except UserError:
-        return False
-    return True
-
-
-def _reboot(known: State, node: Node, *, power_cut: bool) -> None:
-    """Restart a host; the lab's lock is held."""
-    sshfiles.close(known, node)
-    before = hosts.pid(known, node)
-    if before is None or power_cut:
-        hosts.start(known, node, rootfs.Recipe(node.rootfs).path())
+    if elevation.is_root():
+        lifecycle.down(name)
     else:
-        run([*hosts.inside(before), "systemctl", "reboot"], check=False)
-    hosts.wait(known, node, _SHUTDOWN_BOUND + hosts.BOOT_BOUND, besides=before)
-
-
-def _with(known: State, name: str, kind: str, suite: str) -> State:
-    """Return the state with the node in it; UserError when the name is taken by another kind of node."""
-    for node in known.nodes:
-        if node.name == name:
-            if (node.kind, node.rootfs) != (kind, suite):
-                raise UserError(
-                    f"the lab {known.name} has {name} as a {node.kind} ({node.rootfs}), not as a {kind} ({suite})",
-                    fix=f"Take the lab down first: invoke lab.down{_name_option(known.name)}",
-                )
-            return known
-    return state.with_node(known, name, "host" if kind == "host" else "client", suite)
-
-
-def _end_visitors(namespaces: Path) -> None:
-    """End the processes of this machine that run in the lab's network namespaces."""
-    lab = {path.stat().st_ino for path in namespaces.glob("*") if network.is_namespace(path)}
-    for process in Path("/proc").glob("[0-9]*"):
-        # It ended by itself, or is a stranger that even root may not look at.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if (process / "ns/net").stat().st_ino in lab:
-                os.kill(int(process.name), signal.SIGKILL)
-
-
-def _name_option(name: str) -> str:
-    """Return the option that names a lab, nothing for the default one."""
-    return "" if name == "lab" else f" --name {name}"
+        elevation.as_root(["down", "--name", name], _silent)
+    return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.lab import cgroups
 from toolkit.lab.programs import ENTER, run, search_path
+from toolkit.lab.spec import name_option
 
 if TYPE_CHECKING:
     from toolkit.lab.state import Node, State
@@ -85,7 +86,7 @@ def introduce(state: State, node: Node) -> None:
         _write(hosts, text + "".join(f"{line}\n" for line in missing))
 
 
-def start(state: State, node: Node, lower: Path) -> None:
+def start(state: State, node: Node) -> None:
     """Start the host's supervisor, which boots it; whatever was left of the host before is ended first."""
     own = group(state, node)
     cgroups.kill(own)
@@ -93,7 +94,7 @@ def start(state: State, node: Node, lower: Path) -> None:
         cgroups.make(own / name)
     argv = [
         *("sh", str(ENTER), "detach", str(own / "supervisor"), sys.executable, "-B", "-m", "toolkit.lab.supervisor"),
-        *(state.name, node.name, str(lower), str(own / "host")),
+        *(state.name, node.name, node.lower, str(own / "host")),
     ]
     with (state.host_directory(node.name) / "console.log").open("a") as log:
         done = subprocess.run(
@@ -172,7 +173,7 @@ def _give_up_at(deadline: float, state: State, node: Node, what: str) -> None:
         fix="\n".join(
             [
                 *(f"its console: {line}" for line in lines),
-                f"Start over: invoke lab.down --name {state.name}; invoke lab.up",
+                f"Start over: invoke lab.down{name_option(state.name)}, then invoke lab.up{name_option(state.name)}",
             ]
         ),
         exit_code=HOST_UNUSABLE,

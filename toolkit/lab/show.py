@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from toolkit.lab.spec import name_option
+
 if TYPE_CHECKING:
     from toolkit.lab.core import Lab
     from toolkit.lab.status import LabStatus
@@ -36,7 +38,7 @@ def table(status: LabStatus) -> None:
     from rich.table import Table
 
     console = Console()
-    option = "" if status.name == "lab" else f" --name {status.name}"
+    option = name_option(status.name)
     if not status.nodes:
         console.print(f"There is no lab {status.name}. To make it: invoke lab.up{option}", highlight=False)
         return

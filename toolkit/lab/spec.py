@@ -82,6 +82,11 @@ def check_lab_name(name: str) -> None:
         )
 
 
+def name_option(name: str) -> str:
+    """Return the option that names a lab in a command to type, nothing for the default one."""
+    return "" if name == DEFAULT_SPEC.name else f" --name {name}"
+
+
 DEFAULT_SPEC: Final = LabSpec(
     "lab",
     (

@@ -47,13 +47,14 @@ def write(state: State, host_keys: dict[str, str]) -> None:
         os.chown(path, state.uid, state.gid, follow_symlinks=False)
 
 
-def close(state: State, node: Node | None = None) -> None:
-    """End the shared ssh connections to a host, or to every host: they would wait for an answer that never comes."""
-    if not config(state).exists():
-        return
-    for other in state.nodes if node is None else (node,):
-        if other.kind == "host":
-            run(["ssh", "-F", str(config(state)), "-O", "exit", alias(state, other)], check=False)
+def close(directory: Path) -> None:
+    """End the shared connections whose sockets are in a lab's ssh directory.
+
+    They would wait for an answer that never comes, and outlive the lab.
+    """
+    for socket in directory.glob("*"):
+        if socket.is_socket():
+            run(["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "lab"], check=False)
 
 
 def _entry(state: State, node: Node) -> str:

@@ -11,24 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from toolkit.errors import UserError
+from toolkit.lab.spec import name_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from toolkit.lab.spec import NodeKind
+    from toolkit.lab.spec import NodeKind, NodeSpec
 
 RUN: Final = Path("/run/netplay-lab")
 FIRST_NUMBER: Final = 10
+_NODE_FIELDS: Final = ("name", "kind", "rootfs", "lower", "number")
 SUBNETS: Final = range(1, 255)
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of a lab that was made: what it is, and its addresses."""
+    """A node of a lab that was made: what it is, and its addresses.
+
+    `lower` is the root file system below a host's own layer, the same for the host's whole life ("" for a client).
+    """
 
     name: str
     kind: NodeKind
     rootfs: str
+    lower: str
     number: int
     index: int
 
@@ -87,10 +93,7 @@ class State:
             "uid": self.uid,
             "gid": self.gid,
             "ready": self.ready,
-            "nodes": [
-                {"name": node.name, "kind": node.kind, "rootfs": node.rootfs, "number": node.number}
-                for node in self.nodes
-            ],
+            "nodes": [{field: getattr(node, field) for field in _NODE_FIELDS} for node in self.nodes],
         }
         target = self.directory / "state.json"
         fresh = target.with_suffix(".new")
@@ -105,14 +108,30 @@ def directory(name: str) -> Path:
 
 
 def read(name: str) -> State | None:
-    """Return what is known about a lab, or None when there is no such lab."""
+    """Return what is known about a lab, or None when there is no such lab.
+
+    Raises UserError when it was made by another version of this toolkit.
+    """
     try:
         raw: dict[str, Any] = json.loads((directory(name) / "state.json").read_text())
+        index = int(raw["index"])
+        nodes = tuple(Node(index=index, **node) for node in raw["nodes"])
+        return State(name, index, int(raw["uid"]), int(raw["gid"]), bool(raw["ready"]), nodes)
     except FileNotFoundError:
         return None
-    index = int(raw["index"])
-    nodes = tuple(Node(index=index, **node) for node in raw["nodes"])
-    return State(name, index, int(raw["uid"]), int(raw["gid"]), bool(raw["ready"]), nodes)
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"the lab {name} was made by another version of this toolkit",
+            fix=f"Take it down, then up again: invoke lab.down{name_option(name)}",
+        ) from None
+
+
+def index_of(name: str) -> int | None:
+    """Return the subnet a lab has claimed, whichever version made it; None when it has none."""
+    try:
+        return int(json.loads((directory(name) / "state.json").read_text())["index"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def labs() -> list[str]:
@@ -130,7 +149,7 @@ def claim(name: str, taken: set[int]) -> State:
     if known is not None:
         return known
     with locked(RUN):
-        used = taken | {other.index for other in map(read, labs()) if other is not None}
+        used = taken | {index for index in map(index_of, labs()) if index is not None}
         free = next((index for index in SUBNETS if index not in used), None)
         if free is None:
             raise UserError(
@@ -142,10 +161,10 @@ def claim(name: str, taken: set[int]) -> State:
         return state
 
 
-def with_node(state: State, name: str, kind: NodeKind, rootfs: str) -> State:
+def with_node(state: State, spec: NodeSpec, lower: str) -> State:
     """Return the state with that node added under the next number (not saved)."""
     number = max((node.number for node in state.nodes), default=FIRST_NUMBER - 1) + 1
-    return replace(state, nodes=(*state.nodes, Node(name, kind, rootfs, number, state.index)))
+    return replace(state, nodes=(*state.nodes, Node(spec.name, spec.kind, spec.rootfs, lower, number, state.index)))
 
 
 @contextlib.contextmanager
