@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from toolkit.lab.programs import run
+from toolkit.lab.state import prefix6
 
 if TYPE_CHECKING:
     from toolkit.lab.state import Node, State
@@ -77,7 +78,7 @@ def make_bridge(state: State) -> None:
         enter,
         f"link add {_BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
         f"address add 10.213.{state.index}.{_GATEWAY4}/24 dev {_BRIDGE}",
-        f"address add {_prefix6(state)}{_GATEWAY6}/64 dev {_BRIDGE} nodad",
+        f"address add {_prefix6(state)}{_GATEWAY6}/48 dev {_BRIDGE} nodad",
         "link set lo up",
         f"link set {_BRIDGE} up",
         "route add unreachable default",
@@ -90,7 +91,7 @@ def make_bridge(state: State) -> None:
     _ip(
         [],
         f"link set {controller} up",
-        f"address add {_prefix6(state)}1/64 dev {controller} nodad",
+        f"address add {_prefix6(state)}1/48 dev {controller} nodad",
         f"address add 10.213.{state.index}.1/24 dev {controller}",
     )
 
@@ -117,7 +118,7 @@ def make_node(state: State, node: Node) -> None:
         inside(namespace),
         "link set lo up",
         "link set eth0 up",
-        f"address add {node.ipv6}/64 dev eth0 nodad",
+        f"address add {node.ipv6}/48 dev eth0 nodad",
         f"address add {node.ipv4}/24 dev eth0",
         f"route add default via 10.213.{state.index}.{_GATEWAY4}",
         f"route add ::/0 via {_prefix6(state)}{_GATEWAY6}",
@@ -178,5 +179,5 @@ def _addresses(enter: list[str], interface: str) -> set[str]:
 
 
 def _prefix6(state: State) -> str:
-    """Return the lab's IPv6 prefix, ready for a last number."""
-    return f"fd4e:7052:6c79:{state.index:x}::"
+    """Return the start of the lab's own IPv6 addresses (gateway, controller), ready for a last number."""
+    return f"{prefix6(state.index)}::"

@@ -24,6 +24,11 @@ _NODE_FIELDS: Final = ("name", "kind", "rootfs", "lower", "number")
 SUBNETS: Final = range(1, 255)
 
 
+def prefix6(index: int) -> str:
+    """Return the first 48 bits of the IPv6 addresses of the lab with that subnet: its nodes share the link."""
+    return f"fd4e:7052:6c{index:02x}"
+
+
 @dataclass(frozen=True)
 class Node:
     """A node of a lab that was made: what it is, and its addresses.
@@ -45,8 +50,8 @@ class Node:
 
     @property
     def ipv6(self) -> str:
-        """The node's IPv6 address (a unique local one)."""
-        return f"fd4e:7052:6c79:{self.index:x}::{self.number:x}"
+        """The node's IPv6 address (a unique local one), in a /64 of its own as every household has one."""
+        return f"{prefix6(self.index)}:{self.number:x}::1"
 
 
 @dataclass(frozen=True)
