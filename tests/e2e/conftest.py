@@ -10,17 +10,27 @@ import pytest
 from tests.support import retroarch_settings
 from tests.support.namespace import PrivateNetwork
 from tests.support.plain_relay import PlainRelay
-from tests.support.retroarch import Machine
+from tests.support.retroarch import START_WITHIN, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.lab_relay import LabRelay
     from tests.support.namespace import Inside
     from tests.support.retroarch_settings import Role
 
-    # Starts a machine by its name and role; the third argument places it in a network.
-    StartMachine = Callable[[str, Role, Inside], Machine]
+
+class StartMachine:
+    """Starts machines, each with a scratch folder of its own, and ends them with the test."""
+
+    def __init__(self, folder: Path, machines: ExitStack) -> None:
+        self._folder = folder
+        self._machines = machines
+
+    def __call__(self, name: str, role: Role, inside: Inside, within: float = START_WITHIN) -> Machine:
+        """Start a machine by its name, role and place in a network, and wait until its game runs."""
+        return self._machines.enter_context(Machine(name, role, self._folder, inside, within))
 
 
 @pytest.fixture
@@ -39,7 +49,19 @@ def relay(tmp_path: Path, network: PrivateNetwork) -> Iterator[PlainRelay]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartMachine]:
-    """Return a function that starts RetroArch machines; the test's end is theirs."""
+    """Return what starts RetroArch machines; the test's end is theirs."""
     retroarch_settings.require()
     with ExitStack() as machines:
-        yield lambda name, role, inside: machines.enter_context(Machine(name, role, tmp_path, inside))
+        yield StartMachine(tmp_path, machines)
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabRelay]:
+    """Deploy once, to a lab of this test run's own, with a configuration folder apart from the person's."""
+    from tests.support.lab_relay import LabRelay  # the toolkit's requirements are needed for these tests alone
+
+    retroarch_settings.require()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        with LabRelay.deploy() as relay:
+            yield relay

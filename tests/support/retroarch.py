@@ -52,8 +52,13 @@ class Machine:
     ``player`` (the number of the pad that its buttons reach, once it has joined a game).
     """
 
-    def __init__(self, name: str, role: settings.Role, folder: Path, inside: Inside) -> None:
-        """Start RetroArch by ``inside``, with the scratch folder ``folder``/``name``; wait until the game runs."""
+    def __init__(
+        self, name: str, role: settings.Role, folder: Path, inside: Inside, within: float = START_WITHIN
+    ) -> None:
+        """Start RetroArch by ``inside``, with the scratch folder ``folder``/``name``; wait until the game runs.
+
+        Joining comes first and holds the game up: for at most 10 s where nobody answers.
+        """
         self.name = name
         self.history = History(name)
         self.player = 1
@@ -64,7 +69,7 @@ class Machine:
         try:
             self._command, self._remote = self._call("ports", kinds=["udp", "udp"])["ports"]
             self._start(role)
-            self.wait_for_ram(lambda _: True, START_WITHIN, "the game to run")
+            self.wait_for_ram(lambda _: True, within, "the game to run")
         except BaseException:
             self.stop()
             raise

@@ -1,0 +1,49 @@
+"""The acceptance of the whole path: real RetroArch plays through the relay that ``deploy`` put on a host.
+
+The player hosts and a friend joins, each in a network of the lab of their own; a stranger, who is on the same wire, is
+refused before the relay hears of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.play import play_in_step
+from tests.support.retroarch_settings import host_through, join
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import StartMachine
+    from tests.support.lab_relay import LabRelay
+
+# Deploying, which the first of these tests waits for, has bounds of its own.
+pytestmark = [pytest.mark.retroarch, pytest.mark.lab, pytest.mark.timeout(40, func_only=True)]
+# A connection that nobody answers is given up by RetroArch after 10 s, during which the game stands still.
+REFUSED_WITHIN = 20.0
+
+
+@pytest.mark.parametrize("by_session", [True, False], ids=["with the session id", "with the address alone"])
+def test_the_player_and_a_friend_play_in_step(deployed: LabRelay, start: StartMachine, by_session: bool) -> None:
+    before = len(deployed.sessions())
+    player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
+    player.wait_until_joined()
+    session = deployed.new_session(before) if by_session else ""
+    friend = start("friend", join(deployed.address, deployed.port, session), deployed.inside("friend"))
+    assert friend.wait_until_joined() == 2
+    play_in_step([player, friend])
+
+
+def test_a_stranger_never_gets_a_game(deployed: LabRelay, start: StartMachine) -> None:
+    before = len(deployed.sessions())
+    player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
+    player.wait_until_joined()
+    right = join(deployed.address, deployed.port, deployed.new_session(before))
+    stranger = start("stranger", right, deployed.inside("stranger"), within=REFUSED_WITHIN)
+    stranger.wait_for_log("Failed to connect to host", within=1)
+    assert not stranger.logged("have joined")
+    assert not player.logged("Got connection from|Queued tunnel link connection")
+    assert deployed.lab.node("stranger").ipv4 not in deployed.log()
+    # The same words from a friend's address are let in, so it was the address that was refused.
+    friend = start("friend", right, deployed.inside("friend"))
+    assert friend.wait_until_joined() == 2
