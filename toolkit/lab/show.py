@@ -37,10 +37,11 @@ def table(status: LabStatus) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    # An address is not a text to decorate: without this, ":a:" in one becomes a picture.
+    console = Console(emoji=False, markup=False, highlight=False)
     option = name_option(status.name)
     if not status.nodes:
-        console.print(f"There is no lab {status.name}. To make it: invoke lab.up{option}", highlight=False)
+        console.print(f"There is no lab {status.name}. To make it: invoke lab.up{option}")
         return
     shown = Table(
         title=f"lab {status.name}: {'up' if status.up else 'not whole, mend it with: invoke lab.up' + option}"
