@@ -55,14 +55,12 @@ def put(path: Path, name: str, addresses: Sequence[str], *, only: bool = False, 
 
     Raises UserError, and leaves the file as it is, when it is broken or what would be written is.
     """
-    load(path)
+    known = load(path)
     text = path.read_text(encoding="utf-8")
-    try:
-        document = tomlkit.parse(text)
-    except TOMLKitError as error:  # what tomllib reads and tomlkit does not
-        raise UserError(f"{path}: cannot be edited by a program: {error}", fix="Add the friend by hand.") from None
-    _change(document, name, addresses, only=only, note=note)
-    changed = tomlkit.dumps(document)
+    if any(friend.name == name for friend in known):
+        changed = _changed(text, path, name, addresses, only=only)
+    else:
+        changed = f"{text.rstrip()}\n\n{_entry(name, addresses, note)}"
     if changed == text:
         return False
     try:
@@ -73,26 +71,33 @@ def put(path: Path, name: str, addresses: Sequence[str], *, only: bool = False, 
     return True
 
 
-def _change(document: tomlkit.TOMLDocument, name: str, addresses: Sequence[str], *, only: bool, note: str) -> None:
-    entries: Any = document.get("friend")
-    if entries is None:
-        entries = tomlkit.aot()
-        document.append("friend", entries)
-    known = next((entry for entry in entries if entry["name"] == name), None)
-    if known is None:
-        known = tomlkit.table()
-        known.add("name", name)
-        known.add("ip", list(addresses))
-        entries.append(known)
-    else:
-        before = [known["ip"]] if isinstance(known["ip"], str) else list(known["ip"])
-        missing = [address for address in addresses if not _covered(address, before)]
-        if only and (missing or len(before) != len(addresses)):
-            known["ip"] = list(addresses)
-        elif missing:
-            known["ip"] = [*before, *missing]
+def _entry(name: str, addresses: Sequence[str], note: str) -> str:
+    """Return a new entry; it goes to the end of the file, where the comments above it stay above it."""
+    entry = tomlkit.table()
+    entry.add("name", name)
+    entry.add("ip", addresses[0] if len(addresses) == 1 else list(addresses))
     if note:
-        known["note"] = note
+        entry.add("note", note)
+    entries = tomlkit.aot()
+    entries.append(entry)
+    return tomlkit.dumps({"friend": entries})
+
+
+def _changed(text: str, path: Path, name: str, addresses: Sequence[str], *, only: bool) -> str:
+    """Return the file with the addresses of a friend in it changed where they must be."""
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:  # what tomllib reads and tomlkit does not
+        raise UserError(f"{path} cannot be edited by a program: {error}", fix="Add the address by hand.") from None
+    entries: Any = document["friend"]
+    entry = next(entry for entry in entries if entry["name"] == name)
+    before = [entry["ip"]] if isinstance(entry["ip"], str) else list(entry["ip"])
+    missing = [address for address in addresses if not _covered(address, before)]
+    if only and (missing or len(before) != len(addresses)):
+        entry["ip"] = list(addresses)
+    elif missing:
+        entry["ip"] = [*before, *missing]
+    return tomlkit.dumps(document)
 
 
 def _covered(address: str, by: Sequence[str]) -> bool:

@@ -34,7 +34,7 @@ def deploy(
     become: bool = False,
     ask_become: bool = False,
     check: bool = False,
-    friend: Sequence[str] = (),
+    friend: Sequence[str] | None = None,
     ssh_config: str | None = None,
 ) -> None:
     """Put a relay on a host (or on this machine's lab), prove that it works, say what to type next."""
@@ -43,7 +43,7 @@ def deploy(
     from toolkit.hosts import parse_user
     from toolkit.lab import DEFAULT_SPEC
 
-    wanted = tuple(friends.parse_option(text) for text in friend)
+    wanted = tuple(friends.parse_option(text) for text in friend or ())
     request = Request(None if user is None else parse_user(user), become, ask_become, check, wanted)
     if host is None:
         place = places.lab(DEFAULT_SPEC, check=check)
