@@ -40,7 +40,7 @@ TABLE: tuple[tuple[str, str, str], ...] = (
         "chmod go-w {file}",
     ),
     (
-        r"(?P<file>\S+)(?: line |: line |:)(?P<line>\d+): Bad configuration option: (?P<option>\S+)",
+        r"(?P<file>[^\s:]+):? (?:line )?(?P<line>\d+): Bad configuration option: (?P<option>\S+)",
         "ssh does not understand {file}:{line}: there is no option {option}",
         "Mend that line, then try by hand: {ssh}",
     ),

@@ -1,0 +1,95 @@
+"""A host's files are made once and are the owner's from then on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from relay import config
+from toolkit import inventory
+from toolkit.errors import UserError
+from toolkit.hosts import parse_host
+from toolkit.inventory import Entry
+
+HOST = parse_host("myvps")
+
+
+def test_the_first_deployment_makes_three_files_that_are_valid_and_private() -> None:
+    files = inventory.files_of(HOST)
+    made = inventory.make_missing(files, Entry(HOST, "admin", True))
+    assert made == [files.inventory, files.relay, files.friends]
+    assert inventory.read_entry(files, HOST) == Entry(HOST, "admin", True)
+    assert config.load(files.relay).gate.allowlist == Path("/etc/netplay-relay/allowlist")
+    assert files.friends.stat().st_mode & 0o077 == 0
+    assert files.friends.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_next_deployment_makes_nothing_and_changes_nothing() -> None:
+    files = inventory.files_of(HOST)
+    inventory.make_missing(files, Entry(HOST))
+    files.relay.write_text("[listen]\nport = 7777\n")
+    assert inventory.make_missing(files, Entry(HOST)) == []
+    assert config.load(files.relay).ports == (7777,)
+
+
+def test_a_look_ahead_leaves_no_file_behind(tmp_path: Path, own_configuration: Path) -> None:
+    files = inventory.files_of(HOST)
+    used = inventory.scratch_files(files, Entry(HOST), tmp_path)
+    inventory.make_missing(used, Entry(HOST))
+    assert used.relay.exists()
+    assert not own_configuration.exists()
+
+
+def test_a_look_ahead_at_another_account_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    files = inventory.files_of(HOST)
+    inventory.make_missing(files, Entry(HOST))
+    before = files.inventory.read_text()
+    wanted = inventory.update_entry(files, HOST, "admin", become=True)
+    used = inventory.scratch_files(files, wanted, tmp_path)
+    inventory.make_missing(used, wanted)
+    assert inventory.read_entry(used, HOST) == Entry(HOST, "admin", True)
+    assert files.inventory.read_text() == before
+
+
+def test_what_is_typed_is_remembered() -> None:
+    files = inventory.files_of(HOST)
+    inventory.make_missing(files, inventory.update_entry(files, HOST, "admin", become=True))
+    assert inventory.update_entry(files, HOST, None, become=False) == Entry(HOST, "admin", True)
+
+
+def test_an_entry_that_the_owner_edited_is_never_written_over() -> None:
+    files = inventory.files_of(HOST)
+    inventory.make_missing(files, Entry(HOST))
+    files.inventory.write_text(files.inventory.read_text() + "      my_own_variable: 1\n")
+    with pytest.raises(UserError, match="edited by hand"):
+        inventory.update_entry(files, HOST, "admin", become=False)
+    assert inventory.update_entry(files, HOST, None, become=False) == Entry(HOST)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("relays:\n  hosts: [\n", 3, "not YAML"),
+        ("relays: {}\n", 1, "does not name myvps"),
+        ("", 1, "does not name myvps"),
+    ],
+)
+def test_a_broken_entry_is_a_sentence_with_its_line(text: str, line: int, what: str) -> None:
+    files = inventory.files_of(HOST)
+    inventory.write(files.inventory, text)
+    with pytest.raises(UserError, match=what) as caught:
+        inventory.read_entry(files, HOST)
+    assert caught.value.message.startswith(f"{files.inventory}:{line}: ")
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "friends.toml"
+    inventory.write(path, "old\n")
+    path.chmod(0o640)
+    with pytest.raises(UnicodeEncodeError):
+        inventory.write(path, "\ud800")
+    assert path.read_text() == "old\n"
+    inventory.write(path, "new\n")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new\n", 0o640)
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".friends")] == []
