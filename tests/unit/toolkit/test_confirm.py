@@ -1,0 +1,139 @@
+"""The proof: it passes with a relay that works, it fails with one that does not, and it disturbs no game."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay import protocol
+from tests.support.fakes import playing
+from tests.support.relays import running
+from toolkit import confirm
+from toolkit.console import ROOT
+from toolkit.errors import PROOF_FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_a_friend_plays_through_a_relay_with_the_id_and_without(address: str) -> None:
+    async with running(address=address) as relay:
+        finding = await asyncio.to_thread(confirm.friend, address, relay.port)
+        assert finding.good, finding.sentence
+        assert finding.without_id == "works"
+        assert protocol.is_session_text(finding.session)
+        assert 0 < finding.round_trip_ms < 1000
+        await relay.until(lambda: not relay.server.board.busy, "the probe is gone")
+
+
+async def test_a_game_that_is_going_on_is_left_alone() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (host, link, client):
+        finding = await asyncio.to_thread(confirm.friend, relay.address, relay.port)
+        assert finding.good, finding.sentence
+        assert finding.without_id.startswith("left out")
+        assert len(host.asked) == 1
+        await client.send(b"still here")
+        assert await link.read(10) == b"still here"
+
+
+async def test_a_stranger_that_connects_is_a_failure() -> None:
+    async with running() as relay:
+        finding = await asyncio.to_thread(confirm.stranger, relay.address, relay.port)
+        assert not finding.good
+
+
+def test_a_stranger_that_is_turned_away_is_as_it_should_be() -> None:
+    with socket.socket() as closed:
+        closed.bind((LOOPBACK, 0))
+        finding = confirm.stranger(LOOPBACK, closed.getsockname()[1])
+        assert finding.good
+        assert "turned away" in finding.sentence
+
+
+@contextmanager
+def impostor(behave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Run something that is no working relay; yield its port."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                behave(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def answer(data: bytes) -> Callable[[socket.socket], None]:
+    def behave(connection: socket.socket) -> None:
+        connection.recv(1024)
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        with suppress(ConnectionResetError):  # the probe leaves without reading all of it
+            while connection.recv(1024):
+                pass
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "gave us no session"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no netplay relay"),
+        (protocol.session_message(protocol.NO_ID), "no netplay relay"),
+    ],
+)
+def test_something_else_on_the_port_is_told_from_a_relay(data: bytes, sentence: str) -> None:
+    with impostor(answer(data)) as port:
+        finding = confirm.friend(LOOPBACK, port)
+    assert not finding.good
+    assert sentence in finding.sentence
+
+
+async def test_a_relay_that_changes_one_bit_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = confirm._read
+
+    def flipped(peer: socket.socket, size: int, otherwise: str) -> bytes:
+        data = read(peer, size, otherwise)
+        return bytes([data[0] ^ 1]) + data[1:] if size == confirm.CHUNK else data
+
+    monkeypatch.setattr(confirm, "_read", flipped)
+    async with running() as relay:
+        finding = await asyncio.to_thread(confirm.friend, relay.address, relay.port)
+        assert not finding.good
+        assert "changed bytes" in finding.sentence
+
+
+def test_nobody_there_is_a_finding_and_no_traceback() -> None:
+    with socket.socket() as closed:
+        closed.bind((LOOPBACK, 0))
+        port = closed.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "toolkit.confirm", "friend", LOOPBACK, str(port)],
+            capture_output=True, text=True, check=False, timeout=30, cwd=ROOT,
+        )  # fmt: skip
+    assert done.returncode == PROOF_FAILED
+    assert confirm.Finding.from_json(done.stdout) == confirm.Finding(**json.loads(done.stdout))
+    assert "Connection refused" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", [[], ["friend"], ["enemy", "a", "1"], ["friend", "a", "x"]])
+def test_the_probe_says_how_it_is_called(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert confirm.main(words) == 2
+    assert "usage" in capsys.readouterr().err
