@@ -1,27 +1,25 @@
-"""netplay-relay on the command line: serve, check-config."""
+"""netplay-relay on the command line: serve, status, upgrade, check-config."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import dataclasses
-import errno
-import logging
-import os
-import signal
-import socket
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import relay
 from relay import config as settings
-from relay import service, sockets
+from relay import control, daemon, report, snapshot, upgrade
 from relay.config import Config, ConfigError
-from relay.observe import Events, log, set_up
-from relay.server import Server
+from relay.daemon import Daemon
+from relay.observe import Events, set_up
 
 BAD_INPUT = 2
+DEFAULT_SOCKET = Path("/run/netplay-relay/control.sock")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,6 +43,19 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--bind", action="append", metavar="ADDR", help="listen on this address (may be repeated)")
     serve.add_argument("--port", type=_port, metavar="N", help="listen on this TCP port; 0 takes any free one")
     serve.set_defaults(run=_serve)
+    for name, run, text in (
+        ("status", _status, "show rooms, players and counters of the running relay"),
+        ("upgrade", _upgrade, "let the running relay become the installed program, games going on"),
+    ):
+        asking = commands.add_parser(name, help=text)
+        asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({DEFAULT_SOCKET})")
+        asking.set_defaults(run=run)
+        if name == "status":
+            asking.add_argument("--json", action="store_true", help="as JSON")
+    self_check = commands.add_parser("self-check")
+    self_check.add_argument("--state", type=int, required=True)
+    self_check.add_argument("--config", type=Path)
+    self_check.set_defaults(run=_self_check)
     check = commands.add_parser("check-config", help="say whether a relay.toml is right")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_check_config)
@@ -73,78 +84,55 @@ def _serve(arguments: argparse.Namespace) -> int:
         listen = dataclasses.replace(listen, port=arguments.port)
     config = dataclasses.replace(config, listen=listen)
     events = set_up(config.log)
-    listeners = service.inherited_sockets() or _open(config)
-    return asyncio.run(_run(config, listeners, events))
+    return asyncio.run(_run(config, arguments.config, events))
 
 
-def _open(config: Config) -> list[socket.socket]:
-    listeners: list[socket.socket] = []
-    for port in config.ports:
-        for address in config.listen.bind:
-            try:
-                listeners.append(sockets.listen(address, port, config.buffers.socket))
-            except OSError as error:
-                if error.errno == errno.EAFNOSUPPORT:
-                    log.warning("this machine has no %s: %s is left out", "IPv6" if ":" in address else "IPv4", address)
-                    continue
-                raise SystemExit(_cannot_listen(address, port, error)) from error
-    if not listeners:
-        raise SystemExit("netplay-relay: no address left to listen on. Name one this machine has: --bind 127.0.0.1")
-    return listeners
-
-
-def _cannot_listen(address: str, port: int, error: OSError) -> str:
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return (
-        f"netplay-relay: cannot listen on {where}: {reason}.\n"
-        f"See who has the port with: ss -ltnp 'sport = :{port}'   Or take another one with: --port N"
-    )
-
-
-async def _run(config: Config, listeners: list[socket.socket], events: Events) -> int:
-    loop = asyncio.get_running_loop()
-    for listener in listeners:
-        sockets.prepare(listener)
-    server = Server(config, listeners, events)
-    server.start()
-    stop = _Stop(server, config.timeouts.drain, events)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    for listener in listeners:
-        address, port = listener.getsockname()[:2]
-        events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)
-    service.notify("READY=1")
-    await stop.done.wait()
-    server.stop()
+async def _run(config: Config, path: Path | None, events: Events) -> int:
+    try:
+        state = upgrade.inherited_state()
+        socks, activated = daemon.listeners(config, state)
+        await Daemon(config, path, events).run(socks, activated, state)
+    except daemon.CannotListenError as error:
+        print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
+        return 1
+    except upgrade.UnusableStateError as error:
+        print(f"netplay-relay: the state of the former program cannot be used: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 
-class _Stop:
-    """The signal to stop: the first one drains for a bounded time, the second one ends everything."""
+def _self_check(arguments: argparse.Namespace) -> int:
+    """Answer the running relay, which asks whether this program may take over."""
+    if arguments.config:
+        settings.load(arguments.config)
+    return 0 if arguments.state in snapshot.READS else upgrade.CANNOT_READ_STATE
 
-    def __init__(self, server: Server, seconds: float, events: Events) -> None:
-        self.done = asyncio.Event()
-        self._server = server
-        self._seconds = seconds
-        self._events = events
-        self._waiting: asyncio.Task[None] | None = None
 
-    def __call__(self) -> None:
-        if self._waiting:
-            self.done.set()
-            return
-        service.notify("STOPPING=1")
-        self._server.drain()
-        self._waiting = asyncio.get_running_loop().create_task(self._wait())
+def _status(arguments: argparse.Namespace) -> int:
+    result = _ask(arguments, "status")
+    if arguments.json:
+        print(json.dumps(result, indent=2))  # noqa: T201 - the answer
+        return 0
+    print(report.text(result))  # noqa: T201 - the answer
+    return 0
 
-    async def _wait(self) -> None:
-        if not self._server.drained.is_set():
-            sentence = "stopping: games go on for at most {seconds} s, no new rooms (a second signal ends them now)"
-            self._events.write(logging.INFO, "draining", sentence, seconds=self._seconds)
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._server.drained.wait()
-        except TimeoutError:
-            pass
-        self.done.set()
+
+def _upgrade(arguments: argparse.Namespace) -> int:
+    result = _ask(arguments, "upgrade")
+    if error := result.get("error"):
+        print(f"netplay-relay: not upgraded: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person
+        return 1
+    print(result.get("waiting") or "now running {upgraded}: {sessions} sessions, {links} links".format(**result))  # noqa: T201
+    return 0
+
+
+def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
+    path = arguments.socket or control.default_path() or DEFAULT_SOCKET
+    try:
+        return control.ask(path, request)
+    except PermissionError:
+        raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "Is the relay running? systemctl status netplay-relay"
+        raise SystemExit(f"netplay-relay: no answer at {path}: {reason}. {hint}") from None

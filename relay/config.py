@@ -77,6 +77,13 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """Where `netplay-relay status` and `upgrade` find the relay; None means the service manager's runtime directory."""
+
+    socket: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomConfig:
     """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own."""
 
@@ -90,6 +97,7 @@ class Config:
 
     listen: Listen = field(default_factory=Listen)
     gate: Gate = field(default_factory=Gate)
+    control: Control = field(default_factory=Control)
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -105,11 +113,13 @@ class Config:
 TABLES: dict[str, type] = {
     "listen": Listen,
     "gate": Gate,
+    "control": Control,
     "log": Log,
     "limits": Limits,
     "timeouts": Timeouts,
     "buffers": Buffers,
 }
+PATHS = ("gate.allowlist", "control.socket")
 CHOICES = {"log.level": LOG_LEVELS, "log.format": LOG_FORMATS, "log.addresses": ADDRESS_STYLES}
 
 
@@ -219,7 +229,7 @@ class _Reader:
             return self.addresses(value)
         if name == "listen.port":
             return self.port(table, key, value)
-        if name == "gate.allowlist":
+        if name in PATHS:
             return self.absolute_path(table, key, value)
         if isinstance(default, bool):
             self.expect(table, key, isinstance(value, bool), "true or false", value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from base64 import b64encode
 
 # More than this many at once are closed abruptly: a flood must not live on in its farewells.
 MOST = 512
@@ -22,6 +23,7 @@ class Farewells:
         self._loop = loop
         self._seconds = seconds
         self._left: dict[socket.socket, asyncio.TimerHandle] = {}
+        self._unsent: dict[socket.socket, memoryview] = {}
 
     def __len__(self) -> int:
         return len(self._left)
@@ -35,6 +37,10 @@ class Farewells:
         self._loop.add_reader(sock.fileno(), self._discard, sock)
         self._push(sock, memoryview(data))
 
+    def capture(self) -> list[tuple[int, str]]:
+        """Return what is left as plain data: descriptor and the bytes (base64) still to be sent."""
+        return [(sock.fileno(), b64encode(self._unsent.get(sock, b"")).decode("ascii")) for sock in self._left]
+
     def close(self) -> None:
         """Close all that is left."""
         for sock in list(self._left):
@@ -45,11 +51,13 @@ class Farewells:
             while data:
                 data = data[sock.send(data) :]
         except BlockingIOError:
+            self._unsent[sock] = data
             self._loop.add_writer(sock.fileno(), self._push, sock, data)
             return
         except OSError:
             self._close(sock)
             return
+        self._unsent.pop(sock, None)
         self._loop.remove_writer(sock.fileno())
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_WR)
@@ -67,6 +75,7 @@ class Farewells:
     def _close(self, sock: socket.socket) -> None:
         if timer := self._left.pop(sock, None):
             timer.cancel()
+            self._unsent.pop(sock, None)
             self._loop.remove_reader(sock.fileno())
             self._loop.remove_writer(sock.fileno())
             sock.close()

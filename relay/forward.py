@@ -91,6 +91,24 @@ class Forwarder:
         self._epoll.unregister(end.fd)
         return end.sock, end.waiting()
 
+    def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
+        """Take over one end from another program; `pair` both ends of a link afterwards."""
+        end = End(conn, sock)
+        end.received = received
+        if waiting:
+            end.out.append(memoryview(waiting))
+            end.out_size = len(waiting)
+        self._ends[end.fd] = self._by_conn[conn] = end
+        return end
+
+    def pair(self, client: End, link: End) -> None:
+        """Begin to forward between two adopted ends."""
+        client.peer, link.peer = link, client
+        client.read = not link.out
+        for end in (client, link):
+            self._epoll.register(end.fd, 0)
+            self._watch(end)
+
     def end_of(self, conn: Conn) -> End | None:
         """Return the end that belongs to a connection."""
         return self._by_conn.get(conn)

@@ -89,8 +89,13 @@ class Opening:
         self._data = b""
 
     @property
+    def seen(self) -> bytes:
+        """The bytes so far."""
+        return self._data
+
+    @property
     def size(self) -> int:
-        """Bytes seen so far."""
+        """How many bytes there were so far."""
         return len(self._data)
 
     def feed(self, data: bytes) -> Hello | None:

@@ -54,7 +54,15 @@ class RoomTable:
     def give_back(self, session: bytes, address: Address, now: float) -> None:
         """Free an id, and keep it a while for the address that had it."""
         self.hosted.discard(session)
-        self._kept[address] = (session, now + self._host_return)
+        self.keep(address, session, now + self._host_return)
+
+    def keep(self, address: Address, session: bytes, until: float) -> None:
+        """Keep an id for an address until a time."""
+        self._kept[address] = (session, until)
+
+    def kept_ids(self) -> list[tuple[Address, bytes, float]]:
+        """Return which ids are kept, for whom, until when."""
+        return [(address, session, until) for address, (session, until) in self._kept.items()]
 
     def forget_old(self, now: float) -> None:
         """Drop what was kept for hosts that did not come back."""

@@ -14,12 +14,14 @@ import os
 import secrets
 import socket
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from relay import protocol
+from relay import protocol, snapshot, sockets
 from relay.config import Config
 from relay.farewell import Farewells
-from relay.forward import Forwarder
+from relay.forward import End, Forwarder
 from relay.gate.allowlist import Allowlist
 from relay.observe import Events
 from relay.outcomes import Outcome
@@ -94,6 +96,43 @@ class Server:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+
+    def end_of(self, conn: Conn) -> End | None:
+        """Return the forwarder's end of a linked connection."""
+        return self._forwarder.end_of(conn)
+
+    # Changing programs (relay/upgrade.py).
+
+    def capture(self) -> dict[str, Any]:
+        """Return everything another program needs to go on: plain data, with the numbers of open descriptors."""
+        board, conns = snapshot.dump(self.board)
+        return {
+            "board": board,
+            "listeners": [listener.fileno() for listener in self.listeners],
+            "conns": [self._capture_conn(conn) for conn in conns],
+            "farewells": self._farewells.capture(),
+        }
+
+    def _capture_conn(self, conn: Conn) -> dict[str, Any]:
+        if end := self._forwarder.end_of(conn):
+            return {"fd": end.fd, "received": end.received, "waiting": b64encode(end.waiting()).decode("ascii")}
+        return {"fd": self._socks[conn].fileno()}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Go on with what another program captured; before `start`. KeyError, ValueError or OSError if it is broken."""
+        for conn, entry in zip(snapshot.load(data["board"], self.board), data["conns"], strict=True):
+            sock = sockets.inherit(entry["fd"])
+            if conn.state is State.LINKED:
+                self._forwarder.adopt(conn, sock, b64decode(entry["waiting"]), entry["received"])
+            else:
+                self._socks[conn] = sock
+                self._loop.add_reader(sock.fileno(), self._readable, conn)
+        for conn in self.board.live():
+            end, peer = self._forwarder.end_of(conn), conn.peer and self._forwarder.end_of(conn.peer)
+            if end and peer and not conn.is_link:
+                self._forwarder.pair(end, peer)
+        for fd, waiting in data["farewells"]:
+            self._farewells.say(sockets.inherit(fd), b64decode(waiting))
 
     # Accepting.
 

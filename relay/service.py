@@ -11,6 +11,8 @@ import os
 import socket
 from collections.abc import MutableMapping
 
+from relay.sockets import inherit
+
 FIRST_FD = 3
 
 
@@ -20,13 +22,7 @@ def inherited_sockets(environ: MutableMapping[str, str] = os.environ, first_fd: 
     environ.pop("LISTEN_FDNAMES", None)
     if pid != str(os.getpid()) or not count.isdigit():
         return []
-    sockets = []
-    for fd in range(first_fd, first_fd + int(count)):
-        os.set_inheritable(fd, False)
-        sock = socket.socket(fileno=fd)
-        sock.setblocking(False)
-        sockets.append(sock)
-    return sockets
+    return [inherit(fd) for fd in range(first_fd, first_fd + int(count))]
 
 
 def notify(message: str, environ: MutableMapping[str, str] = os.environ) -> None:

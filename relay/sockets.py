@@ -40,3 +40,11 @@ def prepare(listener: socket.socket) -> None:
     for name, seconds in KEEPALIVE.items():
         with contextlib.suppress(AttributeError, OSError):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+
+
+def inherit(fd: int) -> socket.socket:
+    """Take over an open socket by its number; children of ours will not have it. Raises OSError."""
+    sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock

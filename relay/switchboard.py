@@ -125,6 +125,23 @@ class Switchboard:
             self._end_session(session.host, Outcome.SHUTDOWN, now)
         return self._take()
 
+    def live(self) -> list[Conn]:
+        """Return all connections that are not closed."""
+        hosts = [session.host for session in self.sessions.values()]
+        return [*self._opening, *self._waiting.values(), *self._linked, *hosts]
+
+    def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], draining: bool) -> None:
+        """Go on with connections of another switchboard (relay/snapshot.py); for a new one only."""
+        self.outcomes, self.draining = outcomes, draining
+        self._opening = {conn: None for conn in conns if conn.state is State.OPENING}
+        self._waiting = {conn.client_id: conn for conn in conns if conn.state is State.WAITING}
+        self._linked = {conn for conn in conns if conn.state is State.LINKED}
+        self._per_address = Counter(conn.address for conn in conns)
+        for conn in conns:
+            if conn.state is State.HOSTING and conn.session:
+                self.sessions[conn.session.id] = conn.session
+                self.rooms.hosted.add(conn.session.id)
+
     @property
     def busy(self) -> bool:
         """Whether anybody hosts, waits or plays."""

@@ -42,8 +42,9 @@ def test_the_example_documents_every_setting_with_its_default() -> None:
     before_rooms = EXAMPLE.read_text().partition("# Rooms people can remember")[0]
     documented = tomllib.loads(re.sub(r"(?m)^# (\w+ = )", r"\1", before_rooms))
     assert documented["gate"].pop("allowlist") == "/etc/netplay-relay/allowlist"
+    assert documented["control"].pop("socket") == "/run/netplay-relay/control.sock"
     real = {table: dataclasses.asdict(kind()) for table, kind in TABLES.items()}
-    del real["gate"]["allowlist"]
+    del real["gate"]["allowlist"], real["control"]["socket"]
     real["listen"]["bind"] = list(real["listen"]["bind"])
     assert documented == real
 

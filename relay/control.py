@@ -1,0 +1,131 @@
+"""The relay's unix socket: one request a connection, a JSON object on a line, and a JSON object back.
+
+Who may use it is the file system's business: the socket is open to the relay's own user and root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("netplay-relay")
+
+MOST = 16
+SECONDS = 10.0
+REQUEST_SIZE = 4096
+
+Handler = Callable[[socket.socket], Awaitable[dict[str, Any] | None]]
+
+
+def default_path(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path | None:
+    """Return where the socket goes by itself: the runtime directory the service manager made, if there is one."""
+    directory = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(directory) / "control.sock" if directory else None
+
+
+class ControlSocket:
+    """Answers requests by name. A handler returns the answer, or None when it has kept the socket for itself."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sock: socket.socket | None = None
+
+    def open(self) -> None:
+        """Listen. Raises OSError. What an older program left at the path is replaced."""
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o117)
+        try:
+            sock.bind(str(temporary))
+        finally:
+            os.umask(mask)
+        sock.listen(MOST)
+        sock.setblocking(False)
+        temporary.replace(self._path)
+        self._sock = sock
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stop listening; the path stays for whoever comes next."""
+        if self._sock:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+        for task in self._tasks:
+            task.cancel()
+
+    def _accept(self) -> None:
+        if not self._sock:
+            return
+        try:
+            sock, _ = self._sock.accept()
+        except OSError:
+            return
+        sock.setblocking(False)
+        if len(self._tasks) >= MOST:
+            sock.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        kept = False
+        try:
+            async with asyncio.timeout(SECONDS):
+                name = await _request(sock)
+            handler = self._handlers.get(name)
+            if handler is None:
+                await answer(sock, {"error": f"no such request: {name!r}", "requests": sorted(self._handlers)})
+            elif (result := await handler(sock)) is None:
+                kept = True
+            else:
+                await answer(sock, result)
+        except (OSError, ValueError, TimeoutError) as error:
+            log.debug("control request failed: %s", error)
+        finally:
+            if not kept:
+                sock.close()
+
+
+async def _request(sock: socket.socket) -> str:
+    data = b""
+    while not data.endswith(b"\n"):
+        chunk = await asyncio.get_running_loop().sock_recv(sock, REQUEST_SIZE)
+        data += chunk
+        if not chunk or len(data) > REQUEST_SIZE:
+            raise ValueError("a request is one line of JSON")
+    request = json.loads(data)
+    return str(request.get("do")) if isinstance(request, dict) else ""
+
+
+async def answer(sock: socket.socket, result: dict[str, Any]) -> None:
+    """Send an answer, within a bound."""
+    async with asyncio.timeout(SECONDS):
+        await asyncio.get_running_loop().sock_sendall(sock, json.dumps(result).encode() + b"\n")
+
+
+def ask(path: Path, request: str, seconds: float = 60.0) -> dict[str, Any]:
+    """Send a request to a running relay and return its answer. Raises OSError, ValueError for an unusable answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(seconds)
+        sock.connect(str(path))
+        sock.sendall(json.dumps({"do": request}).encode() + b"\n")
+        data = b""
+        while chunk := sock.recv(65536):
+            data += chunk
+    result = json.loads(data)
+    if not isinstance(result, dict):
+        raise ValueError("the relay's answer is not an object")
+    return result

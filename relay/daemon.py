@@ -1,0 +1,236 @@
+"""The relay as a process: listeners, signals, the control socket, stopping and upgrading around one Server."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from relay import control, service, sockets, status, upgrade
+from relay.config import Config
+from relay.observe import Events, log
+from relay.server import Server
+from relay.upgrade import Verdict
+
+
+class CannotListenError(Exception):
+    """No listening socket; str() says why and what to type."""
+
+
+def listeners(config: Config, state: dict[str, Any] | None) -> tuple[list[socket.socket], bool]:
+    """Return the listening sockets, and whether they belong to the service manager. Raises CannotListenError.
+
+    In order: those an older program left (opened and closed as the configuration now wants, unless they are the
+    service manager's), those the service manager passes, our own.
+    """
+    if state is not None:
+        kept = [sockets.inherit(fd) for fd in state["listeners"]]
+        return (kept, True) if state["activated"] else (_reconcile(config, kept), False)
+    if passed := service.inherited_sockets():
+        return passed, True
+    return _open(config, _wanted(config)), False
+
+
+def _wanted(config: Config) -> list[tuple[str, int]]:
+    return [(address, port) for port in config.ports for address in config.listen.bind]
+
+
+def _reconcile(config: Config, kept: list[socket.socket]) -> list[socket.socket]:
+    if config.listen.port == 0:
+        return kept
+    by_name = {sock.getsockname()[:2]: sock for sock in kept}
+    wanted = _wanted(config)
+    for name in by_name.keys() - set(wanted):
+        by_name.pop(name).close()
+    opened = _open(config, [name for name in wanted if name not in by_name], required=not by_name)
+    return [*by_name.values(), *opened]
+
+
+def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) -> list[socket.socket]:
+    opened: list[socket.socket] = []
+    for address, port in wanted:
+        try:
+            opened.append(sockets.listen(address, port, config.buffers.socket))
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT:
+                log.warning("this machine has no %s: %s is left out", "IPv6" if ":" in address else "IPv4", address)
+                continue
+            for sock in opened:
+                sock.close()
+            raise CannotListenError(_cannot_listen(address, port, error)) from error
+    if required and not opened:
+        raise CannotListenError("no address is left to listen on. Name one this machine has: --bind 127.0.0.1")
+    return opened
+
+
+def _cannot_listen(address: str, port: int, error: OSError) -> str:
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return (
+        f"cannot listen on {where}: {reason}.\n"
+        f"See who has the port with: ss -ltnp 'sport = :{port}'   Or take another one with: --port N"
+    )
+
+
+class Daemon:
+    """Runs a relay until it is told to stop. config_path is what a new program is checked with."""
+
+    def __init__(self, config: Config, config_path: Path | None, events: Events) -> None:
+        self._config = config
+        self._config_path = config_path
+        self._events = events
+        self._done = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
+        self._upgrading: asyncio.Task[None] | None = None
+        self._replies: list[socket.socket] = []
+
+    async def run(self, socks: list[socket.socket], activated: bool, state: dict[str, Any] | None) -> None:
+        """Serve on socks; state is what an older program left."""
+        for sock in socks:
+            sockets.prepare(sock)
+        self._activated = activated
+        self._server = Server(self._config, socks, self._events)
+        if state is not None:
+            self._restore(state)
+        self._server.start()
+        control_socket = self._open_control()
+        self._handle_signals()
+        for sock in socks:
+            address, port = sock.getsockname()[:2]
+            self._events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)
+        service.notify("READY=1")
+        if state is not None:
+            await self._after_upgrade(state)
+        if self._server.board.draining:
+            self._stop()
+        await self._done.wait()
+        if control_socket:
+            control_socket.close()
+        self._server.stop()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        try:
+            self._server.restore(state)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise upgrade.UnusableStateError(repr(error)) from error
+
+    def _open_control(self) -> control.ControlSocket | None:
+        path = self._config.control.socket or control.default_path()
+        if path is None:
+            return None
+        handlers = {"status": self._answer_status, "upgrade": self._answer_upgrade}
+        opened = control.ControlSocket(path, handlers)
+        try:
+            opened.open()
+        except OSError as error:
+            # Without it there is no status; that is no reason not to serve games.
+            log.warning("no control socket at %s: %s", path, error.strerror)
+            return None
+        return opened
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._upgrade)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, upgrade.HELD)
+
+    async def _answer_status(self, _sock: socket.socket) -> dict[str, Any]:
+        return status.of(self._server, self._config)
+
+    # Stopping: the first signal drains for a bounded time, the second one ends everything.
+
+    def _stop(self) -> None:
+        if self._stopping:
+            self._done.set()
+            return
+        service.notify("STOPPING=1")
+        self._server.drain()
+        self._stopping = asyncio.get_running_loop().create_task(self._wait_for_games())
+
+    async def _wait_for_games(self) -> None:
+        seconds = self._config.timeouts.drain
+        if not self._server.drained.is_set():
+            sentence = "stopping: games go on for at most {seconds} s, no new rooms (a second signal ends them now)"
+            self._events.write(logging.INFO, "draining", sentence, seconds=seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._server.drained.wait()
+        except TimeoutError:
+            pass
+        self._done.set()
+
+    # Upgrading: SIGHUP, or the request of `netplay-relay upgrade`, which waits for the answer.
+
+    def _upgrade(self) -> None:
+        if not self._upgrading and not self._stopping:
+            self._upgrading = asyncio.get_running_loop().create_task(self._change_programs())
+
+    async def _answer_upgrade(self, sock: socket.socket) -> dict[str, Any] | None:
+        if self._stopping:
+            return {"error": "the relay is stopping"}
+        self._replies.append(sock)
+        self._upgrade()
+        return None
+
+    async def _change_programs(self) -> None:
+        verdict, words = await upgrade.check(str(self._config_path) if self._config_path else None)
+        if verdict is Verdict.READY:
+            words = self._become_new()
+        elif verdict is Verdict.OTHER_STATE:
+            await self._reply(
+                {"waiting": "the new release cannot take over running games; it starts after the last one"}
+            )
+            self._upgrading = None
+            self._drain_for_new()
+            return
+        sentence = "the new program is not fit, so this one goes on: {words}"
+        self._events.write(logging.ERROR, "upgrade-refused", sentence, words=words)
+        await self._reply({"error": words})
+        self._upgrading = None
+
+    def _become_new(self) -> str:
+        """Exec; if it fails, return why."""
+        service.notify("RELOADING=1")
+        state = self._server.capture()
+        state["activated"] = self._activated
+        state["replies"] = [sock.fileno() for sock in self._replies]
+        try:
+            upgrade.become_new(state, upgrade.descriptors_of(state))
+        except OSError as error:
+            service.notify("READY=1")
+            return str(error)
+        return ""
+
+    async def _after_upgrade(self, state: dict[str, Any]) -> None:
+        self._replies = [sockets.inherit(fd) for fd in state["replies"]]
+        links = sum(conn.is_link for conn in self._server.board.live())
+        sentence = "upgraded in place to {program}: {sessions} sessions and {links} links go on"
+        counts = {"sessions": len(self._server.board.sessions), "links": links}
+        self._events.write(logging.INFO, "upgraded", sentence, program=status.program(), **counts)
+        await self._reply({"upgraded": status.program(), **counts})
+
+    def _drain_for_new(self) -> None:
+        sentence = "the new release cannot read this one's state: no new rooms, it starts when the last game is over"
+        self._events.write(logging.WARNING, "draining", sentence)
+        self._server.drain()
+        self._stopping = asyncio.get_running_loop().create_task(self._wait_without_bound())
+
+    async def _wait_without_bound(self) -> None:
+        await self._server.drained.wait()
+        self._done.set()
+
+    async def _reply(self, result: dict[str, Any]) -> None:
+        replies, self._replies = self._replies, []
+        for sock in replies:
+            try:
+                await control.answer(sock, result)
+            except (OSError, TimeoutError):
+                pass
+            finally:
+                sock.close()

@@ -1,0 +1,132 @@
+"""The switchboard as plain data and back: what one program hands to the next when the relay is upgraded.
+
+Only JSON types, with a version: a program that cannot read it must say so before it is trusted with games
+(relay/upgrade.py). Times are of the system's monotonic clock, which goes on across the change of programs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from base64 import b64decode, b64encode
+from collections import Counter, OrderedDict
+from typing import Any
+
+from relay import protocol
+from relay.outcomes import Outcome
+from relay.states import Conn, Session, State
+from relay.switchboard import Switchboard
+
+VERSION = 1
+READS = (1,)
+
+
+def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
+    """Return the switchboard as plain data, and the connections in the order in which the data numbers them."""
+    conns = board.live()
+    number = {conn: index for index, conn in enumerate(conns)}
+    # A session can have ended while its links go on; what refers to it is still told apart by it.
+    sessions = list(dict.fromkeys([*board.sessions.values(), *(conn.session for conn in conns if conn.session)]))
+    data = {
+        "version": VERSION,
+        "draining": board.draining,
+        "outcomes": {outcome.value: count for outcome, count in board.outcomes.items()},
+        "kept": [[str(address), _text(kept), until] for address, kept, until in board.rooms.kept_ids()],
+        "sessions": [_dump_session(session, number) for session in sessions],
+        "conns": [_dump_conn(conn, number, sessions) for conn in conns],
+    }
+    return data, conns
+
+
+def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
+    """Fill a new switchboard; return its connections in the order of the data. KeyError, ValueError if it is broken."""
+    if data["version"] not in READS:
+        raise ValueError(f"state of version {data['version']} cannot be read")
+    conns = [_load_conn(entry) for entry in data["conns"]]
+    sessions = [_load_session(entry, conns) for entry in data["sessions"]]
+    for conn, entry in zip(conns, data["conns"], strict=True):
+        conn.session = None if entry["session"] is None else sessions[entry["session"]]
+        conn.peer = None if entry["peer"] is None else conns[entry["peer"]]
+        if conn.session and conn.state is State.WAITING:
+            conn.session.waiting[conn.client_id] = conn
+        elif conn.session and conn.state is State.LINKED:
+            conn.session.linked.add(conn)
+    for address, kept, until in data["kept"]:
+        board.rooms.keep(ipaddress.ip_address(address), b64decode(kept), until)
+    outcomes = Counter({_WORDS[word]: count for word, count in data["outcomes"].items() if word in _WORDS})
+    board.adopt(conns, outcomes, data["draining"])
+    return conns
+
+
+_WORDS = {outcome.value: outcome for outcome in Outcome}
+
+
+def _text(data: bytes) -> str:
+    return b64encode(data).decode("ascii")
+
+
+def _dump_session(session: Session, number: dict[Conn, int]) -> dict[str, Any]:
+    return {
+        "id": _text(session.id),
+        "host": number.get(session.host),
+        "since": session.since,
+        "joins": session.joins,
+        "addresses": [[_text(client), str(address)] for client, address in session.addresses.items()],
+    }
+
+
+def _load_session(entry: dict[str, Any], conns: list[Conn]) -> Session:
+    host = conns[entry["host"]] if entry["host"] is not None else _nobody()
+    session = Session(b64decode(entry["id"]), host, entry["since"], joins=entry["joins"])
+    session.addresses = OrderedDict(
+        (b64decode(client), ipaddress.ip_address(address)) for client, address in entry["addresses"]
+    )
+    return session
+
+
+def _nobody() -> Conn:
+    """Stand for the host of a session that has ended."""
+    return Conn(ipaddress.IPv6Address("::"), 0, 0, True, 0.0, State.CLOSED)
+
+
+def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> dict[str, Any]:
+    return {
+        "address": str(conn.address),
+        "port": conn.port,
+        "room_port": conn.room_port,
+        "friend": conn.friend,
+        "since": conn.since,
+        "state": conn.state.name,
+        "deadline": conn.deadline,
+        "opening": _text(conn.opening.seen),
+        "control": _text(conn.control.rest),
+        "session": sessions.index(conn.session) if conn.session else None,
+        "client_id": _text(conn.client_id),
+        "head": _text(conn.head),
+        "peer": number[conn.peer] if conn.peer else None,
+        "is_link": conn.is_link,
+        "heard": conn.heard,
+        "pinged": conn.pinged,
+        "rtt": conn.rtt,
+    }
+
+
+def _load_conn(entry: dict[str, Any]) -> Conn:
+    conn = Conn(
+        ipaddress.ip_address(entry["address"]),
+        entry["port"],
+        entry["room_port"],
+        entry["friend"],
+        entry["since"],
+        State[entry["state"]],
+        entry["deadline"],
+        control=protocol.Control(b64decode(entry["control"])),
+        client_id=b64decode(entry["client_id"]),
+        head=b64decode(entry["head"]),
+        is_link=entry["is_link"],
+        heard=entry["heard"],
+        pinged=entry["pinged"],
+        rtt=entry["rtt"],
+    )
+    if seen := b64decode(entry["opening"]):
+        conn.opening.feed(seen)
+    return conn

@@ -1,0 +1,64 @@
+"""The relay seen from outside: sessions, connections, outcomes, as plain data for `netplay-relay status`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import relay
+from relay.config import Config
+from relay.server import Server
+from relay.states import Conn, Session
+
+_STARTED = time.monotonic()
+
+
+def program() -> str:
+    """Return what runs: version, and the release's folder where there is one."""
+    path = os.path.realpath(sys.argv[0])
+    folder = os.path.basename(os.path.dirname(path))  # noqa: PTH119, PTH120 - a string in, a string out
+    release = f" ({folder})" if path.endswith(".pyz") else ""
+    return f"netplay-relay {relay.__version__}{release}"
+
+
+def of(server: Server, config: Config) -> dict[str, Any]:
+    """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None."""
+    now = time.monotonic()
+    board = server.board
+    return {
+        "program": program(),
+        "pid": os.getpid(),
+        "age": round(now - _STARTED, 1),
+        "draining": board.draining,
+        "ports": sorted({listener.getsockname()[1] for listener in server.listeners}),
+        "connections": {"now": board.connections, "most": config.limits.connections},
+        "rooms": [{"id": room.id, "port": room.port or config.listen.port} for room in config.rooms],
+        "sessions": [_session(session, server, now) for session in board.sessions.values()],
+        "outcomes": {outcome.value: count for outcome, count in sorted(board.outcomes.items())},
+    }
+
+
+def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
+    clients = [*session.waiting.values(), *(conn for conn in session.linked if not conn.is_link)]
+    return {
+        "id": session.text,
+        "port": session.host.room_port,
+        "age": round(now - session.since, 1),
+        "joins": session.joins,
+        "host": {"address": str(session.host.address), "rtt": session.host.rtt},
+        "clients": [_client(conn, server, now) for conn in clients],
+    }
+
+
+def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
+    end, peer = server.end_of(conn), conn.peer and server.end_of(conn.peer)
+    return {
+        "address": str(conn.address),
+        "state": conn.state.name.lower(),
+        "age": round(now - conn.since, 1),
+        "bytes_from_client": end.received if end else 0,
+        "bytes_from_host": peer.received if peer else 0,
+        "waiting_bytes": end.out_size if end else 0,
+    }

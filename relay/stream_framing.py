@@ -1,0 +1,176 @@
+"""One direction of a netplay link, cut into its header and its commands: what is looked at, and what is skipped.
+
+A body that nobody looks at is skipped by counting: nothing of it is kept, and a chunk that lies within it costs one
+comparison. What is kept between two chunks is the beginning of a command's head and of the few bytes of its body that
+are looked at: MOST_HELD bytes at most (docs/protocol.md, Netplay stream).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Container
+from typing import Any, ClassVar, NamedTuple, Self
+
+Data = bytes | bytearray | memoryview
+
+MAGIC = b"RANP"
+HEADER_SIZE = 24
+HEAD_SIZE = 8
+INPUT = 0x03
+NETPACKET = 0x48
+# Netpackets carry the id of a client between head and body, and their size does not count it.
+NETPACKET_HIDDEN = 4
+# RetroArch's own commands end at 0x2001. It skips what it does not know, and so does this, within reason.
+MOST_COMMAND = 0xFFFF
+MOST_BODY = 64 * 1024 * 1024
+LEAST_INPUT = 8
+MOST_INPUT = 4096
+MOST_LOOKED_AT = 184
+MOST_HELD = HEAD_SIZE + MOST_LOOKED_AT
+# Where a direction is not followed any more, all that comes is one body without end.
+FOREVER = 1 << 62
+
+_pair = struct.Struct(">2I").unpack_from
+_words = struct.Struct(">5I").unpack_from
+
+
+class Rule(NamedTuple):
+    """What to do with a command: sizes its body may have, how much of that is looked at, and by whom.
+
+    look counts bytes from the beginning of the body; nameless is the same where no names may be kept. act is told the
+    direction, those bytes and the size of the body.
+    """
+
+    sizes: Container[int]
+    look: int
+    nameless: int
+    act: Callable[[Any, bytes, int], None]
+
+
+class Direction:
+    """The framing of one direction. A subclass says what the header, the inputs and the commands in RULES mean."""
+
+    __slots__ = ("_begun", "_held", "_names", "_opened", "_skip")
+
+    RULES: ClassVar[dict[int, Rule]] = {}
+
+    def __init__(self, names: bool) -> None:
+        self._names = names
+        self._skip = 0
+        self._held = b""
+        self._opened = False
+        # Whether the next chunk continues something: a header that has not come, a command cut in its head.
+        self._begun = True
+
+    # What a subclass makes of it.
+
+    def opened(self, word3: int, word4: int, word5: int) -> None:
+        """Take the words of the header that mean something here."""
+        raise NotImplementedError
+
+    def not_opened(self, magic: bytes) -> None:
+        """Take the first word of something that is no header."""
+        raise NotImplementedError
+
+    def played(self, frame: int, who: int) -> None:
+        """Take one frame's input of client who (0 is the host)."""
+        raise NotImplementedError
+
+    def gave_up(self) -> None:
+        """Take it that nothing of what follows is understood."""
+        raise NotImplementedError
+
+    # The bytes.
+
+    def feed(self, data: Data) -> None:
+        """Take the next bytes. Never raises, keeps at most MOST_HELD of them."""
+        size = len(data)
+        at = self._skip
+        if at < size:
+            if self._begun:
+                at = self._resume(data)
+            while at < size:
+                # By far the most frequent command, so it comes first and by itself.
+                if size - at >= HEAD_SIZE + LEAST_INPUT:
+                    command, length = _pair(data, at)
+                    if command == INPUT and LEAST_INPUT <= length <= MOST_INPUT:
+                        frame, who = _pair(data, at + HEAD_SIZE)
+                        self.played(frame, who)
+                        at += HEAD_SIZE + length
+                        continue
+                used = self._command(data, at)
+                if not used:
+                    self._held = bytes(data[at:])
+                    self._begun = True
+                    self._skip = 0
+                    return
+                at += used
+        self._skip = at - size
+
+    def save(self) -> dict[str, Any]:
+        """Return where it stands, as simple types."""
+        return {"skip": self._skip, "held": self._held.hex(), "opened": self._opened}
+
+    def restored(self, state: dict[str, Any]) -> Self:
+        """Stand where `save` stood. Raises KeyError, TypeError or ValueError for anything else."""
+        skip, held, opened = int(state["skip"]), bytes.fromhex(state["held"]), bool(state["opened"])
+        if not (0 <= skip <= FOREVER and len(held) < MOST_HELD):
+            raise ValueError("not the state of a direction")
+        self._skip, self._held, self._opened = skip, held, opened
+        self._begun = bool(held) or not opened
+        return self
+
+    def stop(self) -> None:
+        """Follow this direction no longer."""
+        self._skip = self._stop()
+
+    def _resume(self, data: Data) -> int:
+        """Continue what earlier chunks began; return where in data, or beyond it, the next command begins."""
+        known = len(self._held)
+        joined = self._held + bytes(data[: MOST_HELD - known])
+        used = self._command(joined, 0) if self._opened else self._header(joined)
+        if not used:
+            # More is needed than came, so all that came is in joined.
+            self._held = joined
+            return len(data)
+        self._held = b""
+        self._begun = False
+        return used - known
+
+    def _header(self, data: bytes) -> int:
+        """Return how long the header at the beginning of data is; 0 when more is needed to say."""
+        if len(data) < len(MAGIC):
+            return 0
+        if not data.startswith(MAGIC):
+            self.not_opened(data[: len(MAGIC)])
+            return FOREVER
+        if len(data) < HEADER_SIZE:
+            return 0
+        _platform, _compression, word3, word4, word5 = _words(data, len(MAGIC))
+        self._opened = True
+        self.opened(word3, word4, word5)
+        return HEADER_SIZE
+
+    def _command(self, data: Data, at: int) -> int:
+        """Return how long the command at a place is, once what is looked at is there; 0 when more is needed."""
+        left = len(data) - at - HEAD_SIZE
+        if left < 0:
+            return 0
+        command, length = _pair(data, at)
+        if command > MOST_COMMAND or length > MOST_BODY:
+            return self._stop()
+        rule = self.RULES.get(command)
+        if rule is None:
+            return HEAD_SIZE + length + (NETPACKET_HIDDEN if command == NETPACKET else 0)
+        if length not in rule.sizes:
+            return self._stop()
+        look = min(rule.look if self._names else rule.nameless, length)
+        if left < look:
+            return 0
+        at += HEAD_SIZE
+        rule.act(self, bytes(data[at : at + look]), length)
+        return HEAD_SIZE + length
+
+    def _stop(self) -> int:
+        self.gave_up()
+        return FOREVER

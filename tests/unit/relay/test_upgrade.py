@@ -1,0 +1,284 @@
+"""Changing the program under running games."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay import control, upgrade
+from tests.support import wire
+
+ROOT = Path(__file__).parents[3]
+BOUND = 20.0
+
+
+@dataclass
+class Running:
+    """A relay that runs as a program from a copy of the sources, so that a test can install other ones."""
+
+    process: subprocess.Popen[str]
+    port: int
+    folder: Path
+    control: Path
+
+    def ask(self, request: str) -> dict[str, Any]:
+        return control.ask(self.control, request, BOUND)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        file = self.folder / "relay" / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+    def line(self, words: str) -> str:
+        assert self.process.stderr
+        while True:
+            line = self.process.stderr.readline()
+            assert line, f"the relay ended without saying {words!r}"
+            if words in line:
+                return line
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    folder = tmp_path / "release"
+    shutil.copytree(ROOT / "relay", folder / "relay", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-B", "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0"]
+    environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environ)
+    assert process.stderr
+    try:
+        match = re.search(r"listening on \[127.0.0.1\]:(\d+)", process.stderr.readline())
+        assert match
+        yield Running(process, int(match.group(1)), folder, tmp_path / "control.sock")
+    finally:
+        process.kill()
+        process.wait(BOUND)
+        process.stderr.close()
+
+
+def exactly(sock: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        chunk = sock.recv(count - len(data))
+        assert chunk, f"the stream ended after {len(data)} of {count} bytes"
+        data += chunk
+    return data
+
+
+def connect(running: Running, data: bytes) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", running.port), BOUND)
+    sock.sendall(data)
+    return sock
+
+
+@contextlib.contextmanager
+def game(running: Running) -> Iterator[tuple[socket.socket, socket.socket, socket.socket]]:
+    """Give the control connection, the link and the client of a running game."""
+    with connect(running, wire.HOST_HELLO) as host:
+        session = exactly(host, 16)[4:]
+        with connect(running, wire.join(session)) as client:
+            asked = exactly(host, 16)
+            assert asked[:4] == b"RATL"
+            with connect(running, wire.link(asked[4:])) as link:
+                assert exactly(link, 24) == wire.header()
+                yield host, link, client
+
+
+def test_a_game_goes_on_in_the_new_program_and_the_process_stays_the_same(running: Running) -> None:
+    with game(running) as (host, link, client):
+        before = running.ask("status")
+        running.replace("__init__.py", '__version__ = "', '__version__ = "9.')
+        answer = running.ask("upgrade")
+        assert answer["upgraded"].startswith("netplay-relay 9.")
+        assert (answer["sessions"], answer["links"]) == (1, 1)
+        after = running.ask("status")
+        assert after["program"].startswith("netplay-relay 9.")
+        assert after["pid"] == before["pid"] == running.process.pid
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+        link.sendall(b"answer")
+        assert exactly(client, 6) == b"answer"
+        assert after["sessions"][0]["id"] == before["sessions"][0]["id"]
+        host.sendall(wire.address_query(b"never-issued"))
+        assert exactly(host, 32)[:4] == b"RATA"
+
+
+def test_a_new_client_joins_the_session_after_the_upgrade(running: Running) -> None:
+    with game(running) as (host, _link, _client):
+        running.ask("upgrade")
+        with connect(running, wire.header()):
+            asked = exactly(host, 16)
+            with connect(running, wire.link(asked[4:])) as link:
+                assert exactly(link, 24) == wire.header()
+
+
+def test_connections_in_every_state_go_on(running: Running) -> None:
+    with game(running) as (host, _link, _client), connect(running, wire.header()) as waiting:
+        asked = exactly(host, 16)
+        with connect(running, wire.header()[:10]) as opening:
+            host.sendall(b"RATAnev")
+            while running.ask("status")["connections"]["now"] < 5:
+                pass
+            running.ask("upgrade")
+            host.sendall(b"er-issued")
+            assert exactly(host, 32)[4:16] == b"never-issued"
+            opening.sendall(wire.header()[10:])
+            assert exactly(host, 16)[:4] == b"RATL"
+            waiting.sendall(b" and more")
+            with connect(running, wire.link(asked[4:])) as link:
+                assert exactly(link, 33) == wire.header() + b" and more"
+
+
+class Load(threading.Thread):
+    """Sends numbered bytes on one socket and checks on the other that all arrive, in order, until it is stopped."""
+
+    CHUNK = random.Random(7).randbytes(9973)
+
+    def __init__(self, sender: socket.socket, receiver: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self.sender, self.receiver = sender, receiver
+        self.stopped = threading.Event()
+        self.sent = self.received = 0
+        self.wrong = ""
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self.start()
+
+    def run(self) -> None:
+        while not self.stopped.is_set() and not self.wrong:
+            self.sender.sendall(self.CHUNK)
+            self.sent += len(self.CHUNK)
+        self.sender.shutdown(socket.SHUT_WR)
+
+    def _read(self) -> None:
+        while chunk := self.receiver.recv(65536):
+            start = self.received % len(self.CHUNK)
+            expected = (self.CHUNK * (2 + len(chunk) // len(self.CHUNK)))[start : start + len(chunk)]
+            if chunk != expected:
+                self.wrong = f"wrong bytes within {len(chunk)} after {self.received}"
+                return
+            self.received += len(chunk)
+
+
+def test_no_byte_is_lost_or_doubled_through_five_upgrades_under_load(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        load = Load(client, link)
+        for _ in range(5):
+            before = load.received
+            assert "upgraded" in running.ask("upgrade")
+            assert load.received > before, "there was load during the upgrade"
+        load.stopped.set()
+        load.join(BOUND)
+        load.reader.join(BOUND)
+        assert not load.wrong
+        assert load.received == load.sent
+
+
+def test_what_waits_for_a_slow_client_is_taken_along(running: Running) -> None:
+    blob = random.Random(8).randbytes(6_000_000)
+    with game(running) as (_host, link, client):
+        link.sendall(blob)
+        assert running.ask("status")["sessions"][0]["clients"][0]["waiting_bytes"] > 0
+        running.ask("upgrade")
+        assert exactly(client, len(blob)) == blob
+
+
+def test_a_new_program_that_is_broken_changes_nothing(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.replace("cli.py", "import argparse", "import no_such_module_anywhere")
+        answer = running.ask("upgrade")
+        assert "no_such_module_anywhere" in answer["error"]
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+        assert "upgrade" not in running.ask("status").get("error", "")
+
+
+def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
+    # The self-check is asked with the configuration the service runs with.
+    config = tmp_path / "relay.toml"
+    config.write_text("")
+    command = [sys.executable, "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0", "--config", str(config)]
+    environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ)
+    try:
+        assert process.stderr
+        process.stderr.readline()
+        config.write_text("[listen]\nprot = 1\n")
+        answer = control.ask(tmp_path / "control.sock", "upgrade", BOUND)
+        assert "relay.toml:2: [listen] has no setting prot" in answer["error"]
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.replace("snapshot.py", "READS = (1,)", "READS = (2,)")
+        assert "starts after the last one" in running.ask("upgrade")["waiting"]
+        with connect(running, wire.HOST_HELLO) as late:
+            assert late.recv(1) == b"", "no new rooms"
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+        assert running.process.poll() is None
+    assert running.process.wait(BOUND) == 0
+
+
+def test_sighup_upgrades_too(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.process.send_signal(signal.SIGHUP)
+        assert "1 sessions and 1 links go on" in running.line("upgraded in place")
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+def test_a_stop_that_comes_during_an_upgrade_is_obeyed(running: Running) -> None:
+    running.process.send_signal(signal.SIGHUP)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(BOUND) == 0
+
+
+def test_no_descriptor_is_left_over_after_many_upgrades(running: Running) -> None:
+    def descriptors() -> int:
+        return len(os.listdir(f"/proc/{running.process.pid}/fd"))  # noqa: PTH208 - a count
+
+    with game(running):
+        running.ask("upgrade")
+        before = descriptors()
+        for _ in range(3):
+            running.ask("upgrade")
+        assert descriptors() == before
+
+
+def test_the_new_command_line_is_the_old_one_with_another_subcommand() -> None:
+    argv = ["/usr/bin/python3", "-I", "/opt/current/netplay-relay.pyz", "serve", "--config", "/etc/relay.toml"]
+    new = upgrade.command("self-check", "--state", "1", argv=argv, own=3)
+    assert new[1:] == ["-I", "/opt/current/netplay-relay.pyz", "self-check", "--state", "1"]
+
+
+def test_without_an_inherited_state_there_is_none() -> None:
+    assert upgrade.inherited_state({}) is None
+
+
+def test_a_state_that_is_no_object_is_refused() -> None:
+    fd = os.memfd_create("test")
+    os.write(fd, json.dumps([1]).encode())
+    os.lseek(fd, 0, os.SEEK_SET)
+    with pytest.raises(upgrade.UnusableStateError, match="not an object"):
+        upgrade.inherited_state({upgrade.STATE_FD: str(fd)})
