@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ description:
 # Their whole result is a message for people.
 SPEAKERS = ("ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert")
 DEBUG = ("ansible.builtin.debug", "debug")
+STAGED = re.compile(r"/\S*/ansible-tmp-[^/\s]*/\.?source(?:\.\w+)?(?::netplay\S*)?")
 ERASE = "\x1b[K"
 
 
@@ -34,12 +36,19 @@ def failure(host: str, task: str, action: str, result: Mapping[str, Any]) -> str
     # A loop's own message is only that one of its items failed.
     failed = [item for item in result.get("results", []) if item.get("failed")]
     result = failed[0] if failed else result
-    message = str(result.get("msg", "")).strip() or "no reason was given"
     if action in SPEAKERS:
-        return message
+        return reason(result)
     said = [str(result.get(stream, "")).strip() for stream in ("stderr", "stdout", "module_stderr", "module_stdout")]
-    lines = [line for text in said if text and text not in message for line in text.splitlines()]
-    return "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {message}", *lines[-12:]])
+    lines = [line for text in said if text and text not in reason(result) for line in text.splitlines()]
+    name = result.get("invocation", {}).get("module_args", {}).get("_original_basename")
+    text = "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {reason(result)}", *lines[-12:]])
+    # What a program said of the file it was to check, by the name that the file has for its owner.
+    return STAGED.sub(str(name).removesuffix(".j2"), text) if name else text
+
+
+def reason(result: Mapping[str, Any]) -> str:
+    """Return the message of a result, without what Ansible puts in front of it."""
+    return str(result.get("msg", "")).strip().removeprefix("Task failed: ") or "no reason was given"
 
 
 def changed_items(result: Mapping[str, Any]) -> list[str]:
@@ -78,17 +87,16 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         self._say("there is no such host in the inventory", C.COLOR_ERROR, stderr=True)
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        """Show what is under way."""
+        """Name the role when it is another one, and show what is under way."""
         role = task._role.get_name() if task._role else self._role  # noqa: SLF001  # there is no public name for it
         if role != self._role:
             self._role = role
             self._say(f" {role}")
-        if self._transient:
-            self._display.display(f"  ... {_name(task)[:70]}{ERASE}\r", newline=False)
+        self._show(task)
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
         """Show what is under way."""
-        self.v2_playbook_on_task_start(task, is_conditional=False)
+        self._show(task)
 
     def v2_on_file_diff(self, result: Any) -> None:
         """Keep the diff until the task's own line is printed."""
@@ -128,8 +136,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Remember why the host cannot be reached."""
         host = result.host.get_name()
-        reason = str(result.result.get("msg", "")).strip() or "no reason was given"
-        self._failures[host] = f"{host} cannot be reached: {reason}"
+        self._failures[host] = f"{host} cannot be reached: {reason(result.result)}"
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Print what is left of the failures, and the counts."""
@@ -159,6 +166,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         made = PurePath(str(change.get("after_header", ""))).name.removesuffix(".j2")
         header = path or change.get("before_header") or made
         return str(self._get_diff({**change, "before_header": header, "after_header": header}))
+
+    def _show(self, task: Any) -> None:
+        if self._transient:
+            self._display.display(f"  ... {_name(task)[:70]}{ERASE}\r", newline=False)
 
     def _say(self, text: str, color: str | None = None, *, stderr: bool = False) -> None:
         if self._transient:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Run = Callable[[list[str]], str]
     Rule = list[dict[str, Any]]
@@ -52,8 +53,11 @@ class Ruleset:
         entries = json.loads(text)["nftables"] if text else []
         self.chains: list[dict[str, Any]] = [entry["chain"] for entry in entries if "chain" in entry]
         self.rules: dict[tuple[str, str, str], list[Rule]] = {}
+        self.comments: dict[tuple[str, str, str], str] = {}
         for rule in (entry["rule"] for entry in entries if "rule" in entry):
-            self.rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule["expr"])
+            place = (rule["family"], rule["table"], rule["chain"])
+            self.rules.setdefault(place, []).append(rule["expr"])
+            self.comments.setdefault(place, rule.get("comment", ""))
 
     def shut(self, ports: list[int]) -> list[dict[str, object]]:
         """Return the ports that an input chain of somebody else drops."""
@@ -61,9 +65,9 @@ class Ruleset:
         foreign = [chain for chain in inputs if (chain["family"], chain["table"]) != OUR_TABLE]
         return [_shut_chain(chain, port) for chain in foreign for port in ports if self._keeps_shut(chain, port)]
 
-    def has_wall(self) -> bool:
-        """Whether our own table is there, with its chain."""
-        return any((chain["family"], chain["table"]) == OUR_TABLE and "hook" in chain for chain in self.chains)
+    def wall(self) -> str:
+        """Return the fingerprint of our own table, "" when the table is not there."""
+        return self.comments.get((*OUR_TABLE, "input"), "")
 
     def forwarded(self, ports: list[int]) -> list[int]:
         """Return the ports whose packets a rule sends elsewhere, as Docker publishes a container's port."""
@@ -157,12 +161,20 @@ def iptables(program: str, ports: list[int], run: Run) -> list[dict[str, object]
     return found
 
 
-def survey(ports: list[int], run: Run) -> dict[str, Any]:
+def wall_state(in_force: str, rules_file: Path) -> str:
+    """Return "current" when the table in force is that of the file, else "outdated" or "absent"."""
+    if not in_force:
+        return "absent"
+    text = rules_file.read_text() if rules_file.exists() else ""
+    return "current" if f'comment "{in_force}"' in text else "outdated"
+
+
+def survey(ports: list[int], run: Run, rules_file: Path) -> dict[str, Any]:
     """Return what the host's filters do with the ports.
 
     `shut`: notes on every filter that keeps a port shut; `forwarded`: ports that go elsewhere; `nft`: whether the
-    program is there; `wall`: whether the kernel has our table. `run` runs a program and returns what it printed, ""
-    when it fails.
+    program is there; `wall`: how our own table compares with the file of rules. `run` runs a program
+    and returns what it printed, "" when it fails.
     """
     nft = shutil.which("nft")
     rules = Ruleset(run(["nft", "-j", "list", "ruleset"]) if nft else "")
@@ -172,4 +184,5 @@ def survey(ports: list[int], run: Run) -> dict[str, Any]:
     else:
         legacy = ["iptables-legacy", "ip6tables-legacy"] if nft else ["iptables", "ip6tables"]
         shut = rules.shut(ports) + [finding for program in legacy for finding in iptables(program, ports, run)]
-    return {"shut": shut, "forwarded": rules.forwarded(ports), "nft": nft is not None, "wall": rules.has_wall()}
+    wall = wall_state(rules.wall(), rules_file)
+    return {"shut": shut, "forwarded": rules.forwarded(ports), "nft": nft is not None, "wall": wall}

@@ -22,6 +22,10 @@ options:
     type: list
     elements: int
     required: true
+  rules_file:
+    description: Where our own rules are installed.
+    type: path
+    default: /etc/netplay-relay/netplay.nft
 author: The netplay-relay developers
 """
 
@@ -53,8 +57,8 @@ nft:
   type: bool
   returned: always
 wall:
-  description: Whether the kernel has our own table (nft must be there to tell).
-  type: bool
+  description: Our own table, C(current) when it is that of the file, else C(outdated) or C(absent).
+  type: str
   returned: always
 nftables:
   description: Whether the kernel answers nftables questions.
@@ -89,7 +93,11 @@ def has_nftables() -> bool:
 def main() -> None:
     """Answer one call."""
     module = AnsibleModule(
-        argument_spec={"ports": {"type": "list", "elements": "int", "required": True}}, supports_check_mode=True
+        argument_spec={
+            "ports": {"type": "list", "elements": "int", "required": True},
+            "rules_file": {"type": "path", "default": "/etc/netplay-relay/netplay.nft"},
+        },
+        supports_check_mode=True,
     )
 
     def run(command: list[str]) -> str:
@@ -102,7 +110,7 @@ def main() -> None:
         held=netplay_ports.survey(ports, run),
         nftables=has_nftables(),
         ipv6=Path("/proc/net/if_inet6").exists(),
-        **netplay_firewalls.survey(ports, run),
+        **netplay_firewalls.survey(ports, run, Path(module.params["rules_file"])),
     )
 
 

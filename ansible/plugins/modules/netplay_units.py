@@ -1,0 +1,54 @@
+"""Ansible module: ask systemd how our units stand, and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.module_utils import netplay_units
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: netplay_units
+short_description: Ask systemd how units stand
+description:
+  - Says of each unit whether systemd knows it, whether it runs, and whether it runs with older files than are
+    installed, as it does when an earlier run was interrupted before it restarted anything.
+  - Reads only. A unit that does not exist is an answer, not a failure, also in check mode.
+options:
+  units:
+    description: The units by name, each with the files it reads at its start.
+    type: dict
+    required: true
+author: The netplay-relay developers
+"""
+
+EXAMPLES = r"""
+- name: Ask about the relay
+  netplay_units:
+    units:
+      netplay-relay.service: [/etc/netplay-relay/relay.toml]
+  register: found
+"""
+
+RETURN = r"""
+units:
+  description: For each unit, C(known), C(runs) and C(outdated).
+  type: dict
+  returned: always
+"""
+
+
+def main() -> None:
+    """Answer one call."""
+    module = AnsibleModule(argument_spec={"units": {"type": "dict", "required": True}}, supports_check_mode=True)
+
+    def run(command: list[str]) -> str:
+        _, output, _ = module.run_command(command, check_rc=True, environ_update={"LC_ALL": "C"})
+        return str(output)
+
+    units = {name: [Path(file) for file in files] for name, files in module.params["units"].items()}
+    module.exit_json(changed=False, units=netplay_units.look(units, run))
+
+
+if __name__ == "__main__":
+    main()
