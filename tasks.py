@@ -6,5 +6,6 @@ from invoke.collection import Collection
 
 from toolkit.tasks import lab
 from toolkit.tasks.deploy import deploy
+from toolkit.tasks.test import run_tests
 
-ns = Collection(deploy, lab=lab.ns)
+ns = Collection(deploy, run_tests, lab=lab.ns)
