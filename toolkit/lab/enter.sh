@@ -2,12 +2,12 @@
 # Turns this process into a lab host: it runs as PID 1 of new mount, pid, uts and ipc namespaces, in the host's network
 # namespace, and ends as the init of the host's own file system.
 #
-#   enter.sh join DIRECTORY LOWER CGROUP    step into the host's cgroup, then into a cgroup namespace rooted there
-#   enter.sh start DIRECTORY LOWER CGROUP   mount the file systems, leave the old root, drop capabilities, run init
+#   enter.sh join DIRECTORY LOWER CGROUP DROPPED    step into the host's cgroup and a cgroup namespace rooted there
+#   enter.sh start DIRECTORY LOWER CGROUP DROPPED   mount the file systems, leave the old root, give up rights, run init
+#   enter.sh detach CGROUP PROGRAM...               run the program in the background, in that cgroup from its start
 #
-#   enter.sh detach CGROUP PROGRAM...       run the program in the background, in that cgroup from its first moment
-#
-# DIRECTORY holds upper/ and work/ (the host's writable layer) and root/; LOWER is the shared root file system.
+# DIRECTORY holds upper/ and work/ (the host's writable layer) and root/; LOWER is the shared root file system;
+# DROPPED lists the capabilities that the host must not have, as setpriv takes them.
 set -eu
 
 if [ "$1" = detach ]; then
@@ -16,12 +16,7 @@ if [ "$1" = detach ]; then
     exec setsid --fork -- "$@"
 fi
 
-stage=$1 directory=$2 lower=$3 cgroup=$4
-
-# Kernel modules, the clock, raw devices, the kernel's log and security policy belong to the machine. Without
-# CAP_MKNOD nothing in the lab can open the machine's disks.
-dropped=-sys_module,-sys_rawio,-sys_time,-wake_alarm,-block_suspend,-syslog,-mac_admin,-mac_override
-dropped=$dropped,-sys_pacct,-audit_control,-mknod
+stage=$1 directory=$2 lower=$3 cgroup=$4 dropped=$5
 
 if [ "$stage" = join ]; then
     # /proc is still the controller's: it shows this process under the number the controller knows it by.
@@ -29,7 +24,7 @@ if [ "$stage" = join ]; then
     echo 0 >"$cgroup/cgroup.procs"
     echo "$pid" >"$directory/pid.new"
     mv "$directory/pid.new" "$directory/pid"
-    exec unshare --cgroup -- sh "$0" start "$directory" "$lower" "$cgroup"
+    exec unshare --cgroup -- sh "$0" start "$directory" "$lower" "$cgroup" "$dropped"
 fi
 
 root=$directory/root

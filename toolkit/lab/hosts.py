@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.lab import cgroups
-from toolkit.lab.programs import ENTER, run, search_path
+from toolkit.lab.programs import DROPPED, ENTER, run, search_path
 from toolkit.lab.spec import name_option
 
 if TYPE_CHECKING:
@@ -127,8 +127,12 @@ def wait(state: State, node: Node, bound: float = BOOT_BOUND, *, besides: int | 
 
 
 def inside(number: int) -> list[str]:
-    """Return the start of a command line whose rest runs inside the host with that PID 1, as its root."""
-    return ["nsenter", f"--target={number}", "--all", "--root", "--wd", "--", "env", "-i", *_ENVIRONMENT]
+    """Return the start of a command line whose rest runs inside the host with that PID 1, as its root.
+
+    With the host's rights and no more: entering namespaces takes none of this machine's away.
+    """
+    enter = ["nsenter", f"--target={number}", "--all", "--root", "--wd", "--"]
+    return [*enter, "setpriv", f"--bounding-set={DROPPED}", "--", "env", "-i", *_ENVIRONMENT]
 
 
 def kill(state: State, node: Node) -> None:

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 ENTER: Final = Path(__file__).with_name("enter.sh")
 """The script that becomes a host; see its head."""
+# Kernel modules, the clock, raw devices, the kernel's log and security policy belong to the machine. Without CAP_MKNOD
+# nothing in the lab can open the machine's disks.
+DROPPED: Final = ",".join(
+    f"-{capability}"
+    for capability in (
+        *("sys_module", "sys_rawio", "sys_time", "wake_alarm", "block_suspend", "syslog"),
+        *("mac_admin", "mac_override", "sys_pacct", "audit_control", "mknod"),
+    )
+)
+"""The capabilities that no lab host has, as setpriv takes them."""
 PACKAGES: Final = {
     "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",

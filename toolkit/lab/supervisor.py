@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from toolkit.lab import network, state
-from toolkit.lab.programs import ENTER, search_path
+from toolkit.lab.programs import DROPPED, ENTER, search_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def _boot(directory: Path, namespace: Path, lower: str, cgroup: str) -> int:
     argv = [
         *network.inside(namespace),
         *("unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--propagation", "private"),
-        *("--", "sh", str(ENTER), "join", str(directory), lower, cgroup),
+        *("--", "sh", str(ENTER), "join", str(directory), lower, cgroup, DROPPED),
     ]
     try:
         done = subprocess.run(
