@@ -15,7 +15,7 @@ from relay.observe import Events
 from relay.server import Server
 from tests.support.fakes import close_all
 
-BOUND = 5.0
+BOUND = 20.0
 
 
 class Clock:

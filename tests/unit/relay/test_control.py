@@ -49,7 +49,10 @@ async def test_garbage_ends_its_own_connection_only(tmp_path: Path, data: bytes)
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "control.sock"))
     writer.write(data)
     writer.write_eof()
-    answer = await asyncio.wait_for(reader.read(), 5)
+    try:
+        answer = await asyncio.wait_for(reader.read(), 5)
+    except ConnectionResetError:
+        answer = b""
     assert answer == b"" or "error" in json.loads(answer)
     writer.close()
     assert await asked(tmp_path / "control.sock", "status") == {"answer": 42}
