@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-PROPERTIES = "Id,LoadState,ActiveState,NeedDaemonReload,InactiveExitTimestamp,ExecMainStartTimestamp"
+PROPERTIES = (
+    "Id,LoadState,ActiveState,FragmentPath,NeedDaemonReload,InactiveExitTimestamp,ExecMainStartTimestamp,ExecReload"
+)
 
 
 def parse(text: str) -> Iterator[dict[str, str]]:
@@ -18,33 +21,35 @@ def parse(text: str) -> Iterator[dict[str, str]]:
 
 
 def started(unit: Mapping[str, str]) -> int:
-    """Return the second in which what runs was started; 0 when nothing was."""
-    # A service has both: it may have been restarted by itself without having been inactive.
-    stamp = unit.get("ExecMainStartTimestamp") or unit.get("InactiveExitTimestamp") or ""
-    return int(stamp.removeprefix("@")) if stamp.startswith("@") else 0
+    """Return the second in which what runs was started, or reloaded last; 0 when nothing was."""
+    # A service has both stamps: it may have been restarted by itself without having been inactive.
+    stamps = [unit.get("ExecMainStartTimestamp") or unit.get("InactiveExitTimestamp") or ""]
+    reload = re.search(r"start_time=\[(@\d+)\].* code=exited ; status=0 ", unit.get("ExecReload", ""))
+    stamps += [reload.group(1)] if reload else []
+    return max(int(stamp[1:]) if stamp.startswith("@") else 0 for stamp in stamps)
 
 
-def is_outdated(unit: Mapping[str, str], files: list[Path]) -> bool:
-    """Whether the unit runs with something older than is installed: its own text, or a file it read at its start.
+def outdated(unit: Mapping[str, str], files: list[Path]) -> list[str]:
+    """Return what was written after the unit was started: its own file, or files that it reads.
 
     A run that ended half-way (Ctrl-C, a lost connection) may have installed them and not restarted anything.
     """
-    if unit.get("NeedDaemonReload") == "yes":
-        return True
     # systemd tells whole seconds: what was written in the second of the start counts as read.
-    written = [path.lstat().st_mtime for path in files if path.exists()]
-    return any(moment >= started(unit) + 1 for moment in written)
+    found = [str(path) for path in files if path.exists() and path.lstat().st_mtime >= started(unit) + 1]
+    if unit.get("NeedDaemonReload") == "yes":
+        found.append(unit.get("FragmentPath", ""))
+    return list(dict.fromkeys(found))
 
 
-def look(units: Mapping[str, list[Path]], run: Callable[[list[str]], str]) -> dict[str, dict[str, bool]]:
+def look(units: Mapping[str, list[Path]], run: Callable[[list[str]], str]) -> dict[str, dict[str, object]]:
     """Return known, runs and outdated for each unit. `run` runs a program and returns what it printed."""
     names = list(units)
     shown = run(["systemctl", "show", "--timestamp=unix", f"--property={PROPERTIES}", "--", *names])
     found = {unit.get("Id", ""): unit for unit in parse(shown)}
-    result = {}
+    result: dict[str, dict[str, object]] = {}
     for name, files in units.items():
         unit = found.get(name, {})
         runs = unit.get("ActiveState") in ("active", "activating", "deactivating", "reloading")
         known = unit.get("LoadState") == "loaded"
-        result[name] = {"known": known, "runs": runs, "outdated": runs and is_outdated(unit, files)}
+        result[name] = {"known": known, "runs": runs, "outdated": outdated(unit, files) if runs else []}
     return result

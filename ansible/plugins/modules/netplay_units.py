@@ -32,7 +32,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 units:
-  description: For each unit, C(known), C(runs) and C(outdated).
+  description: For each unit C(known), C(runs), and C(outdated), the files it should have read since.
   type: dict
   returned: always
 """
