@@ -32,6 +32,7 @@ class Timeouts:
     farewell: float = 2.0
     ping: float = 20.0
     host_return: float = 60.0
+    host_claim: float = 1.5
     drain: float = 60.0
 
 

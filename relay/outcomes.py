@@ -36,6 +36,7 @@ class Outcome(StrEnum):
     HOST_LEFT = "host-left", "the host ended its session"
     HOST_BROKE_PROTOCOL = "host-broke-protocol", "the host sent something no RetroArch sends; its session was ended"
     HOST_STUCK = "host-stuck", "the host had stopped reading and its socket was full"
+    REPLACED = "replaced", "its connection was dead: the same address came back and has the room now"
     NO_ROOM_FREE = "no-room-free", "there are as many sessions as there may be (limits.sessions)"
     ROOM_TAKEN = "room-taken", "the room of that port is hosted already"
     DRAINING = "draining", "the relay is stopping and opens no new rooms"

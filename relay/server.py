@@ -53,7 +53,13 @@ class Server:
             config.timeouts.host_return,
         )
         self.board = Switchboard(
-            rooms, new_id, config.limits, config.timeouts, config.buffers, config.gate.link_from_host_address
+            rooms,
+            new_id,
+            config.limits,
+            config.timeouts,
+            config.buffers,
+            config.gate.link_from_host_address,
+            lambda conn: sockets.acked(self._socks[conn]),
         )
         self.listeners = list(listeners)
         self.drained = asyncio.Event()

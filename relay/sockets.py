@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import socket
+import termios
 
 BACKLOG = 4096
 # A dead peer is noticed after 60 + 4 * 15 seconds; a paused RetroArch is silent for hours but its kernel answers.
@@ -48,3 +51,16 @@ def inherit(fd: int) -> socket.socket:
     sock.set_inheritable(False)
     sock.setblocking(False)
     return sock
+
+
+def acked(sock: socket.socket) -> bool:
+    """Tell whether the peer's kernel has acknowledged everything sent on a TCP socket: is anybody there at all?
+
+    SIOCOUTQ counts what is not acknowledged yet, whatever the program behind the peer does (tcp(7)).
+    """
+    unsent = array.array("i", [0])
+    try:
+        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, unsent)
+    except OSError:
+        return True
+    return unsent[0] == 0

@@ -15,6 +15,7 @@ class State(Enum):
     """What a connection is."""
 
     OPENING = auto()
+    CLAIMING = auto()
     HOSTING = auto()
     WAITING = auto()
     LINKED = auto()
@@ -23,7 +24,10 @@ class State(Enum):
 
 @dataclass(eq=False, slots=True)
 class Conn:
-    """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds."""
+    """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
+
+    peer is the other end of its link; while it claims a room, the host that has it.
+    """
 
     address: Address
     port: int
@@ -49,7 +53,7 @@ class Conn:
         """What it is, as a word for the log."""
         if self.is_link:
             return "link"
-        return {State.OPENING: "unknown", State.HOSTING: "host"}.get(self.state, "client")
+        return {State.OPENING: "unknown", State.HOSTING: "host", State.CLAIMING: "host"}.get(self.state, "client")
 
 
 @dataclass(eq=False, slots=True)

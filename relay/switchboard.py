@@ -3,7 +3,7 @@
 The adapter (relay/server.py) tells it what happened, with the time in seconds of a clock that never goes back, and
 carries out the actions it returns, in order. A connection is in exactly one state:
 
-    OPENING --> HOSTING --------------------------> CLOSED
+    OPENING --> [CLAIMING -->] HOSTING -------------> CLOSED
             --> WAITING --> LINKED (two of them) --> CLOSED
             --> CLOSED
 
@@ -32,7 +32,8 @@ class Switchboard:
     """Decides what every connection is and what becomes of it.
 
     rooms knows the ids; new_id returns 12 random bytes, never guessable: a client's id is all that keeps a stranger
-    from taking its link. Every method that takes `now` may be called with equal times, never with earlier ones.
+    from taking its link. acked tells whether everything sent on a connection has been acknowledged by its peer's kernel:
+    the sign of life of a host that is paused and answers nothing. Every method that takes `now` may be called with equal times, never with earlier ones.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Switchboard:
         timeouts: Timeouts,
         buffers: Buffers,
         link_from_host_address: bool = False,
+        acked: Callable[[Conn], bool] = lambda _: True,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -53,7 +55,9 @@ class Switchboard:
         self.outcomes: Counter[Outcome] = Counter()
         self.draining = False
         self._new_id = new_id
+        self._acked = acked
         self._opening: dict[Conn, None] = {}
+        self._claiming: dict[Conn, None] = {}
         self._waiting: dict[bytes, Conn] = {}
         self._linked: set[Conn] = set()
         self._per_address: Counter[Address] = Counter()
@@ -82,6 +86,8 @@ class Switchboard:
             self._opening_received(conn, data, now)
         elif conn.state is State.HOSTING:
             self._host_received(conn, data, now)
+        elif conn.state is State.CLAIMING:
+            self._close(conn, Outcome.HOST_BROKE_PROTOCOL)
         elif conn.state is State.WAITING:
             conn.head += data
             if len(conn.head) > self.buffers.waiting_client:
@@ -96,6 +102,8 @@ class Switchboard:
             self._unlink(conn, outcome or Outcome.LEFT)
         elif conn.state is State.WAITING:
             self._close(conn, outcome or Outcome.LEFT_WAITING)
+        elif conn.state is State.CLAIMING:
+            self._close(conn, outcome or Outcome.HOST_LEFT)
         elif conn.state is State.OPENING:
             self._close(conn, outcome or (Outcome.LEFT_EARLY if conn.friend else Outcome.STRANGER))
         return self._take()
@@ -106,6 +114,8 @@ class Switchboard:
             self._close(conn, Outcome.INCOMPLETE if conn.opening.size >= protocol.MAGIC_SIZE else Outcome.SILENT)
         for conn in [conn for conn in self._waiting.values() if conn.deadline <= now]:
             self._close(conn, Outcome.NOT_LINKED, Reason.FULL)
+        for conn in [conn for conn in self._claiming if conn.deadline <= now]:
+            self._settle(conn, now)
         for session in self.sessions.values():
             self._ping(session.host, now)
         self.rooms.forget_old(now)
@@ -118,7 +128,7 @@ class Switchboard:
 
     def shutdown(self, now: float) -> list[Action]:
         """End everything."""
-        for conn in [*self._opening, *self._waiting.values(), *self._linked]:
+        for conn in [*self._opening, *self._claiming, *self._waiting.values(), *self._linked]:
             if conn.state is not State.CLOSED:
                 self._close(conn, Outcome.SHUTDOWN)
         for session in list(self.sessions.values()):
@@ -128,12 +138,13 @@ class Switchboard:
     def live(self) -> list[Conn]:
         """Return all connections that are not closed."""
         hosts = [session.host for session in self.sessions.values()]
-        return [*self._opening, *self._waiting.values(), *self._linked, *hosts]
+        return [*self._opening, *self._claiming, *self._waiting.values(), *self._linked, *hosts]
 
     def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], draining: bool) -> None:
         """Go on with connections of another switchboard (relay/snapshot.py); for a new one only."""
         self.outcomes, self.draining = outcomes, draining
         self._opening = {conn: None for conn in conns if conn.state is State.OPENING}
+        self._claiming = {conn: None for conn in conns if conn.state is State.CLAIMING}
         self._waiting = {conn.client_id: conn for conn in conns if conn.state is State.WAITING}
         self._linked = {conn for conn in conns if conn.state is State.LINKED}
         self._per_address = Counter(conn.address for conn in conns)
@@ -145,17 +156,13 @@ class Switchboard:
     @property
     def busy(self) -> bool:
         """Whether anybody hosts, waits or plays."""
-        return bool(self.sessions or self._waiting or self._linked)
+        return bool(self.sessions or self._claiming or self._waiting or self._linked)
 
     @property
     def connections(self) -> int:
         """How many connections are not closed."""
-        return len(self._opening) + len(self._waiting) + len(self._linked) + len(self.sessions)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether tick has deadlines to watch soon."""
-        return bool(self._opening or self._waiting)
+        undecided = len(self._opening) + len(self._claiming)
+        return undecided + len(self._waiting) + len(self._linked) + len(self.sessions)
 
     # New connections.
 
@@ -213,11 +220,44 @@ class Switchboard:
             return self._close(conn, Outcome.DRAINING)
         if len(self.sessions) >= self.limits.sessions:
             return self._close(conn, Outcome.NO_ROOM_FREE)
+        del self._opening[conn]
+        if old := self._same_place(conn):
+            # The same player back from a lost connection, or another one in the same house: the old connection's
+            # answer tells. A paused RetroArch answers nothing, but its kernel acknowledges what we send.
+            conn.state, conn.peer = State.CLAIMING, old
+            conn.deadline = now + self.timeouts.host_claim
+            self._claiming[conn] = None
+            self._actions.append(Send(old, protocol.PING))
+            old.pinged = now
+            return None
+        return self._open_session(conn, now)
+
+    def _same_place(self, conn: Conn) -> Conn | None:
+        claimed = {claim.peer for claim in self._claiming}
+        hosts = (session.host for session in self.sessions.values() if session.host not in claimed)
+        place = (conn.address, conn.room_port)
+        return next((host for host in hosts if (host.address, host.room_port) == place), None)
+
+    def _settle(self, conn: Conn, now: float) -> None:
+        """Decide a claim: a room whose host is dead goes to the one who came back."""
+        old = conn.peer
+        if old is not None and old.state is State.HOSTING and old.heard < conn.since and not self._acked(old):
+            self._end_session(old, Outcome.REPLACED, now)
+        if conn.state is State.CLAIMING:
+            self._open_session(conn, now)
+
+    def _settle_claims_on(self, host: Conn, now: float) -> None:
+        for conn in [conn for conn in self._claiming if conn.peer is host]:
+            self._settle(conn, now)
+
+    def _open_session(self, conn: Conn, now: float) -> None:
+        self._claiming.pop(conn, None)
+        conn.peer = None
         session_id = self.rooms.take(conn.address, conn.room_port, now)
+        # Hosting already, so that a refusal too is written down as a host's.
+        conn.state = State.HOSTING
         if session_id is None:
             return self._close(conn, Outcome.ROOM_TAKEN)
-        del self._opening[conn]
-        conn.state = State.HOSTING
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
         self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
         return None
@@ -281,6 +321,7 @@ class Switchboard:
     # Hosts.
 
     def _host_received(self, conn: Conn, data: bytes, now: float) -> None:
+        self._settle_claims_on(conn, now)
         for message in conn.control.feed(data):
             if isinstance(message, protocol.AddressQuery):
                 self._actions.append(Send(conn, self._address_answer(conn, message.client)))
@@ -315,6 +356,7 @@ class Switchboard:
         # Links are left alone: a host that ends its session closes them itself, each with what is still to be read.
         self._close(host, outcome)
         self._actions.append(SessionEnded(session, outcome))
+        self._settle_claims_on(host, now)
 
     # Ends.
 
@@ -327,6 +369,7 @@ class Switchboard:
     def _close(self, conn: Conn, outcome: Outcome, reason: Reason = Reason.NONE) -> None:
         role = conn.role
         self._opening.pop(conn, None)
+        self._claiming.pop(conn, None)
         self._linked.discard(conn)
         if conn.session:
             conn.session.linked.discard(conn)

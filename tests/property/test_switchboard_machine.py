@@ -21,6 +21,7 @@ from tests.support import wire
 ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7", "2001:db8::7")]
 PORTS = [55435, 55440]
 ROOM = b"friday-night"
+WITH_DEADLINE = (State.OPENING, State.CLAIMING, State.WAITING)
 
 
 class SwitchboardMachine(RuleBasedStateMachine):
@@ -37,7 +38,15 @@ class SwitchboardMachine(RuleBasedStateMachine):
         new_id = lambda: next(numbers).to_bytes(12, "big")  # noqa: E731
         self.limits = limits
         self.now = 0.0
-        self.board = Switchboard(RoomTable(rooms, new_id, 60), new_id, limits, Timeouts(), Buffers())
+        self.board = Switchboard(
+            RoomTable(rooms, new_id, 60),
+            new_id,
+            limits,
+            Timeouts(),
+            Buffers(),
+            acked=lambda conn: conn not in self.dead,
+        )
+        self.dead: set[Conn] = set()
         self.all: list[Conn] = []
         self.closed: Counter[int] = Counter()
         self.linked: Counter[int] = Counter()
@@ -122,8 +131,12 @@ class SwitchboardMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
         self.take(self.board.tick(self.now))
-        late = [conn for conn in self.all if conn.state in (State.OPENING, State.WAITING) and conn.deadline <= self.now]
+        late = [conn for conn in self.all if conn.state in WITH_DEADLINE and conn.deadline <= self.now]
         assert not late, "no wait is longer than its bound"
+
+    @rule(conn=conns)
+    def die_silently(self, conn: Conn) -> None:
+        self.dead.add(conn)
 
     @rule()
     def drain(self) -> None:
@@ -142,6 +155,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         by_state = Counter(conn.state for conn in alive)
         assert board.connections == len(alive) <= self.limits.connections
         assert by_state[State.OPENING] == len(board._opening)
+        assert by_state[State.CLAIMING] == len(board._claiming)
         assert by_state[State.WAITING] == len(board._waiting)
         assert by_state[State.LINKED] == len(board._linked)
         assert by_state[State.HOSTING] == len(board.sessions) <= self.limits.sessions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import logging
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from relay import sockets
 from relay.config import Config, Gate, RoomConfig
 from relay.limits import Limits
 from tests.support import wire
@@ -204,6 +206,20 @@ async def test_a_host_on_a_rooms_port_has_that_rooms_id_every_time() -> None:
                 await stream.close()
             await host.leave()
             await relay.until(lambda: not relay.server.board.sessions, "the session is over")
+
+
+async def test_a_kernel_that_acknowledges_is_a_sign_of_life() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()) as sock:
+            accepted, _ = listener.accept()
+            with accepted:
+                assert sockets.acked(sock)
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while sock.send(bytes(65536)):
+                        pass
+                assert not sockets.acked(sock), "nobody reads there and the window is closed"
 
 
 async def test_a_stranger_is_told_to_go_and_a_friend_is_let_in(tmp_path: Path) -> None:

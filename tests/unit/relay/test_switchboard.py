@@ -33,6 +33,7 @@ class Board:
             return next(numbers).to_bytes(12, "big")
 
         self.timeouts, self.buffers = Timeouts(), Buffers()
+        self.dead: set[Conn] = set()
         self.board = Switchboard(
             RoomTable(rooms, new_id, self.timeouts.host_return),
             new_id,
@@ -40,6 +41,7 @@ class Board:
             self.timeouts,
             self.buffers,
             link_from_host_address,
+            lambda conn: conn not in self.dead,
         )
         self.actions: list[Action] = []
 
@@ -61,8 +63,8 @@ class Board:
         self.now += seconds
         self.actions += self.board.tick(self.now)
 
-    def host(self, port: int = MAIN) -> Conn:
-        return self.send(self.connect(HOST, port), wire.HOST_HELLO)
+    def host(self, port: int = MAIN, address: ipaddress.IPv4Address | ipaddress.IPv6Address = HOST) -> Conn:
+        return self.send(self.connect(address, port), wire.HOST_HELLO)
 
     def join(self, session: bytes | None = None, port: int = MAIN) -> Conn:
         return self.send(self.connect(ANNA, port), wire.join(session) if session else wire.header())
@@ -109,7 +111,7 @@ def test_a_host_that_leaves_ends_its_session() -> None:
 def test_a_second_host_on_a_rooms_port_is_refused() -> None:
     board = Board(Room(ROOM, 55440))
     board.host(55440)
-    assert ended(board.host(55440)) == "room-taken"
+    assert ended(board.host(55440, BEN)) == "room-taken"
 
 
 def test_a_host_beyond_the_limit_is_refused() -> None:
@@ -178,6 +180,83 @@ def test_a_pong_nobody_asked_for_is_ignored() -> None:
     host = board.send(board.host(), b"RATP")
     assert host.state is State.HOSTING
     assert host.rtt is None
+
+
+# A host that comes back.
+
+
+def test_a_host_whose_old_connection_is_dead_gets_its_room_again() -> None:
+    board = Board(Room(ROOM, 55440))
+    old = board.host(55440)
+    board.dead.add(old)
+    board.wait(30)
+    new = board.host(55440)
+    assert new.state is State.CLAIMING
+    assert board.sent_to(old)[-1] == b"RATP"
+    board.wait(1.5)
+    assert ended(old) == "replaced"
+    assert new.state is State.HOSTING
+    assert board.sent_to(new) == [b"RATS" + ROOM]
+
+
+def test_a_random_id_is_given_again_too() -> None:
+    board = Board()
+    old = board.host()
+    assert old.session
+    board.dead.add(old)
+    board.wait(30)
+    new = board.host()
+    board.wait(1.5)
+    assert board.sent_to(new) == [b"RATS" + old.session.id]
+
+
+def test_a_paused_host_is_not_replaced_by_somebody_of_the_same_house() -> None:
+    board = Board(Room(ROOM, 55440))
+    paused = board.host(55440)
+    board.wait(30)
+    other = board.host(55440)
+    board.wait(1.5)
+    assert paused.state is State.HOSTING
+    assert ended(other) == "room-taken"
+
+
+def test_two_hosts_of_one_house_have_a_room_each_as_soon_as_the_first_gives_a_sign() -> None:
+    board = Board()
+    first = board.host()
+    board.now += 1
+    second = board.host()
+    assert second.state is State.CLAIMING
+    board.send(first, b"RATP")
+    assert second.state is State.HOSTING
+    assert first.session
+    assert second.session
+    assert first.session.id != second.session.id
+
+
+def test_a_claim_is_settled_at_once_when_the_old_connection_ends() -> None:
+    board = Board(Room(ROOM, 55440))
+    old = board.host(55440)
+    board.now += 1
+    new = board.host(55440)
+    board.lose(old)
+    assert board.sent_to(new) == [b"RATS" + ROOM]
+
+
+def test_a_host_from_elsewhere_claims_nothing() -> None:
+    board = Board(Room(ROOM, 55440))
+    board.dead.add(board.host(55440))
+    assert ended(board.host(55440, BEN)) == "room-taken"
+
+
+def test_a_claim_may_be_given_up() -> None:
+    board = Board()
+    board.host()
+    board.now += 1
+    new = board.host()
+    board.lose(new)
+    board.wait(1.5)
+    assert ended(new) == "host-left"
+    assert len(board.board.sessions) == 1
 
 
 # Address queries.
@@ -283,7 +362,7 @@ def test_a_rooms_port_means_no_other_session() -> None:
 def test_where_several_could_be_meant_the_client_is_refused_with_a_reason() -> None:
     board = Board()
     board.host()
-    board.host()
+    board.host(address=BEN)
     client = board.join()
     assert ended(client) == "ambiguous"
     assert board.farewell(client)[:4] == b"FULL"
