@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Container
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
+
+from relay.stream_seen import Seen
 
 Data = bytes | bytearray | memoryview
 
@@ -50,11 +52,12 @@ class Rule(NamedTuple):
 class Direction:
     """The framing of one direction. A subclass says what the header, the inputs and the commands in RULES mean."""
 
-    __slots__ = ("_begun", "_held", "_names", "_opened", "_skip")
+    __slots__ = ("_begun", "_held", "_names", "_opened", "_skip", "seen")
 
     RULES: ClassVar[dict[int, Rule]] = {}
 
-    def __init__(self, names: bool) -> None:
+    def __init__(self, seen: Seen, names: bool) -> None:
+        self.seen = seen
         self._names = names
         self._skip = 0
         self._held = b""
@@ -68,16 +71,12 @@ class Direction:
         """Take the words of the header that mean something here."""
         raise NotImplementedError
 
-    def not_opened(self, magic: bytes) -> None:
-        """Take the first word of something that is no header."""
+    def refused(self, magic: bytes) -> bool:
+        """Tell whether magic, which came instead of a header's, is an answer too: the last one."""
         raise NotImplementedError
 
     def played(self, frame: int, who: int) -> None:
         """Take one frame's input of client who (0 is the host)."""
-        raise NotImplementedError
-
-    def gave_up(self) -> None:
-        """Take it that nothing of what follows is understood."""
         raise NotImplementedError
 
     # The bytes.
@@ -88,7 +87,7 @@ class Direction:
         at = self._skip
         if at < size:
             if self._begun:
-                at = self._resume(data)
+                at = self._continue(data)
             while at < size:
                 # By far the most frequent command, so it comes first and by itself.
                 if size - at >= HEAD_SIZE + LEAST_INPUT:
@@ -111,20 +110,19 @@ class Direction:
         """Return where it stands, as simple types."""
         return {"skip": self._skip, "held": self._held.hex(), "opened": self._opened}
 
-    def restored(self, state: dict[str, Any]) -> Self:
+    def restore(self, state: dict[str, Any]) -> None:
         """Stand where `save` stood. Raises KeyError, TypeError or ValueError for anything else."""
         skip, held, opened = int(state["skip"]), bytes.fromhex(state["held"]), bool(state["opened"])
         if not (0 <= skip <= FOREVER and len(held) < MOST_HELD):
             raise ValueError("not the state of a direction")
         self._skip, self._held, self._opened = skip, held, opened
         self._begun = bool(held) or not opened
-        return self
 
     def stop(self) -> None:
         """Follow this direction no longer."""
         self._skip = self._stop()
 
-    def _resume(self, data: Data) -> int:
+    def _continue(self, data: Data) -> int:
         """Continue what earlier chunks began; return where in data, or beyond it, the next command begins."""
         known = len(self._held)
         joined = self._held + bytes(data[: MOST_HELD - known])
@@ -135,15 +133,15 @@ class Direction:
             return len(data)
         self._held = b""
         self._begun = False
-        return used - known
+        # What is held is never a whole command, except in a state that no `save` made.
+        return (used if used > known else self._stop()) - known
 
     def _header(self, data: bytes) -> int:
         """Return how long the header at the beginning of data is; 0 when more is needed to say."""
         if len(data) < len(MAGIC):
             return 0
         if not data.startswith(MAGIC):
-            self.not_opened(data[: len(MAGIC)])
-            return FOREVER
+            return FOREVER if self.refused(data[: len(MAGIC)]) else self._stop()
         if len(data) < HEADER_SIZE:
             return 0
         _platform, _compression, word3, word4, word5 = _words(data, len(MAGIC))
@@ -156,6 +154,8 @@ class Direction:
         left = len(data) - at - HEAD_SIZE
         if left < 0:
             return 0
+        command: int
+        length: int
         command, length = _pair(data, at)
         if command > MOST_COMMAND or length > MOST_BODY:
             return self._stop()
@@ -172,5 +172,5 @@ class Direction:
         return HEAD_SIZE + length
 
     def _stop(self) -> int:
-        self.gave_up()
+        self.seen.stopped = True
         return FOREVER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 # RetroArch's fields for names are 32 bytes with the NUL at their end.
 MOST_TEXT = 31
@@ -105,6 +105,10 @@ class Seen:
             return None
         return max(0, self.frame - self.client_frame)
 
+    def forget_names(self) -> None:
+        """Drop every nick: the setting that allowed them is off now."""
+        self.client.nick = self.host.nick = self.pauser = ""
+
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON: strings, numbers, booleans, None, lists and dicts alone."""
         shown = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
@@ -130,5 +134,17 @@ class Seen:
     @classmethod
     def restored(cls, state: dict[str, Any]) -> Seen:
         """Return what `save` saved. Raises KeyError, TypeError or ValueError for anything else."""
-        peers = {end: Peer(**state[end]) for end in ("client", "host")}
-        return cls(**{**state, **peers, "role": Role(state["role"]), "pads": tuple(state["pads"])})
+        peers = {end: _checked(Peer(**state[end])) for end in ("client", "host")}
+        return _checked(cls(**{**state, **peers, "role": Role(state["role"]), "pads": tuple(map(int, state["pads"]))}))
+
+
+T = TypeVar("T", Peer, Seen)
+
+
+def _checked(restored: T) -> T:
+    fresh = type(restored)()
+    for item in dataclasses.fields(restored):
+        value, default = getattr(restored, item.name), getattr(fresh, item.name)
+        if not isinstance(value, (int, type(None)) if default is None else type(default)):
+            raise TypeError(f"{item.name} cannot be {value!r}")
+    return restored
