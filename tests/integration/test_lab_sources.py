@@ -56,13 +56,13 @@ def test_one_line_entries_are_read_from_the_file_and_the_directory(tmp_path: Pat
     found = sources.find(
         apt(
             tmp_path,
-            list="deb-src http://ftp.example/debian bookworm main\n  deb http://ftp.example/debian/ stable main # near\n",
-            more__list=f"deb [arch=amd64 signed-by={KEYRING}] http://s.example/s/debian-security stable-security main\n",
+            list="deb-src http://a.example/debian bookworm main\n  deb http://a.example/debian/ stable main # near\n",
+            more__list=f"deb [arch=amd64 signed-by={KEYRING}] http://b.example/debian-security stable-security main\n",
         )
     )
     assert found == [
-        Mirror("http://ftp.example/debian/", security=False),
-        Mirror("http://s.example/s/debian-security", security=True, signed_by=KEYRING),
+        Mirror("http://a.example/debian/", security=False),
+        Mirror("http://b.example/debian-security", security=True, signed_by=KEYRING),
     ]
 
 

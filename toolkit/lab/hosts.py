@@ -118,8 +118,13 @@ def wait(state: State, node: Node, bound: float = BOOT_BOUND, *, besides: int | 
     """
     deadline = time.monotonic() + bound
     number = _wait_for_init(state, node, deadline, besides)
-    argv = [*inside(number), "systemctl", "is-system-running", "--wait"]
-    word = run(argv, check=False, timeout=max(1.0, deadline - time.monotonic())).strip()
+    # Waits by itself, but not for a systemd that is too young to be asked.
+    question = [*inside(number), "systemctl", "is-system-running", "--wait"]
+    while True:
+        word = run(question, check=False, timeout=max(1.0, deadline - time.monotonic())).strip()
+        if word in {"running", "degraded"}:
+            break
+        _give_up_at(deadline, state, node, f"systemd says {word or 'nothing'}")
     for address in (node.ipv4, node.ipv6):
         while not _sshd_answers(address):
             _give_up_at(deadline, state, node, f"sshd does not answer at {address}")
