@@ -54,7 +54,7 @@ def inherit(fd: int) -> socket.socket:
 
 
 def acked(sock: socket.socket) -> bool:
-    """Tell whether the peer's kernel has acknowledged everything sent on a TCP socket: is anybody there at all?
+    """Tell whether the peer's kernel has acknowledged everything sent on a TCP socket: whether anybody is there at all.
 
     SIOCOUTQ counts what is not acknowledged yet, whatever the program behind the peer does (tcp(7)).
     """

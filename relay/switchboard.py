@@ -32,8 +32,9 @@ class Switchboard:
     """Decides what every connection is and what becomes of it.
 
     rooms knows the ids; new_id returns 12 random bytes, never guessable: a client's id is all that keeps a stranger
-    from taking its link. acked tells whether everything sent on a connection has been acknowledged by its peer's kernel:
-    the sign of life of a host that is paused and answers nothing. Every method that takes `now` may be called with equal times, never with earlier ones.
+    from taking its link. acked tells whether everything sent on a connection has been acknowledged by its peer's
+    kernel: the sign of life of a host that is paused and answers nothing. Every method that takes `now` may be called
+    with equal times, never with earlier ones.
     """
 
     def __init__(

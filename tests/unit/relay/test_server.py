@@ -209,17 +209,16 @@ async def test_a_host_on_a_rooms_port_has_that_rooms_id_every_time() -> None:
 
 
 async def test_a_kernel_that_acknowledges_is_a_sign_of_life() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with socket.create_connection(listener.getsockname()) as sock:
-            accepted, _ = listener.accept()
-            with accepted:
-                assert sockets.acked(sock)
-                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                sock.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    while sock.send(bytes(65536)):
-                        pass
-                assert not sockets.acked(sock), "nobody reads there and the window is closed"
+    server = socket.create_server(("127.0.0.1", 0))
+    with server, socket.create_connection(server.getsockname()) as sock:
+        accepted, _ = server.accept()
+        assert sockets.acked(sock)
+        sock.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while sock.send(bytes(65536)):
+                pass
+        assert not sockets.acked(sock), "nobody reads there and the window is closed"
+        accepted.close()
 
 
 async def test_a_stranger_is_told_to_go_and_a_friend_is_let_in(tmp_path: Path) -> None:
