@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from toolkit.tasks import lab
+from toolkit.tasks import friends, lab
 from toolkit.tasks.deploy import deploy
 from toolkit.tasks.test import run_tests
 
-ns = Collection(deploy, run_tests, lab=lab.ns)
+ns = Collection(deploy, run_tests, friends=friends.ns, lab=lab.ns)

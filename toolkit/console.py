@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import Console
+    from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -40,6 +41,11 @@ def _console() -> Console:
 def say(text: str = "") -> None:
     """Print a line as it is."""
     _console().print(as_typed(text))
+
+
+def draw(table: Table) -> None:
+    """Print a table; what stands in it is printed as it is."""
+    _console().print(table)
 
 
 def step(label: str, text: str) -> None:

@@ -166,7 +166,7 @@ def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None
     block(
         "To let in another friend",
         [
-            f"invoke deploy{place.option} --friend anna=203.0.113.7",
+            f"invoke friends.add anna --ip 203.0.113.7{place.option}",
             f"or edit {files.friends}, then: invoke deploy{place.option}",
         ],
     )

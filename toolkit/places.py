@@ -51,6 +51,11 @@ def real(host: str, ssh_config: Path | None = None) -> Place:
     return Place(parse_host(host), ssh_config)
 
 
+def lab_host(name: str) -> HostName:
+    """Return what the relay of a lab is called, up or not."""
+    return HostName(f"{name}-{RELAY_NODE}", f"{name}-{RELAY_NODE}")
+
+
 def lab(spec: LabSpec, *, check: bool = False) -> Place:
     """Return the relay of a lab, which is made first when it is not there. Raises UserError.
 
@@ -59,5 +64,4 @@ def lab(spec: LabSpec, *, check: bool = False) -> Place:
     from toolkit.lab import Lab
 
     found = Lab.load(spec.name) if check else Lab.up(spec, lambda line: step("lab", line))
-    alias = found.ssh_alias(RELAY_NODE)
-    return Place(HostName(alias, alias), found.ssh_config, found)
+    return Place(lab_host(found.name), found.ssh_config, found)

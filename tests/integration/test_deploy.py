@@ -141,7 +141,7 @@ def test_a_deployment_ends_with_what_everybody_types_next(story: Story) -> None:
         f"Custom Relay Server Address   {address}|{PORT}",
         f'netplay_custom_mitm_server = "{address}|{PORT}"',
         f"retroarch -C '{address}|{PORT}'",
-        f"invoke deploy --host {story.owner.alias} --friend anna=203.0.113.7",
+        f"invoke friends.add anna --ip 203.0.113.7 --host {story.owner.alias}",
     ):
         assert line in story.first.stdout
 

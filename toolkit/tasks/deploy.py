@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
+    from toolkit.places import Place
+
 HELP = {
     "host": "where to: a name that ssh knows; without it, the lab on this machine",
     "user": "the account to log in as, if ssh's configuration does not say",
@@ -38,15 +40,20 @@ def deploy(
     ssh_config: str | None = None,
 ) -> None:
     """Put a relay on a host (or on this machine's lab), prove that it works, say what to type next."""
-    from toolkit import friends, places
+    from toolkit import friends
     from toolkit.deploy import Request, deploy
     from toolkit.hosts import parse_user
-    from toolkit.lab import DEFAULT_SPEC
 
     wanted = tuple(friends.parse_option(text) for text in friend or ())
     request = Request(None if user is None else parse_user(user), become, ask_become, check, wanted)
+    deploy(place_typed(host, None if ssh_config is None else Path(ssh_config), check=check), request)
+
+
+def place_typed(host: str | None, ssh_config: Path | None, *, check: bool = False) -> Place:
+    """Return the place a person means: a host, or (without one) the lab on this machine, which is made if need be."""
+    from toolkit import places
+    from toolkit.lab import DEFAULT_SPEC
+
     if host is None:
-        place = places.lab(DEFAULT_SPEC, check=check)
-    else:
-        place = places.real(host, None if ssh_config is None else Path(ssh_config).expanduser())
-    deploy(place, request)
+        return places.lab(DEFAULT_SPEC, check=check)
+    return places.real(host, None if ssh_config is None else ssh_config.expanduser())

@@ -79,7 +79,7 @@ def test_the_menu_is_a_list_of_verbs_with_one_line_each_and_no_short_options() -
 
     menu = json.loads(listed.stdout)
     tasks = menu["tasks"] + [task for folder in menu["collections"] for task in folder["tasks"]]
-    assert {"deploy", "test", "up", "down", "status", "ssh"} <= {task["name"] for task in tasks}
+    assert {"deploy", "test", "add", "list", "up", "down", "status", "ssh"} <= {task["name"] for task in tasks}
     for task in tasks:
         assert task["help"].endswith("."), f"{task['name']} has no help"
     shown = subprocess.run([*invoke, "--help", "deploy"], capture_output=True, text=True, check=True, timeout=60).stdout

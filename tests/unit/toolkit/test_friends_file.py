@@ -89,3 +89,17 @@ def test_a_friend_typed_wrong_is_refused_before_anything_happens(text: str) -> N
 
 def test_a_friend_typed_right_is_name_and_address() -> None:
     assert friends.parse_option("anna b = 2001:db8::/64") == ("anna b", "2001:db8::/64")
+
+
+def test_the_list_shows_addresses_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    from toolkit import inventory
+    from toolkit.hosts import parse_host
+    from toolkit.tasks.friends import show
+
+    files = inventory.files_of(parse_host("myvps"))
+    # ':b:' is a picture to a terminal library, '[red]' a colour.
+    inventory.write(files.friends, '[[friend]]\nname = "an[red]na"\nip = "fd00:b:1::/64"\n')
+    show.body(None, host="myvps")
+    shown = capsys.readouterr().out
+    assert "an[red]na" in shown
+    assert "fd00:b:1::/64" in shown
