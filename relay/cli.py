@@ -13,7 +13,7 @@ from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, daemon, report, snapshot, upgrade
+from relay import control, daemon, metrics, report, snapshot, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.observe import Events, set_up
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     for name, run, text in (
         ("status", _status, "show rooms, players and counters of the running relay"),
+        ("metrics", _metrics, "print the running relay's state in Prometheus' text format"),
         ("upgrade", _upgrade, "let the running relay become the installed program, games going on"),
     ):
         asking = commands.add_parser(name, help=text)
@@ -114,6 +115,15 @@ def _status(arguments: argparse.Namespace) -> int:
         print(json.dumps(result, indent=2))  # noqa: T201 - the answer
         return 0
     print(report.text(result))  # noqa: T201 - the answer
+    return 0
+
+
+def _metrics(arguments: argparse.Namespace) -> int:
+    try:
+        print(metrics.text(_ask(arguments, "status")), end="")  # noqa: T201 - the answer
+    except metrics.LibraryMissingError as error:
+        print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
+        return 1
     return 0
 
 

@@ -84,6 +84,14 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What the relay may look at on running links, for status and metrics: names means nicks."""
+
+    links: bool = True
+    names: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RoomConfig:
     """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own."""
 
@@ -98,6 +106,7 @@ class Config:
     listen: Listen = field(default_factory=Listen)
     gate: Gate = field(default_factory=Gate)
     control: Control = field(default_factory=Control)
+    watch: Watch = field(default_factory=Watch)
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -114,6 +123,7 @@ TABLES: dict[str, type] = {
     "listen": Listen,
     "gate": Gate,
     "control": Control,
+    "watch": Watch,
     "log": Log,
     "limits": Limits,
     "timeouts": Timeouts,

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from relay.outcomes import Outcome
 from relay.states import Conn
+from relay.stream import Watcher
 
 READ_SIZE = 64 * 1024
 BATCH = 256
@@ -28,13 +29,16 @@ _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
 class End:
-    """One end of a link. received counts its bytes; out is what waits to be sent to it (out_size bytes)."""
+    """One end of a link. received counts its bytes; out is what waits to be sent to it (out_size bytes).
 
-    __slots__ = ("conn", "fd", "out", "out_size", "peer", "read", "received", "sock")
+    watcher is shown what this end sends, after it was sent on; None where nothing is to be seen.
+    """
+
+    __slots__ = ("conn", "fd", "out", "out_size", "peer", "read", "received", "sock", "to_host", "watcher")
 
     peer: End
 
-    def __init__(self, conn: Conn, sock: socket.socket) -> None:
+    def __init__(self, conn: Conn, sock: socket.socket, watcher: Watcher | None) -> None:
         self.conn = conn
         self.sock = sock
         self.fd = sock.fileno()
@@ -42,6 +46,8 @@ class End:
         self.out_size = 0
         self.received = 0
         self.read = True
+        self.to_host = not conn.is_link
+        self.watcher = watcher
 
     def waiting(self) -> bytes:
         """Return what has not been sent to this end."""
@@ -71,10 +77,15 @@ class Forwarder:
         return len(self._ends)
 
     def splice(
-        self, client: tuple[Conn, socket.socket], link: tuple[Conn, socket.socket], to_host: bytes, to_client: bytes
+        self,
+        client: tuple[Conn, socket.socket],
+        link: tuple[Conn, socket.socket],
+        to_host: bytes,
+        to_client: bytes,
+        watcher: Watcher | None = None,
     ) -> None:
         """Begin to forward between two connected non-blocking sockets, which are the forwarder's until released."""
-        a, b = End(*client), End(*link)
+        a, b = End(*client, watcher), End(*link, watcher)
         a.peer, b.peer = b, a
         for end in (a, b):
             self._ends[end.fd] = self._by_conn[end.conn] = end
@@ -83,6 +94,8 @@ class Forwarder:
             if data and end.conn in self._by_conn:
                 end.peer.received += len(data)
                 self._send(end, memoryview(data))
+                if watcher:
+                    watcher.feed(end.peer.to_host, data)
 
     def release(self, conn: Conn) -> tuple[socket.socket, bytes]:
         """Stop forwarding for one end; return its socket and what could not be sent to it yet. KeyError if unknown."""
@@ -93,7 +106,7 @@ class Forwarder:
 
     def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
-        end = End(conn, sock)
+        end = End(conn, sock, None)
         end.received = received
         if waiting:
             end.out.append(memoryview(waiting))
@@ -101,9 +114,10 @@ class Forwarder:
         self._ends[end.fd] = self._by_conn[conn] = end
         return end
 
-    def pair(self, client: End, link: End) -> None:
+    def pair(self, client: End, link: End, watcher: Watcher | None) -> None:
         """Begin to forward between two adopted ends."""
         client.peer, link.peer = link, client
+        client.watcher = link.watcher = watcher
         client.read = not link.out
         for end in (client, link):
             self._epoll.register(end.fd, 0)
@@ -139,20 +153,24 @@ class Forwarder:
             self._ended(end.conn, Outcome.LEFT)
             return
         end.received += count
+        data = view[:count]
         peer = end.peer
         if peer.out:
-            self._park(peer, view[:count])
-            return
-        # Not one try block with the read: a count left over from it would send old bytes twice.
-        try:
-            sent = peer.sock.send(view[:count])
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._ended(peer.conn, Outcome.LEFT)
-            return
-        if sent != count:
-            self._park(peer, view[sent:count])
+            self._park(peer, data)
+        else:
+            # Not one try block with the read: a count left over from it would send old bytes twice.
+            try:
+                sent = peer.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._ended(peer.conn, Outcome.LEFT)
+                return
+            if sent != count:
+                self._park(peer, data[sent:])
+        # Last, so that looking never delays a byte.
+        if end.watcher:
+            end.watcher.feed(end.to_host, data)
 
     def _send(self, end: End, data: memoryview) -> None:
         try:

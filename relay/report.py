@@ -17,8 +17,7 @@ def text(state: dict[str, Any]) -> str:
     if not state["sessions"]:
         lines.append("nobody hosts")
     for session in state["sessions"]:
-        lines.append("")
-        lines += _session(session)
+        lines += ["", *_session(session)]
     if state["outcomes"]:
         lines += ["", "ended: " + ", ".join(f"{word} {count}" for word, count in state["outcomes"].items())]
     return "\n".join(lines)
@@ -26,17 +25,41 @@ def text(state: dict[str, Any]) -> str:
 
 def _session(session: dict[str, Any]) -> list[str]:
     host = session["host"]
-    head = f"room {session['id']} on port {session['port']}, {age(session['age'])}, host {host['address']}{_rtt(host)}"
-    rows = [
-        f"  {client['state']:8} {client['address']:40} {age(client['age']):>8}"
-        f"  {size(client['bytes_from_client']):>9} in  {size(client['bytes_from_host']):>9} out"
-        for client in session["clients"]
-    ]
-    return [head, *(rows or ["  nobody has joined"])]
+    rtt = "" if host["rtt"] is None else f" ({host['rtt'] * 1000:.0f} ms)"
+    lines = [f"room {session['id']} on port {session['port']}, {age(session['age'])}, host {host['address']}{rtt}"]
+    for client in session["clients"]:
+        lines += _client(client)
+    return lines if session["clients"] else [*lines, "  nobody has joined"]
 
 
-def _rtt(host: dict[str, Any]) -> str:
-    return "" if host["rtt"] is None else f" ({host['rtt'] * 1000:.0f} ms)"
+def _client(client: dict[str, Any]) -> list[str]:
+    ways = f"{_milliseconds(client['to_client'])} to client, {_milliseconds(client['to_host'])} to host"
+    carried = f"{size(client['bytes_from_client'])} in, {size(client['bytes_from_host'])} out"
+    lines = [f"  {client['state']} {client['address']}, {age(client['age'])}, {ways}, {carried}"]
+    if seen := client["seen"]:
+        lines.append("    " + ", ".join(_facts(seen)))
+    return lines
+
+
+def _facts(seen: dict[str, Any]) -> list[str]:
+    host, client = seen["host"], seen["client"]
+    who = client["nick"] or "somebody"
+    facts = [f"{who} {seen['role']}" + (f" as player {seen['player']}" if seen["player"] else "")]
+    if host["nick"]:
+        facts.append(f"with {host['nick']}")
+    if core := host["core"] or client["core"]:
+        facts.append(core)
+    if client["retroarch"]:
+        facts.append(f"RetroArch {client['retroarch']}")
+    if seen["paused"]:
+        facts.append(f"paused by {seen['paused_by']}")
+    if seen["desyncs"]:
+        facts.append(f"desyncs {seen['desyncs']}")
+    return facts
+
+
+def _milliseconds(way: dict[str, Any] | None) -> str:
+    return "-" if way is None else f"{way['rtt'] * 1000:.0f}±{way['jitter'] * 1000:.0f} ms"
 
 
 def age(seconds: float) -> str:

@@ -27,6 +27,7 @@ from relay.observe import Events
 from relay.outcomes import Outcome
 from relay.rooms import Room, RoomTable
 from relay.states import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State
+from relay.stream import Watcher
 from relay.switchboard import Switchboard
 
 # How many connections one wake-up of a listener accepts: a flood must not keep games waiting.
@@ -121,22 +122,28 @@ class Server:
 
     def _capture_conn(self, conn: Conn) -> dict[str, Any]:
         if end := self._forwarder.end_of(conn):
-            return {"fd": end.fd, "received": end.received, "waiting": b64encode(end.waiting()).decode("ascii")}
+            waiting = b64encode(end.waiting()).decode("ascii")
+            watcher = end.watcher.save() if end.watcher and end.to_host else None
+            return {"fd": end.fd, "received": end.received, "waiting": waiting, "watcher": watcher}
         return {"fd": self._socks[conn].fileno()}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Go on with what another program captured; before `start`. KeyError, ValueError or OSError if it is broken."""
+        watchers = {}
         for conn, entry in zip(snapshot.load(data["board"], self.board), data["conns"], strict=True):
             sock = sockets.inherit(entry["fd"])
             if conn.state is State.LINKED:
                 self._forwarder.adopt(conn, sock, b64decode(entry["waiting"]), entry["received"])
+                watchers[conn] = entry["watcher"]
             else:
                 self._socks[conn] = sock
                 self._loop.add_reader(sock.fileno(), self._readable, conn)
         for conn in self.board.live():
             end, peer = self._forwarder.end_of(conn), conn.peer and self._forwarder.end_of(conn.peer)
-            if end and peer and not conn.is_link:
-                self._forwarder.pair(end, peer)
+            if end and peer and end.to_host:
+                watch = self._config.watch
+                watcher = Watcher.restored(watchers[conn], watch.names) if watch.links and watchers[conn] else None
+                self._forwarder.pair(end, peer, watcher)
         for fd, waiting in data["farewells"]:
             self._farewells.say(sockets.inherit(fd), b64decode(waiting))
 
@@ -233,7 +240,10 @@ class Server:
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
         for sock in (client, link):
             self._loop.remove_reader(sock.fileno())
-        self._forwarder.splice((action.client, client), (action.link, link), action.to_host, action.to_client)
+        watch = self._config.watch
+        watcher = Watcher(watch.names) if watch.links else None
+        ends = (action.client, client), (action.link, link)
+        self._forwarder.splice(*ends, action.to_host, action.to_client, watcher)
 
     def _close(self, action: Close) -> None:
         conn, waiting = action.conn, action.farewell

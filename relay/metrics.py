@@ -1,0 +1,76 @@
+"""The relay's state as Prometheus metrics, written by prometheus-client (Debian and Void: python3-prometheus-client).
+
+The relay itself needs no such library and opens no port: `netplay-relay metrics` asks over the unix socket and prints,
+for node_exporter's textfile collector or whoever scrapes. Labels are bounded: outcome words, room ids of the
+configuration ("other" for all others), never an address and never a name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+
+class LibraryMissingError(Exception):
+    """prometheus-client is not installed; str() says what to type."""
+
+    def __init__(self) -> None:
+        super().__init__("metrics need prometheus-client. Install it: apt-get install python3-prometheus-client")
+
+
+def text(state: dict[str, Any]) -> str:
+    """Return what relay/status.py gives in Prometheus' text format. Raises LibraryMissingError."""
+    try:
+        from prometheus_client import CollectorRegistry, generate_latest
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    except ImportError:
+        raise LibraryMissingError from None
+
+    class Collector:
+        def collect(self) -> Iterable[Any]:
+            for name, doc, value in gauges(state):
+                yield GaugeMetricFamily(name, doc, value=value)
+            ended = CounterMetricFamily(
+                "netplay_connections_ended", "Connections by how they ended.", labels=["outcome"]
+            )
+            for outcome, count in state["outcomes"].items():
+                ended.add_metric([outcome], count)
+            yield ended
+            players = GaugeMetricFamily("netplay_clients", "Clients that are linked, by room.", labels=["room"])
+            for room, count in clients_by_room(state).items():
+                players.add_metric([room], count)
+            yield players
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Collector())
+    return generate_latest(registry).decode()
+
+
+def gauges(state: dict[str, Any]) -> list[tuple[str, str, float]]:
+    """Return name, documentation and value of what has no label."""
+    sessions = state["sessions"]
+    clients = [client for session in sessions for client in session["clients"]]
+    seen = [client["seen"] for client in clients if client["seen"]]
+    legs = [way["rtt"] for client in clients for way in (client["to_client"], client["to_host"]) if way]
+    return [
+        ("netplay_up_seconds", "Seconds since the relay's program started.", state["age"]),
+        ("netplay_draining", "1 while the relay opens no new rooms.", float(state["draining"])),
+        ("netplay_connections", "Connections now.", state["connections"]["now"]),
+        ("netplay_connections_limit", "Connections there may be.", state["connections"]["most"]),
+        ("netplay_sessions", "Sessions hosted now.", len(sessions)),
+        ("netplay_paused", "Links whose game is paused.", sum(bool(link["paused"]) for link in seen)),
+        ("netplay_desyncs", "Desyncs seen on the links there are now.", sum(link["desyncs"] for link in seen)),
+        ("netplay_waiting_bytes", "Bytes that wait for slow clients.", sum(one["waiting_bytes"] for one in clients)),
+        ("netplay_worst_rtt_seconds", "Slowest way from the relay to a player.", max(legs, default=0.0)),
+    ]
+
+
+def clients_by_room(state: dict[str, Any]) -> Counter[str]:
+    """Return how many clients are linked in each configured room, and in all others together."""
+    counts = Counter({room["id"]: 0 for room in state["rooms"]})
+    counts["other"] = 0
+    for session in state["sessions"]:
+        room = session["id"] if session["id"] in counts else "other"
+        counts[room] += sum(client["state"] == "linked" for client in session["clients"])
+    return counts
