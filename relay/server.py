@@ -290,6 +290,10 @@ class Server:
     def _log_end(self, conn: Conn, role: str, received: int) -> None:
         outcome = conn.outcome
         noise = role == "unknown"
+        if outcome is Outcome.AMBIGUOUS:
+            hint = "client {address} named no session and {count} are hosted: tell that friend relay|{port}|SESSION"
+            count, port = len(self.board.sessions), conn.room_port
+            self._events.write(logging.WARNING, "ambiguous", hint, address=conn.address, count=count, port=port)
         self._events.write(
             logging.DEBUG if noise else logging.INFO,
             "connection-ended",

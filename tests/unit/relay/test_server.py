@@ -300,6 +300,19 @@ async def test_every_connection_and_session_is_logged_once(caplog: pytest.LogCap
         assert len([line for line in lines if line.startswith(f"{role} 127.0.0.1 ended: ")]) == 1, lines
 
 
+async def test_the_log_says_what_to_tell_a_friend_who_could_mean_several_sessions(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING, "netplay-relay"):
+        async with running() as relay:
+            hosts = [await FakeHost.host(relay.address, relay.port, source=f"127.0.0.{number}") for number in (2, 3)]
+            client = await FakeClient.join(relay.address, relay.port)
+            assert (await client.rest())[:4] == b"FULL"
+            for host in hosts:
+                await host.leave()
+    assert f"2 are hosted: tell that friend relay|{relay.port}|SESSION" in caplog.text
+
+
 async def test_stopping_closes_what_is_open() -> None:
     async with running() as relay:
         host = await FakeHost.host(relay.address, relay.port)

@@ -1,0 +1,87 @@
+"""The relay's state for Prometheus: bounded labels, nothing personal."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from relay import metrics
+
+
+def client(state: str = "linked", **seen: Any) -> dict[str, Any]:
+    way = {"rtt": 0.025, "jitter": 0.001, "retransmits": 0}
+    return {
+        "address": "203.0.113.7",
+        "state": state,
+        "waiting_bytes": 5,
+        "to_client": way,
+        "to_host": {**way, "rtt": 0.1},
+        "seen": {"paused": False, "desyncs": 0, "client": {"nick": "anna"}, **seen} if state == "linked" else None,
+    }
+
+
+STATE: dict[str, Any] = {
+    "age": 12.5,
+    "draining": False,
+    "connections": {"now": 7, "most": 1024},
+    "rooms": [{"id": "FridayNightRoom1", "port": 55440}],
+    "sessions": [
+        {"id": "FridayNightRoom1", "clients": [client(paused=True), client(desyncs=2), client("waiting")]},
+        {"id": "kQ8o1ZrandomId00", "clients": [client()]},
+    ],
+    "outcomes": {"left": 3, "garbage": 40},
+}
+
+
+def samples(state: dict[str, Any]) -> dict[tuple[str, str], float]:
+    found = {}
+    for family in text_string_to_metric_families(metrics.text(state)):
+        for sample in family.samples:
+            found[sample.name, "".join(sample.labels.values())] = sample.value
+    return found
+
+
+def test_what_a_dashboard_wants_is_there() -> None:
+    found = samples(STATE)
+    assert found["netplay_sessions", ""] == 2
+    assert found["netplay_connections", ""] == 7
+    assert found["netplay_paused", ""] == 1
+    assert found["netplay_desyncs", ""] == 2
+    assert found["netplay_worst_rtt_seconds", ""] == 0.1
+    assert found["netplay_waiting_bytes", ""] == 20
+    assert found["netplay_connections_ended_total", "garbage"] == 40
+
+
+def test_only_rooms_of_the_configuration_are_labels() -> None:
+    found = samples(STATE)
+    assert found["netplay_clients", "FridayNightRoom1"] == 2
+    assert found["netplay_clients", "other"] == 1
+    assert "kQ8o1ZrandomId00" not in metrics.text(STATE)
+
+
+def test_nobody_is_named() -> None:
+    text = metrics.text(STATE)
+    assert "anna" not in text
+    assert "203.0.113.7" not in text
+
+
+def test_an_idle_relay_has_metrics_too() -> None:
+    found = samples({**STATE, "sessions": [], "outcomes": {}, "rooms": []})
+    assert found["netplay_sessions", ""] == 0
+    assert found["netplay_clients", "other"] == 0
+
+
+def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any, **more: Any) -> Any:
+        if name.startswith("prometheus_client"):
+            raise ImportError(name)
+        return real(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(metrics.LibraryMissingError, match="apt-get install python3-prometheus-client"):
+        metrics.text(STATE)
