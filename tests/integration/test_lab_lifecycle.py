@@ -17,7 +17,7 @@ import pytest
 from tests.support.labs import PAIR, Traces, a_lab, a_name
 from tests.support.waiting import wait_for
 from toolkit.errors import UserError
-from toolkit.lab import Lab, LabSpec, NodeSpec, cgroups, hosts, state, take_down
+from toolkit.lab import Lab, LabSpec, NodeSpec, cgroups, hosts, sources, state, take_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +70,16 @@ def test_a_lab_is_up_within_three_seconds_once_its_root_file_system_is_there(lab
         Lab.up(LabSpec(lab.name, PAIR))
         rounds.append(time.monotonic() - started)
     assert min(rounds) < 3, rounds
+
+
+@pytest.mark.parametrize("suite", sources.SUITES)
+def test_each_release_makes_a_host_that_runs_and_restarts(suite: str) -> None:
+    with a_lab(NodeSpec("relay", "host", suite)) as lab:
+        assert f"VERSION_CODENAME={suite}\n" in by_ssh(lab, "cat /etc/os-release")
+        assert Lab.status(lab.name).nodes[0].state == "running"
+        assert in_host(lab, "systemctl", "is-enabled", "nftables", check=False) == "disabled\n"
+        lab.reboot("relay")
+        assert Lab.status(lab.name).nodes[0].state == "running"
 
 
 def test_a_second_up_leaves_healthy_nodes_alone(lab: Lab) -> None:

@@ -44,7 +44,7 @@ class Recipe:
     left_out: tuple[str, ...] = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
     # Timers that would only cost the lab's hosts time: there is no mirror to ask and no disk to look after.
     disabled: tuple[str, ...] = ("apt-daily", "apt-daily-upgrade", "e2scrub_all", "fstrim")
-    revision: int = 1  # counted up when _finish does something else than before
+    revision: int = 2  # counted up when _finish does something else than before
 
     def name(self) -> str:
         """Return the directory name of the result."""
@@ -121,6 +121,8 @@ def _finish(recipe: Recipe, root: Path) -> None:
             path.unlink()
     root.chmod(0o755)
     (root / "etc/apt/sources.list.d/lab.list").write_text(f"deb [trusted=yes] file:{_REPOSITORY} ./\n")
+    # It has no translations of descriptions: apt is not to look for them.
+    (root / "etc/apt/apt.conf.d/90lab").write_text('Acquire::Languages "none";\n')
     run([*_NO_ORPHANS, "chroot", str(root), "apt-get", "--quiet", "update"])
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from toolkit.console import as_typed
 from toolkit.lab.spec import name_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def progress(line: str) -> None:
     """Print a line of progress on standard error."""
-    sys.stderr.write(f"lab: {line}\n")
+    sys.stderr.write(f"lab: {as_typed(line)}\n")
     sys.stderr.flush()
 
 
@@ -41,11 +42,10 @@ def table(status: LabStatus) -> None:
     console = Console(emoji=False, markup=False, highlight=False)
     option = name_option(status.name)
     if not status.nodes:
-        console.print(f"There is no lab {status.name}. To make it: invoke lab.up{option}")
+        console.print(as_typed(f"There is no lab {status.name}. To make it: invoke lab.up{option}"))
         return
-    shown = Table(
-        title=f"lab {status.name}: {'up' if status.up else 'not whole, mend it with: invoke lab.up' + option}"
-    )
+    mend = as_typed(f"not whole, mend it with: invoke lab.up{option}")
+    shown = Table(title=f"lab {status.name}: {'up' if status.up else mend}")
     for heading in ("node", "kind", "state", "IPv4", "IPv6"):
         shown.add_column(heading)
     for node in status.nodes:
