@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,19 +52,25 @@ def open_listeners(ports: Iterable[int], proc: Path) -> list[Listener]:
 
 
 def holders(inodes: set[str], proc: Path) -> dict[str, list[Process]]:
-    """Return the processes that have each socket open. A process may end while it is looked at: then it holds none."""
+    """Return the processes that have each socket open. What ends while it is looked at holds none."""
     found: dict[str, list[Process]] = {inode: [] for inode in inodes}
     for directory in sorted(proc.glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            links = {link.readlink().name for link in (directory / "fd").iterdir()}
+        with contextlib.suppress(OSError):
+            links = {_target(link) for link in (directory / "fd").iterdir()}
             held = [inode for inode in inodes if f"socket:[{inode}]" in links]
             if held:
                 process = Process(int(directory.name), (directory / "comm").read_text().strip(), _unit(directory))
                 for inode in held:
                     found[inode].append(process)
-        except OSError:
-            continue
     return found
+
+
+def _target(link: Path) -> str:
+    """Return what a descriptor is, "" when it was closed meanwhile."""
+    try:
+        return link.readlink().name
+    except OSError:
+        return ""
 
 
 def _unit(directory: Path) -> str:

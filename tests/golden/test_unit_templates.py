@@ -1,0 +1,84 @@
+"""The units: their text, systemd's opinion of it, and how little the relay may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.templates import assert_golden, program, render, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNITS = ("netplay-relay.socket", "netplay-relay.service", "netplay-relay-firewall.service")
+VARIABLES: dict[str, Any] = {
+    "firewall_config_dir": "/etc/netplay-relay",
+    "relay_addresses": ["0.0.0.0", "::"],  # noqa: S104  # what the relay listens on
+    "relay_config_dir": "/etc/netplay-relay",
+    "relay_drain_seconds": 60,
+    "relay_install_dir": "/opt/netplay-relay",
+    "relay_open_files": 65536,
+    "relay_ports": [55435],
+}
+# systemd's own measure, in tenths: 0 is everything closed, 100 everything open.
+MOST_EXPOSURE = "10"
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    for name in UNITS:
+        (tmp_path / name).write_text(render(f"systemd/{name}.j2", **VARIABLES))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_is_the_text_that_was_agreed_on(name: str) -> None:
+    assert_golden(name, render(f"systemd/{name}.j2", **VARIABLES))
+
+
+def test_systemd_has_nothing_to_say_against_the_units(units: Path) -> None:
+    verified = run(program("systemd-analyze"), "--man=no", "verify", *(str(units / name) for name in UNITS))
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_stands_the_check_that_the_role_makes_before_it_lands(units: Path, name: str) -> None:
+    """The service first: the socket is not on the host then, and must not be missed."""
+    staged = units / "staged.j2"
+    (units / name).rename(staged)
+    beside = [str(units / "netplay-relay.service")] if name == "netplay-relay.socket" else []
+    verified = run(program("systemd-analyze"), "--man=no", "verify", f"{staged}:{name}", *beside)
+    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+
+
+def test_systemd_complains_of_a_unit_with_a_mistake(units: Path) -> None:
+    service = units / "netplay-relay-firewall.service"
+    service.write_text(service.read_text().replace("RemainAfterExit=", "RemainAfterExi="))
+    assert "RemainAfterExi" in run(program("systemd-analyze"), "--man=no", "verify", str(service)).stderr
+
+
+def test_the_relay_is_shut_off_from_nearly_everything(units: Path) -> None:
+    asked = ("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", str(units / "netplay-relay.service"))
+    judged = run(program("systemd-analyze"), "--man=no", "--no-pager", *asked)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "Overall exposure level" in judged.stdout
+
+
+def test_every_port_is_listened_on_at_every_address() -> None:
+    text = render(
+        "systemd/netplay-relay.socket.j2",
+        **{**VARIABLES, "relay_ports": [55440, 55435, 55440], "relay_addresses": ["192.0.2.1", "2001:db8::1"]},
+    )
+    listening = [line for line in text.splitlines() if line.startswith("ListenStream=")]
+    assert listening == [
+        "ListenStream=192.0.2.1:55435",
+        "ListenStream=[2001:db8::1]:55435",
+        "ListenStream=192.0.2.1:55440",
+        "ListenStream=[2001:db8::1]:55440",
+    ]
+
+
+def test_systemd_waits_longer_for_the_relay_than_the_relay_for_its_games() -> None:
+    text = render("systemd/netplay-relay.service.j2", **{**VARIABLES, "relay_drain_seconds": 300})
+    assert "TimeoutStopSec=310\n" in text
