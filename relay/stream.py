@@ -40,7 +40,7 @@ class Watcher:
         watcher = cls(names)
         try:
             watcher._follow(Seen.restored(state["seen"]), state["to_host"], state["to_client"])
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             watcher._to_host.stop()
             watcher._to_client.stop()
         if not names:
