@@ -31,6 +31,12 @@ def as_typed(text: str) -> str:
     return _INVOKE.sub(lambda _: shlex.quote(command), text) if command else text
 
 
+def short(path: Path) -> str:
+    """Return a path as a person writes it, with ~ for their home."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
 @cache
 def _console() -> Console:
     from rich.console import Console  # here: the short-lived probes of the proof print nothing with it

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from relay import config
 from relay.config import ConfigError
 from toolkit import ansible, friends, inventory, join, login, proof, ssh, zipapp
-from toolkit.console import block, say, step
+from toolkit.console import block, say, short, step
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -125,14 +125,14 @@ def _make_files(
     for name, address in request.friends:
         friends.put(used.friends, name, [address])
     if made and not request.check:
-        step("files", f"made {', '.join(path.name for path in made)} in {files.relay.parent}")
+        step("files", f"made {', '.join(path.name for path in made)} in {short(files.relay.parent)}")
     return used
 
 
 def _show(plan: Plan, files: HostFiles) -> None:
-    step("settings", f"{files.relay}: port {', '.join(map(str, plan.settings.ports))}")
+    step("settings", f"{short(files.relay)}: port {', '.join(map(str, plan.settings.ports))}")
     names = ", ".join(friend.name for friend in plan.friends)
-    step("friends", f"{files.friends}: {names or 'nobody, so nobody will get in'}")
+    step("friends", f"{short(files.friends)}: {names or 'nobody, so nobody will get in'}")
     step("release", f"{plan.release.id}, {plan.release.files} files")
 
 
@@ -167,7 +167,7 @@ def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None
         "To let in another friend",
         [
             f"invoke friends.add anna --ip 203.0.113.7{place.option}",
-            f"or edit {files.friends}, then: invoke deploy{place.option}",
+            f"or edit {short(files.friends)}, then: invoke deploy{place.option}",
         ],
     )
     if place.lab is not None:
