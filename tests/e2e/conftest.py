@@ -58,10 +58,10 @@ def start(tmp_path: Path) -> Iterator[StartMachine]:
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabRelay]:
     """Deploy once, to a lab of this test run's own, with a configuration folder apart from the person's."""
-    from tests.support.lab_relay import LabRelay  # the toolkit's requirements are needed for these tests alone
+    from tests.support.lab_relay import a_lab_relay  # the toolkit's requirements are needed for these tests alone
 
     retroarch_settings.require()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-        with LabRelay.deploy() as relay:
+        with a_lab_relay() as relay:
             yield relay

@@ -50,15 +50,17 @@ def test_a_paused_machine_stands_still_and_goes_on(network: PrivateNetwork, star
 
 def test_a_machine_ends_when_its_tests_vanish(network: PrivateNetwork, start: StartMachine) -> None:
     machine = start("player", alone(), network.command)
-    process = Path("/proc", str(machine.pid))
+    process = Path("/proc", str(machine.console.pid))
     assert (process / "comm").read_text() == "retroarch\n"
-    machine.abandon()
+    machine.console.abandon()
     wait_for(lambda: not process.exists(), 10, "RetroArch to be gone")
 
 
 def test_a_failure_shows_the_end_of_the_log(network: PrivateNetwork, start: StartMachine) -> None:
     machine = start("player", alone(), network.command)
-    with pytest.raises(AssertionError, match=r"player: waited 0 s in vain for button A.*\n(.*\n)+.*Bringing up remote"):
+    with pytest.raises(
+        AssertionError, match=r"player \(it runs\): waited 0 s in vain for button A.*\n(.*\n)+.*Bringing up remote"
+    ):
         machine.wait_for_ram(lambda snapshot: snapshot.held(1, Button.A), 0, "button A")
 
 

@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from tests.support import labs
 from tests.support.plain_relay import SESSION
 from tests.support.waiting import wait_for
 from toolkit import places
 from toolkit.deploy import Request, deploy
-from toolkit.lab import DEFAULT_SPEC, Lab, take_down
-from toolkit.lab.state import RUN
+from toolkit.lab import DEFAULT_SPEC, Lab
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tests.support.namespace import Inside
 
-PREFIX = "e2e-"
 PORT = 55435
 LOG = ["journalctl", "--unit=netplay-relay.service", "--output=cat", "--no-pager"]
 
 
 @dataclass(frozen=True)
 class LabRelay:
-    """A lab with a deployed relay; a context manager that takes the lab down."""
+    """A lab with a deployed relay. ``changed`` is how many tasks of the deployment changed something."""
 
     lab: Lab
     changed: int
-
-    @classmethod
-    def deploy(cls) -> Self:
-        """Bring up a lab that nobody else uses and deploy to it; the caller has set a configuration folder apart."""
-        remove_orphans()
-        place = places.lab(replace(DEFAULT_SPEC, name=f"{PREFIX}{os.getpid()}"))
-        assert place.lab is not None
-        try:
-            return cls(place.lab, deploy(place, Request()))
-        except BaseException:
-            place.lab.down()
-            raise
 
     @property
     def address(self) -> str:
@@ -80,16 +66,11 @@ class LabRelay:
         what = f"session {before + 1} in the relay's log"
         return wait_for(lambda: self.sessions()[before:], within, what)[-1]
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.lab.down()
-
-
-def remove_orphans() -> None:
-    """Take down the labs of test runs that were killed: their name holds the id of a process that is gone."""
-    for folder in RUN.glob(f"{PREFIX}*"):
-        owner = folder.name.removeprefix(PREFIX)
-        if owner.isdecimal() and not Path("/proc", owner).exists():
-            take_down(folder.name)
+@contextmanager
+def a_lab_relay() -> Iterator[LabRelay]:
+    """Bring up a lab of one's own and deploy to it; the caller has set a configuration folder apart."""
+    with labs.a_name() as name:
+        place = places.lab(replace(DEFAULT_SPEC, name=name))
+        assert place.lab is not None
+        yield LabRelay(place.lab, deploy(place, Request()))

@@ -27,7 +27,9 @@ class PlainRelay:
         """Start the relay by ``inside``, wait until it listens; its log goes to a file in ``folder``."""
         self.log = folder / "relay.log"
         serve = [str(PYTHON), "-S", "-B", "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0"]
-        self._child = Child(inside(["env", "-i", *serve]), log=self.log, cwd=CHECKOUT)
+        # It does not watch its input, so the kernel is asked to end it with the tests.
+        argv = inside(["setpriv", "--pdeathsig", "KILL", "env", "-i", *serve])
+        self._child = Child(argv, log=self.log, cwd=CHECKOUT)
         try:
             self.port = int(self.wait_for_log(LISTENING, within=10)["port"])
         except BaseException:

@@ -65,7 +65,7 @@ def assert_pressed_once(witness: Machine, players: Sequence[Machine], before: Sn
     """Assert that ``witness`` counted one press more than ``before`` for each button of each player, and no other."""
     expected = [list(pad) for pad in before.presses]
     for player in players:
-        expected[player.player - 1] = [count + 1 for count in expected[player.player - 1]]
+        expected[player.player - 1] = [(count + 1) % 256 for count in expected[player.player - 1]]
     seen = [list(pad) for pad in snapshot_of(witness).presses]
     assert seen == expected, f"{witness.name} counted presses {seen}, the players made {expected}"
 
