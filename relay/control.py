@@ -19,9 +19,9 @@ log = logging.getLogger("netplay-relay")
 
 MOST = 16
 SECONDS = 10.0
-REQUEST_SIZE = 4096
+REQUEST_SIZE = 65536
 
-Handler = Callable[[socket.socket], Awaitable[dict[str, Any] | None]]
+Handler = Callable[[socket.socket, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
 
 def default_path(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path | None:
@@ -84,11 +84,12 @@ class ControlSocket:
         kept = False
         try:
             async with asyncio.timeout(SECONDS):
-                name = await _request(sock)
+                request = await _request(sock)
+            name = str(request.get("do"))
             handler = self._handlers.get(name)
             if handler is None:
                 await answer(sock, {"error": f"no such request: {name!r}", "requests": sorted(self._handlers)})
-            elif (result := await handler(sock)) is None:
+            elif (result := await handler(sock, request)) is None:
                 kept = True
             else:
                 await answer(sock, result)
@@ -99,7 +100,7 @@ class ControlSocket:
                 sock.close()
 
 
-async def _request(sock: socket.socket) -> str:
+async def _request(sock: socket.socket) -> dict[str, Any]:
     data = b""
     while not data.endswith(b"\n"):
         chunk = await asyncio.get_running_loop().sock_recv(sock, REQUEST_SIZE)
@@ -107,7 +108,9 @@ async def _request(sock: socket.socket) -> str:
         if not chunk or len(data) > REQUEST_SIZE:
             raise ValueError("a request is one line of JSON")
     request = json.loads(data)
-    return str(request.get("do")) if isinstance(request, dict) else ""
+    if not isinstance(request, dict):
+        raise ValueError("a request is an object")
+    return request
 
 
 async def answer(sock: socket.socket, result: dict[str, Any]) -> None:
@@ -116,12 +119,12 @@ async def answer(sock: socket.socket, result: dict[str, Any]) -> None:
         await asyncio.get_running_loop().sock_sendall(sock, json.dumps(result).encode() + b"\n")
 
 
-def ask(path: Path, request: str, seconds: float = 60.0) -> dict[str, Any]:
+def ask(path: Path, request: str, seconds: float = 60.0, **details: Any) -> dict[str, Any]:
     """Send a request to a running relay and return its answer. Raises OSError, ValueError for an unusable answer."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(seconds)
         sock.connect(str(path))
-        sock.sendall(json.dumps({"do": request}).encode() + b"\n")
+        sock.sendall(json.dumps({"do": request, **details}).encode() + b"\n")
         data = b""
         while chunk := sock.recv(65536):
             data += chunk

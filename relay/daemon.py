@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import os
 import signal
@@ -123,7 +124,7 @@ class Daemon:
         path = self._config.control.socket or control.default_path()
         if path is None:
             return None
-        handlers = {"status": self._answer_status, "upgrade": self._answer_upgrade}
+        handlers = {"status": self._answer_status, "kick": self._answer_kick, "upgrade": self._answer_upgrade}
         opened = control.ControlSocket(path, handlers)
         try:
             opened.open()
@@ -140,8 +141,16 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._upgrade)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, upgrade.HELD)
 
-    async def _answer_status(self, _sock: socket.socket) -> dict[str, Any]:
+    async def _answer_status(self, _sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any]:
         return status.of(self._server, self._config)
+
+    async def _answer_kick(self, _sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+        """End all connections from request["addresses"], a list of addresses and prefixes."""
+        try:
+            networks = [ipaddress.ip_network(text) for text in request["addresses"]]
+        except (KeyError, TypeError, ValueError) as error:
+            return {"error": f"kick needs addresses: {error}"}
+        return {"kicked": self._server.kick(networks)}
 
     # Stopping: the first signal drains for a bounded time, the second one ends everything.
 
@@ -171,7 +180,7 @@ class Daemon:
         if not self._upgrading and not self._stopping:
             self._upgrading = asyncio.get_running_loop().create_task(self._change_programs())
 
-    async def _answer_upgrade(self, sock: socket.socket) -> dict[str, Any] | None:
+    async def _answer_upgrade(self, sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any] | None:
         if self._stopping:
             return {"error": "the relay is stopping"}
         self._replies.append(sock)

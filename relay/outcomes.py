@@ -58,4 +58,5 @@ class Outcome(StrEnum):
     LEFT = "left", "it played, and closed first"
     PEER_LEFT = "peer-left", "it played, and the other end closed first"
     OVERRUN = "overrun", "it read too slowly and more waited for it than may (buffers.slow_client)"
+    KICKED = "kicked", "the owner ended it"
     SHUTDOWN = "shutdown", "the relay stopped before it left"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import secrets
@@ -103,6 +104,13 @@ class Server:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+
+    def kick(self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> int:
+        """End every connection from these addresses; return how many there were."""
+        kicked = [conn for conn in self.board.live() if any(conn.address in network for network in networks)]
+        for conn in kicked:
+            self._perform(self.board.lost(conn, self._clock(), Outcome.KICKED))
+        return len(kicked)
 
     def end_of(self, conn: Conn) -> End | None:
         """Return the forwarder's end of a linked connection."""

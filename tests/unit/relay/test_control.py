@@ -19,7 +19,7 @@ from tests.support.fakes import playing
 from tests.support.relays import running
 
 
-async def fine(_sock: socket.socket) -> dict[str, Any]:
+async def fine(_sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any]:
     return {"answer": 42}
 
 
@@ -42,7 +42,7 @@ async def test_an_unknown_request_is_told_what_there_is(tmp_path: Path) -> None:
     server.close()
 
 
-@pytest.mark.parametrize("data", [b"", b"hello\n", b"[1]\n", b"x" * 10_000])
+@pytest.mark.parametrize("data", [b"", b"hello\n", b"[1]\n", b"x" * 100_000])
 async def test_garbage_ends_its_own_connection_only(tmp_path: Path, data: bytes) -> None:
     server = ControlSocket(tmp_path / "control.sock", {"status": fine})
     server.open()
@@ -76,6 +76,18 @@ async def test_what_an_older_program_left_is_replaced(tmp_path: Path) -> None:
     old.close()
     assert await asked(path, "status") == {"answer": 42}
     new.close()
+
+
+async def test_a_request_carries_its_details(tmp_path: Path) -> None:
+    async def echo(_sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+        return {"was": request}
+
+    path = tmp_path / "control.sock"
+    server = ControlSocket(path, {"kick": echo})
+    server.open()
+    answer = await asyncio.to_thread(control.ask, path, "kick", 5.0, addresses=["203.0.113.7"])
+    assert answer == {"was": {"do": "kick", "addresses": ["203.0.113.7"]}}
+    server.close()
 
 
 def test_the_service_managers_runtime_directory_is_where_it_goes_by_itself() -> None:

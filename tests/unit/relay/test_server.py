@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import errno
+import ipaddress
 import logging
 import socket
 from pathlib import Path
@@ -311,6 +312,18 @@ async def test_the_log_says_what_to_tell_a_friend_who_could_mean_several_session
             for host in hosts:
                 await host.leave()
     assert f"2 are hosted: tell that friend relay|{relay.port}|SESSION" in caplog.text
+
+
+async def test_a_kicked_friend_is_out_and_the_others_play_on() -> None:
+    async with running() as relay, playing(relay.address, relay.port) as (host, link, client):
+        other = await FakeClient.join(relay.address, relay.port, host.session, source="127.0.0.9")
+        await (await host.link()).read(24)
+        assert relay.server.kick([ipaddress.ip_network("127.0.0.9")]) == 1
+        assert await other.rest() == b""
+        await relay.until_outcome("kicked")
+        await client.send(b"unharmed")
+        assert await link.read(8) == b"unharmed"
+        assert relay.server.kick([ipaddress.ip_network("10.0.0.0/8")]) == 0
 
 
 async def test_stopping_closes_what_is_open() -> None:

@@ -75,14 +75,14 @@ def test_a_client_is_joining_until_it_is_in_and_watches_until_it_plays() -> None
 
 
 def test_a_spectator_watches_while_others_come_and_go() -> None:
-    others = np.mode(you=False, number=2, pads=4, name="third") + np.mode(you=False, playing=False, number=2, pads=0)
+    others = np.mode(you=False, playing=False, number=2, pads=0) + np.mode(you=False, number=2, pads=4, name="third")
     facts = seen([*np.handshake()[:7], (False, others + np.game_input(74, 0) + np.game_input(74, 2))])
     assert (facts["role"], facts["player"], facts["client"]["nick"]) == ("watching", None, "friend")
     assert facts["frame"] == 74
 
 
 def test_the_host_s_frames_are_counted_whoever_else_plays() -> None:
-    talk: np.Talk = [(False, np.game_input(75, 0) + np.game_input(75, 2) + np.game_input(75, 3, 1, 2, 3))]
+    talk: np.Talk = [(False, np.game_input(75, 0) + np.game_input(75, 1) + np.game_input(75, 3, 1, 2, 3))]
     facts = seen(np.handshake() + talk)
     assert (facts["frame"], facts["frames"]) == (75, 3)
 
@@ -213,6 +213,7 @@ def test_a_desync_is_a_savestate_asked_for_not_one_sent_because_somebody_joined(
     desync: np.Talk = [(False, np.CHECKSUM), (True, np.REQUEST_SAVESTATE), (False, np.savestate(183, 1221))]
     facts = seen(np.handshake() + desync)
     assert (facts["desyncs"], facts["savestates"], facts["savestate_bytes"]) == (1, 2, 1221)
+    assert seen(np.handshake() + desync + desync)["desyncs"] == 2
 
 
 def test_resets_stalls_and_pings_are_counted() -> None:
@@ -384,8 +385,10 @@ def test_it_does_not_hold_on_to_the_caller_s_buffer() -> None:
 IMPLAUSIBLE = {
     "a body above 64 MiB": np.words(0x42, 64 * MEGABYTE + 1),
     "a command far from any": b"GET / HTTP/1.1\r\n",
+    "a command of no body that is far from any": np.command(0x10000),
     "a nick of another size": np.command(0x20, b"x" * 31),
-    "an input without a frame": np.command(0x03, b"1234"),
+    "an input without a player": np.command(0x03, b"1234"),
+    "an input without a player and more behind it": np.command(0x03, b"1234") + np.RESUME,
     "an input of a size no pads have": np.words(0x03, 5000),
     "a short mode": np.command(0x26, bytes(59)),
     "an info of half the size": np.command(0x22, bytes(34)),

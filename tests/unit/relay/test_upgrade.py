@@ -36,8 +36,8 @@ class Running:
     folder: Path
     control: Path
 
-    def ask(self, request: str) -> dict[str, Any]:
-        return control.ask(self.control, request, BOUND)
+    def ask(self, request: str, **details: Any) -> dict[str, Any]:
+        return control.ask(self.control, request, BOUND, **details)
 
     def replace(self, name: str, old: str, new: str) -> None:
         file = self.folder / "relay" / name
