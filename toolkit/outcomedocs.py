@@ -1,0 +1,29 @@
+"""Writes docs/outcomes.md from relay/outcomes.py, so that the words in the log are explained by the code itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from relay.outcomes import Outcome
+
+PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"
+
+HEAD = """\
+# How connections end
+
+Every connection ends with exactly one of these words. It stands in the relay's log
+(`journalctl -u netplay-relay`), and `netplay-relay status` and `netplay-relay metrics` count it.
+A session ends with the word of its host.
+
+| word | what happened |
+| --- | --- |
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    return HEAD + "".join(f"| `{outcome.value}` | {outcome.doc} |\n" for outcome in Outcome)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
