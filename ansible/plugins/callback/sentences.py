@@ -99,10 +99,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         self._show(task)
 
     def v2_on_file_diff(self, result: Any) -> None:
-        """Keep the diff until the task's own line is printed."""
-        parts = result.result.get("results") or [result.result]
-        texts = [self._diff(part) for part in parts if part.get("changed") and part.get("diff")]
-        self._diffs[result.host.get_name(), result.task._uuid] = "".join(texts)  # noqa: SLF001  # see above
+        """Keep the diff until the task's own line is printed. A loop comes here once for each of its items."""
+        if result.result.get("changed") and result.result.get("diff"):
+            place = (result.host.get_name(), result.task._uuid)  # noqa: SLF001  # see above
+            self._diffs[place] = self._diffs.get(place, "") + self._diff(result.result)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Print a change, a message, or (-v) what needed no change."""
