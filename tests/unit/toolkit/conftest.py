@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """\
-#!{python}
 import json, sys
 from pathlib import Path
 
@@ -48,8 +48,10 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
     """Put a fake ssh in front of the real one."""
     folder = tmp_path / "fake ssh"
     folder.mkdir()
+    (folder / "ssh.py").write_text(PROGRAM.format(folder=str(folder)))
     program = folder / "ssh"
-    program.write_text(PROGRAM.format(python=sys.executable, folder=str(folder)))
+    # Not Python's own first line: the kernel takes no path with a space in it.
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(folder / "ssh.py"))} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     fake = FakeSsh(folder)

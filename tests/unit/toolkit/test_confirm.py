@@ -82,8 +82,8 @@ def answer(data: bytes) -> Callable[[socket.socket], None]:
     def behave(connection: socket.socket) -> None:
         connection.recv(1024)
         connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
-        with suppress(ConnectionResetError):  # the probe leaves without reading all of it
+        with suppress(OSError):  # the probe leaves without reading all of it
+            connection.shutdown(socket.SHUT_WR)
             while connection.recv(1024):
                 pass
 
