@@ -13,7 +13,7 @@ from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, daemon, metrics, report, snapshot, upgrade
+from relay import control, listeners, metrics, report, snapshot, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.observe import Events, set_up
@@ -91,9 +91,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 async def _run(config: Config, path: Path | None, events: Events) -> int:
     try:
         state = upgrade.inherited_state()
-        socks, activated = daemon.listeners(config, state)
-        await Daemon(config, path, events).run(socks, activated, state)
-    except daemon.CannotListenError as error:
+        await Daemon(config, path, events).run(listeners.obtain(config, state), state)
+    except listeners.CannotListenError as error:
         print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
         return 1
     except upgrade.UnusableStateError as error:

@@ -92,6 +92,13 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Lan:
+    """Whether RetroArch's LAN discovery (UDP, the ports of the relay) is answered for rooms that are hosted."""
+
+    answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RoomConfig:
     """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own."""
 
@@ -106,6 +113,7 @@ class Config:
     listen: Listen = field(default_factory=Listen)
     gate: Gate = field(default_factory=Gate)
     control: Control = field(default_factory=Control)
+    lan: Lan = field(default_factory=Lan)
     watch: Watch = field(default_factory=Watch)
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
@@ -123,6 +131,7 @@ TABLES: dict[str, type] = {
     "listen": Listen,
     "gate": Gate,
     "control": Control,
+    "lan": Lan,
     "watch": Watch,
     "log": Log,
     "limits": Limits,

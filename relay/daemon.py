@@ -3,79 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
 import logging
-import os
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 from relay import control, service, sockets, status, upgrade
 from relay.config import Config
+from relay.discovery import Discovery
+from relay.listeners import Listeners
 from relay.observe import Events, log
 from relay.server import Server
 from relay.upgrade import Verdict
-
-
-class CannotListenError(Exception):
-    """No listening socket; str() says why and what to type."""
-
-
-def listeners(config: Config, state: dict[str, Any] | None) -> tuple[list[socket.socket], bool]:
-    """Return the listening sockets, and whether they belong to the service manager. Raises CannotListenError.
-
-    In order: those an older program left (opened and closed as the configuration now wants, unless they are the
-    service manager's), those the service manager passes, our own.
-    """
-    if state is not None:
-        kept = [sockets.inherit(fd) for fd in state["listeners"]]
-        return (kept, True) if state["activated"] else (_reconcile(config, kept), False)
-    if passed := service.inherited_sockets():
-        return passed, True
-    return _open(config, _wanted(config)), False
-
-
-def _wanted(config: Config) -> list[tuple[str, int]]:
-    return [(address, port) for port in config.ports for address in config.listen.bind]
-
-
-def _reconcile(config: Config, kept: list[socket.socket]) -> list[socket.socket]:
-    if config.listen.port == 0:
-        return kept
-    by_name = {sock.getsockname()[:2]: sock for sock in kept}
-    wanted = _wanted(config)
-    for name in by_name.keys() - set(wanted):
-        by_name.pop(name).close()
-    opened = _open(config, [name for name in wanted if name not in by_name], required=not by_name)
-    return [*by_name.values(), *opened]
-
-
-def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) -> list[socket.socket]:
-    opened: list[socket.socket] = []
-    for address, port in wanted:
-        try:
-            opened.append(sockets.listen(address, port, config.buffers.socket))
-        except OSError as error:
-            if error.errno == errno.EAFNOSUPPORT:
-                log.warning("this machine has no %s: %s is left out", "IPv6" if ":" in address else "IPv4", address)
-                continue
-            for sock in opened:
-                sock.close()
-            raise CannotListenError(_cannot_listen(address, port, error)) from error
-    if required and not opened:
-        raise CannotListenError("no address is left to listen on. Name one this machine has: --bind 127.0.0.1")
-    return opened
-
-
-def _cannot_listen(address: str, port: int, error: OSError) -> str:
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return (
-        f"cannot listen on {where}: {reason}.\n"
-        f"See who has the port with: ss -ltnp 'sport = :{port}'   Or take another one with: --port N"
-    )
 
 
 class Daemon:
@@ -90,18 +32,19 @@ class Daemon:
         self._upgrading: asyncio.Task[None] | None = None
         self._replies: list[socket.socket] = []
 
-    async def run(self, socks: list[socket.socket], activated: bool, state: dict[str, Any] | None) -> None:
-        """Serve on socks; state is what an older program left."""
-        for sock in socks:
+    async def run(self, listeners: Listeners, state: dict[str, Any] | None) -> None:
+        """Serve on listeners; state is what an older program left."""
+        for sock in listeners.streams:
             sockets.prepare(sock)
-        self._activated = activated
-        self._server = Server(self._config, socks, self._events)
+        self._listeners = listeners
+        self._server = Server(self._config, listeners.streams, self._events)
         if state is not None:
             self._restore(state)
         self._server.start()
         control_socket = self._open_control()
         self._handle_signals()
-        for sock in socks:
+        discovery = Discovery(listeners.datagrams, self._server.lan_room, time.monotonic)
+        for sock in listeners.streams:
             address, port = sock.getsockname()[:2]
             self._events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)
         service.notify("READY=1")
@@ -112,6 +55,7 @@ class Daemon:
         await self._done.wait()
         if control_socket:
             control_socket.close()
+        discovery.close()
         self._server.stop()
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -207,7 +151,10 @@ class Daemon:
         """Exec; if it fails, return why."""
         service.notify("RELOADING=1")
         state = self._server.capture()
-        state["activated"] = self._activated
+        state["activated"] = self._listeners.activated
+        # What we opened ourselves for datagrams the new program opens anew: there is nothing in it to lose.
+        passed_on = self._listeners.datagrams if self._listeners.activated else []
+        state["datagrams"] = [sock.fileno() for sock in passed_on]
         state["replies"] = [sock.fileno() for sock in self._replies]
         try:
             upgrade.become_new(state, upgrade.descriptors_of(state))

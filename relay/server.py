@@ -19,7 +19,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from relay import protocol, snapshot, sockets
+from relay import lan, protocol, snapshot, sockets
 from relay.config import Config
 from relay.farewell import Farewells
 from relay.forward import End, Forwarder
@@ -111,6 +111,25 @@ class Server:
         for conn in kicked:
             self._perform(self.board.lost(conn, self._clock(), Outcome.KICKED))
         return len(kicked)
+
+    def lan_room(self, port: int) -> lan.Room | None:
+        """Return what LAN discovery may say of the session at a port; None where there is none to join."""
+        session = self.board.session_at(port)
+        if session is None:
+            return None
+        ends = (self.end_of(conn) for conn in session.linked)
+        seen = next((end.watcher.seen for end in ends if end and end.watcher), None)
+        if seen is None:
+            return lan.Room(session.text, port)
+        host = seen.host
+        return lan.Room(
+            host.nick or session.text,
+            port,
+            host.core or lan.UNKNOWN,
+            host.core_version or lan.UNKNOWN,
+            host.content_crc or 0,
+            password=bool(seen.password),
+        )
 
     def end_of(self, conn: Conn) -> End | None:
         """Return the forwarder's end of a linked connection."""

@@ -35,6 +35,17 @@ def listen(address: str, port: int, buffer: int) -> socket.socket:
     return sock
 
 
+def datagrams(address: str, port: int) -> socket.socket:
+    """Open a UDP socket on a numeric IPv4 address, for LAN discovery. Raises OSError."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.bind((address, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def prepare(listener: socket.socket) -> None:
     """Make a listener, our own or an inherited one, pass on what every connection needs: no delay, keepalive."""
     listener.setblocking(False)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import relay
+from relay import tcpinfo
 from relay.config import Config
 from relay.forward import End
 from relay.server import Server
@@ -71,4 +72,5 @@ def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
 
 def _way(end: End | None) -> dict[str, Any] | None:
     """Return what the kernel knows of the way to one end: seconds and counts."""
-    return None
+    info = tcpinfo.of(end.sock) if end else None
+    return {"rtt": info.rtt, "jitter": info.jitter, "retransmits": info.retransmits} if info else None

@@ -286,14 +286,19 @@ class Switchboard:
         """Return the session a client means, or why there is none."""
         if hello.session is not None:
             return self.sessions.get(hello.session) or Outcome.NO_SESSION
-        if room := self.rooms.room_of(conn.room_port):
-            return self.sessions.get(room.id) or Outcome.NO_HOST
+        found = self.session_at(conn.room_port)
+        return found or (Outcome.AMBIGUOUS if self.sessions and not self._has_room(conn) else Outcome.NO_HOST)
+
+    def _has_room(self, conn: Conn) -> bool:
+        return self.rooms.room_of(conn.room_port) is not None
+
+    def session_at(self, port: int) -> Session | None:
+        """Return the session that a client without a session id means at a port; None for nobody, or for several."""
+        if room := self.rooms.room_of(port):
+            return self.sessions.get(room.id)
         sessions = list(self.sessions.values())
-        here = [session for session in sessions if session.host.room_port == conn.room_port]
-        for candidates in (here, sessions):
-            if len(candidates) == 1:
-                return candidates[0]
-        return Outcome.AMBIGUOUS if sessions else Outcome.NO_HOST
+        here = [session for session in sessions if session.host.room_port == port]
+        return next((found[0] for found in (here, sessions) if len(found) == 1), None)
 
     def _client_id(self, session: Session) -> bytes:
         while True:

@@ -114,4 +114,10 @@ def inherited_state(environ: MutableMapping[str, str] = os.environ) -> dict[str,
 def descriptors_of(state: dict[str, Any]) -> list[int]:
     """Return every descriptor a state speaks of."""
     farewells = [fd for fd, _ in state["farewells"]]
-    return [*state["listeners"], *(conn["fd"] for conn in state["conns"]), *farewells, *state.get("replies", [])]
+    return [
+        *state["listeners"],
+        *state["datagrams"],
+        *(conn["fd"] for conn in state["conns"]),
+        *farewells,
+        *state.get("replies", []),
+    ]

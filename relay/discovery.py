@@ -1,0 +1,53 @@
+"""LAN discovery on its UDP sockets: says which room of the relay somebody on this network could join."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterable
+
+from relay import lan, protocol
+
+ANSWERS_PER_SECOND = 4.0
+# Datagrams read in one wake-up, so that a flood of them keeps no game waiting.
+BURST = 32
+
+
+class Discovery:
+    """Answers on sockets; room_at tells what is to be joined at a port, None where nobody hosts."""
+
+    def __init__(
+        self, socks: Iterable[socket.socket], room_at: Callable[[int], lan.Room | None], clock: Callable[[], float]
+    ) -> None:
+        self.socks = list(socks)
+        self._room_at = room_at
+        self._clock = clock
+        self._throttle = lan.Throttle(ANSWERS_PER_SECOND)
+        for sock in self.socks:
+            sock.setblocking(False)
+            asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, sock)
+
+    def close(self) -> None:
+        """Stop answering."""
+        for sock in self.socks:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+            sock.close()
+
+    def _readable(self, sock: socket.socket) -> None:
+        for _ in range(BURST):
+            try:
+                query, peer = sock.recvfrom(len(lan.QUERY) + 1)
+            except OSError:
+                return
+            self._answer(sock, query, peer)
+
+    def _answer(self, sock: socket.socket, query: bytes, peer: tuple[str, int]) -> None:
+        source = protocol.canonical(peer[0])
+        if query != lan.QUERY or not lan.is_listed(source) or not self._throttle.allows(source, self._clock()):
+            return
+        room = self._room_at(sock.getsockname()[1])
+        answer = lan.answer(query, source, room) if room else None
+        if answer:
+            with contextlib.suppress(OSError):
+                sock.sendto(answer, peer)

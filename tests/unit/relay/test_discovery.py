@@ -1,0 +1,97 @@
+"""LAN discovery on real sockets; what an answer holds is tested with relay.lan."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from typing import Any
+
+import pytest
+
+from relay import lan
+from relay.discovery import Discovery
+from tests.support import wire
+from tests.support.fakes import playing
+from tests.support.relays import running
+
+ROOM = lan.Room("anna", 55435)
+
+
+class Asked:
+    """Stands for a UDP socket that has been asked: a loopback address is none that RetroArch lists."""
+
+    def __init__(self, *queries: tuple[bytes, str]) -> None:
+        self.queries = [(query, (address, 40000)) for query, address in queries]
+        self.sent: list[tuple[bytes, tuple[str, int]]] = []
+
+    def recvfrom(self, _size: int) -> tuple[bytes, tuple[str, int]]:
+        if not self.queries:
+            raise BlockingIOError
+        return self.queries.pop(0)
+
+    def sendto(self, data: bytes, peer: tuple[str, int]) -> None:
+        self.sent.append((data, peer))
+
+    def getsockname(self) -> tuple[str, int]:
+        return ("192.168.1.2", 55435)
+
+
+async def answered(*queries: tuple[bytes, str], room: lan.Room | None = ROOM) -> list[tuple[bytes, tuple[str, int]]]:
+    discovery, sock = Discovery([], lambda _port: room, lambda: 0.0), Asked(*queries)
+    stand_in: Any = sock
+    discovery._readable(stand_in)
+    return sock.sent
+
+
+async def test_somebody_of_the_house_is_answered() -> None:
+    ((data, peer),) = await answered((b"RANQ", "192.168.1.7"))
+    assert (len(data), data[:4], peer[0]) == (688, b"RANS", "192.168.1.7")
+
+
+@pytest.mark.parametrize(
+    ("query", "address"),
+    [(b"RANQ", "203.0.113.7"), (b"RANQ", "127.0.0.1"), (b"RANQx", "192.168.1.7"), (b"hello", "192.168.1.7")],
+)
+async def test_nobody_else_is(query: bytes, address: str) -> None:
+    assert await answered((query, address)) == []
+
+
+async def test_where_nobody_hosts_there_is_nothing_to_say() -> None:
+    assert await answered((b"RANQ", "192.168.1.7"), room=None) == []
+
+
+async def test_a_flood_gets_few_answers() -> None:
+    assert len(await answered(*[(b"RANQ", "192.168.1.7")] * 30)) <= 4
+
+
+async def test_the_socket_is_read_and_closed() -> None:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    seen = asyncio.Event()
+
+    def room_at(_port: int) -> None:
+        raise AssertionError("a loopback address is not answered")
+
+    discovery = Discovery([sock], room_at, lambda: 0.0)
+    original, discovery._answer = discovery._answer, lambda *given: (original(*given), seen.set())  # type: ignore[assignment,method-assign,func-returns-value]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.sendto(b"RANQ", sock.getsockname())
+        await asyncio.wait_for(seen.wait(), 10)
+    discovery.close()
+    assert sock.fileno() == -1
+
+
+async def test_what_is_said_comes_from_the_running_session() -> None:
+    async with running() as relay:
+        assert relay.server.lan_room(relay.port) is None
+        async with playing(relay.address, relay.port) as (_host, link, client):
+            nick = b"\0\0\0\x20\0\0\0\x20" + b"ben".ljust(32, b"\0")
+            await link.send(wire.header(word3=0) + nick)
+            await client.read(64)
+            room = relay.server.lan_room(relay.port)
+            assert room is not None
+            assert (room.name, room.port) == ("ben", relay.port)
+            answer = lan.answer(b"RANQ", ipaddress.ip_address("10.0.0.2"), room)
+            assert answer is not None
+            assert b"ben\0" in answer
