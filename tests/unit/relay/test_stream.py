@@ -373,7 +373,8 @@ def test_what_lies_in_a_skipped_body_is_not_looked_at() -> None:
 def test_it_does_not_hold_on_to_the_caller_s_buffer() -> None:
     buffer = bytearray(np.client_header() + np.nick("friend")[:20])
     view = memoryview(buffer)
-    watcher = watched([(True, view)])
+    watcher = Watcher(names=True)
+    watcher.feed(True, view)
     view.release()
     buffer[:] = bytes(4 * len(buffer))  # fails while anybody still looks into it
     watcher.feed(True, np.nick("friend")[20:])
@@ -453,7 +454,7 @@ def state_with(way: dict[str, Any] | None = None, **seen_: Any) -> dict[str, Any
     return state
 
 
-BAD_STATES = {
+BAD_STATES: dict[str, Any] = {
     "nothing": None,
     "a list": [],
     "an empty object": {},
