@@ -93,7 +93,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Lan:
-    """Whether RetroArch's LAN discovery (UDP, the ports of the relay) is answered for rooms that are hosted."""
+    """Whether RetroArch's LAN discovery (UDP port 55435) is answered for rooms that are hosted."""
 
     answer: bool = False
 

@@ -1,4 +1,8 @@
-"""LAN discovery on its UDP sockets: says which room of the relay somebody on this network could join."""
+"""LAN discovery on its UDP sockets: says which rooms of the relay somebody on this network could join.
+
+RetroArch asks one port only, 55435, and lists every answer it gets: so there is one socket whatever ports the relay
+serves, and a datagram for each room (docs/protocol.md, LAN discovery). The sockets must not be allowed to broadcast.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,17 @@ from relay import lan, protocol
 ANSWERS_PER_SECOND = 4.0
 # Datagrams read in one wake-up, so that a flood of them keeps no game waiting.
 BURST = 32
+MOST_ROOMS = 8
 
 
 class Discovery:
-    """Answers on sockets; room_at tells what is to be joined at a port, None where nobody hosts."""
+    """Answers on sockets; rooms tells what is to be joined now."""
 
     def __init__(
-        self, socks: Iterable[socket.socket], room_at: Callable[[int], lan.Room | None], clock: Callable[[], float]
+        self, socks: Iterable[socket.socket], rooms: Callable[[], list[lan.Room]], clock: Callable[[], float]
     ) -> None:
         self.socks = list(socks)
-        self._room_at = room_at
+        self._rooms = rooms
         self._clock = clock
         self._throttle = lan.Throttle(ANSWERS_PER_SECOND)
         for sock in self.socks:
@@ -46,8 +51,7 @@ class Discovery:
         source = protocol.canonical(peer[0])
         if query != lan.QUERY or not lan.is_listed(source) or not self._throttle.allows(source, self._clock()):
             return
-        room = self._room_at(sock.getsockname()[1])
-        answer = lan.answer(query, source, room) if room else None
-        if answer:
-            with contextlib.suppress(OSError):
-                sock.sendto(answer, peer)
+        for room in self._rooms()[:MOST_ROOMS]:
+            if answer := lan.answer(query, source, room):
+                with contextlib.suppress(OSError):
+                    sock.sendto(answer, peer)

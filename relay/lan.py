@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from relay.protocol import Address
 
+PORT = 55435
 QUERY = b"RANQ"
 ANSWER = b"RANS"
 ANSWER_SIZE = 688

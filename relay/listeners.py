@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from relay import service, sockets
+from relay import lan, service, sockets
 from relay.config import Config
 from relay.observe import log
 
@@ -41,7 +41,7 @@ def obtain(config: Config, state: dict[str, Any] | None) -> Listeners:
         return _activated(config, passed)
     else:
         streams = _open(config, _wanted(config))
-    return Listeners(streams, _open_datagrams(streams) if config.lan.answer else [])
+    return Listeners(streams, _open_datagrams(config) if config.lan.answer else [])
 
 
 def _activated(config: Config, found: list[socket.socket]) -> Listeners:
@@ -86,16 +86,15 @@ def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) 
     return opened
 
 
-def _open_datagrams(streams: list[socket.socket]) -> list[socket.socket]:
-    """Open LAN discovery beside each IPv4 stream; where that fails, the games matter more."""
+def _open_datagrams(config: Config) -> list[socket.socket]:
+    """Open LAN discovery on the IPv4 addresses; where that fails, the games matter more."""
     opened = []
-    for stream in streams:
-        if stream.family == socket.AF_INET:
-            address, port = stream.getsockname()
+    for address in config.listen.bind:
+        if ":" not in address:
             try:
-                opened.append(sockets.datagrams(address, port))
+                opened.append(sockets.datagrams(address, lan.PORT))
             except OSError as error:
-                log.warning("LAN discovery is left out on UDP port %s: %s", port, error.strerror)
+                log.warning("LAN discovery is left out on %s: %s", address, error.strerror)
     return opened
 
 

@@ -27,7 +27,7 @@ from relay.gate.allowlist import Allowlist
 from relay.observe import Events
 from relay.outcomes import Outcome
 from relay.rooms import Room, RoomTable
-from relay.states import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State
+from relay.states import Action, Close, Conn, Send, Session, SessionEnded, SessionOpened, Splice, State
 from relay.stream import Watcher
 from relay.switchboard import Switchboard
 
@@ -112,11 +112,13 @@ class Server:
             self._perform(self.board.lost(conn, self._clock(), Outcome.KICKED))
         return len(kicked)
 
-    def lan_room(self, port: int) -> lan.Room | None:
-        """Return what LAN discovery may say of the session at a port; None where there is none to join."""
-        session = self.board.session_at(port)
-        if session is None:
-            return None
+    def lan_rooms(self) -> list[lan.Room]:
+        """Return what LAN discovery may say: each session that can be joined without an id, at the port it is at."""
+        ports = dict.fromkeys(listener.getsockname()[1] for listener in self.listeners)
+        found = ((port, self.board.session_at(port)) for port in ports)
+        return [self._lan_room(session, port) for port, session in found if session and session.host.room_port == port]
+
+    def _lan_room(self, session: Session, port: int) -> lan.Room:
         ends = (self.end_of(conn) for conn in session.linked)
         seen = next((end.watcher.seen for end in ends if end and end.watcher), None)
         if seen is None:

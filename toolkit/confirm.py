@@ -5,7 +5,7 @@
 
 Prints one line of JSON (a Finding). It hosts a session of its own and joins it by its id, so a game that is going on
 is left alone; the join without an id is tried too, and left out when others host at the same time, because then it
-means nobody in particular (docs/protocol.md, Joining without an id).
+means nobody in particular (docs/protocol.md, Session-less join).
 """
 
 from __future__ import annotations

@@ -1,39 +1,53 @@
-"""friends.toml: the people who may connect, each with one or more addresses.
+"""friends.toml: the people who may connect, each with addresses, DNS names, or both.
 
     [[friend]]
     name = "anna"
     ip = ["203.0.113.7", "2001:db8:1:2::/64"]
+    dns = "anna.example.org"
+    until = "2026-12-24 23:00"
     note = "plays on Fridays"
 
 A single IPv6 address stands for its /64: a household has one, and privacy addresses change within it every day.
+`until` without an offset is local time of the machine that reads the file; `pinned` writes the offset down.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from relay.config import ConfigError, locate, read_toml
+from relay.gate import dnsname, expiry
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-KEYS = ("name", "ip", "note")
+KEYS = ("name", "ip", "dns", "until", "note")
 # Wider than this is no person: a /8 typed for a /28 would open the relay to millions.
 WIDEST = {4: 8, 6: 16}
+# An assignment to until on a line of its own: what stands before the value, and the value (text, or a TOML date).
+_UNTIL = re.compile(r"""(\s*["']?until["']?\s*=\s*)(?:"[^"\n]*"|'[^'\n]*'|\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?)""")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\"\\#]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Friend:
-    """One person: name, addresses (networks without host bits, single IPv6 as /64), the line where the entry starts."""
+    """One person.
+
+    addresses are networks without host bits (a single IPv6 as /64), names are DNS names, until is in seconds since
+    1970 (None: for good), line is where the entry starts, lines where each of its keys stands.
+    """
 
     name: str
     addresses: tuple[Network, ...]
     line: int
     note: str = ""
+    names: tuple[str, ...] = ()
+    until: int | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 def load(path: Path) -> list[Friend]:
@@ -58,6 +72,33 @@ def parse(text: str, path: Path) -> list[Friend]:
     friends = [_friend(entry, number, text, path) for number, entry in enumerate(entries)]
     _refuse_duplicates(friends, path)
     return friends
+
+
+def refuse_expired(friends: Sequence[Friend], now: float, path: Path) -> None:
+    """Raise ConfigError for the first friend whose time is over: a list that is pushed must mean what it says."""
+    for friend in friends:
+        if friend.until is not None and friend.until <= now:
+            message = f"{friend.name}'s entry ended on {expiry.shown(friend.until)}."
+            line = friend.lines.get("until", friend.line)
+            raise ConfigError(path, line, message, "Write a later time, take the line out, or remove the friend.")
+
+
+def pinned(text: str, path: Path) -> str:
+    """Return a friends.toml, line for line, whose local times have their offset: it means the same on every machine.
+
+    Raises ConfigError for a file with a mistake, and for a local time that does not stand on a line of its own.
+    """
+    lines = text.splitlines(keepends=True)
+    for friend in parse(text, path):
+        line = friend.lines.get("until")
+        if friend.until is None:
+            continue
+        match = _UNTIL.match(lines[line - 1]) if line else None
+        if line is None or not match:
+            message = f"{friend.name}'s time cannot be read by another machine."
+            raise ConfigError(path, line or friend.line, message, f'Write until = "{expiry.written(friend.until)}"')
+        lines[line - 1] = f'{match[1]}"{expiry.written(friend.until)}"{lines[line - 1][match.end() :]}'
+    return "".join(lines)
 
 
 def network(value: str) -> Network:
@@ -98,9 +139,10 @@ def _refuse_special(found: Network, value: str) -> None:
 
 
 def _friend(entry: dict[str, Any], number: int, text: str, path: Path) -> Friend:
+    first = locate(text, "friend", None, number) or 1
+
     def error(key: str | None, message: str, fix: str = "") -> ConfigError:
-        line = (key and locate(text, "friend", key, number)) or locate(text, "friend", None, number)
-        return ConfigError(path, line, message, fix)
+        return ConfigError(path, (key and locate(text, "friend", key, number)) or first, message, fix)
 
     if not isinstance(entry, dict):
         raise error(None, "a friend is a table.", 'Write [[friend]], then name = "anna" and ip = "203.0.113.7"')
@@ -112,21 +154,41 @@ def _friend(entry: dict[str, Any], number: int, text: str, path: Path) -> Friend
         raise error("name", "each friend needs a name of 1 to 64 characters, without quotes or '#'.")
     if not isinstance(note, str):
         raise error("note", f"{name}'s note must be text in quotes.")
-    return Friend(name, tuple(_networks(entry, name, error)), locate(text, "friend", None, number) or 1, note)
+    if "ip" not in entry and "dns" not in entry:
+        raise error("ip", f"{name} needs an address.", 'Write ip = "203.0.113.7", or dns = "anna.example.org"')
+    lines = {key: line for key in entry if (line := locate(text, "friend", key, number))}
+    addresses = _each(entry, "ip", name, network, error)
+    names = _each(entry, "dns", name, dnsname.parse, error)
+    return Friend(name, tuple(addresses), first, note, tuple(names), _until(entry, name, error), lines)
 
 
-def _networks(entry: dict[str, Any], name: str, error: Any) -> list[Network]:
-    value = entry.get("ip")
+def _each(entry: dict[str, Any], key: str, name: str, read: Callable[[str], Any], error: Any) -> list[Any]:
+    """Return what each text under a key stands for, once each."""
+    value = entry.get(key, [])
     values = [value] if isinstance(value, str) else value
-    if not isinstance(values, list) or not values or not all(isinstance(item, str) for item in values):
-        raise error("ip", f"{name} needs an address.", 'Write ip = "203.0.113.7" or a list of addresses in quotes.')
+    if (
+        not isinstance(values, list)
+        or not all(isinstance(item, str) for item in values)
+        or (key in entry and not values)
+    ):
+        what, example = ("an address", "203.0.113.7") if key == "ip" else ("a DNS name", "anna.example.org")
+        raise error(key, f"{name} needs {what}.", f'Write {key} = "{example}", or a list of such in quotes.')
     found = []
     for item in values:
         try:
-            found.append(network(item))
+            found.append(read(item))
         except ValueError as problem:
-            raise error("ip", f"{name}: {problem}.") from None
-    return found
+            raise error(key, f"{name}: {problem}.") from None
+    return list(dict.fromkeys(found))
+
+
+def _until(entry: dict[str, Any], name: str, error: Any) -> int | None:
+    if "until" not in entry:
+        return None
+    try:
+        return expiry.parse(entry["until"])
+    except ValueError as problem:
+        raise error("until", f"{name}: {str(problem).rstrip('.')}.") from None
 
 
 def _refuse_duplicates(friends: list[Friend], path: Path) -> None:

@@ -21,7 +21,7 @@ UP = 1 << 4
 
 
 class Flipper:
-    """Netplay from a client, taken apart just enough to find its INPUTs (docs/protocol.md, Tunnel)."""
+    """Netplay from a client, taken apart just enough to find its INPUTs (docs/protocol.md, Netplay stream)."""
 
     def __init__(self, spoil: int) -> None:
         """``spoil`` is the number of the INPUT to change, from 1; 0 changes none."""

@@ -37,8 +37,10 @@ class Asked:
         return ("192.168.1.2", 55435)
 
 
-async def answered(*queries: tuple[bytes, str], room: lan.Room | None = ROOM) -> list[tuple[bytes, tuple[str, int]]]:
-    discovery, sock = Discovery([], lambda _port: room, lambda: 0.0), Asked(*queries)
+async def answered(
+    *queries: tuple[bytes, str], rooms: tuple[lan.Room, ...] = (ROOM,)
+) -> list[tuple[bytes, tuple[str, int]]]:
+    discovery, sock = Discovery([], lambda: list(rooms), lambda: 0.0), Asked(*queries)
     stand_in: Any = sock
     discovery._readable(stand_in)
     return sock.sent
@@ -58,7 +60,13 @@ async def test_nobody_else_is(query: bytes, address: str) -> None:
 
 
 async def test_where_nobody_hosts_there_is_nothing_to_say() -> None:
-    assert await answered((b"RANQ", "192.168.1.7"), room=None) == []
+    assert await answered((b"RANQ", "192.168.1.7"), rooms=()) == []
+
+
+async def test_every_room_has_a_line_of_its_own() -> None:
+    rooms = (ROOM, lan.Room("ben", 55440))
+    sent = await answered((b"RANQ", "192.168.1.7"), rooms=rooms)
+    assert [int.from_bytes(data[8:12], "big") for data, _ in sent] == [55435, 55440]
 
 
 async def test_a_flood_gets_few_answers() -> None:
@@ -70,10 +78,10 @@ async def test_the_socket_is_read_and_closed() -> None:
     sock.bind(("127.0.0.1", 0))
     seen = asyncio.Event()
 
-    def room_at(_port: int) -> None:
+    def rooms() -> list[lan.Room]:
         raise AssertionError("a loopback address is not answered")
 
-    discovery = Discovery([sock], room_at, lambda: 0.0)
+    discovery = Discovery([sock], rooms, lambda: 0.0)
     original, discovery._answer = discovery._answer, lambda *given: (original(*given), seen.set())  # type: ignore[assignment,method-assign,func-returns-value]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.sendto(b"RANQ", sock.getsockname())
@@ -84,13 +92,12 @@ async def test_the_socket_is_read_and_closed() -> None:
 
 async def test_what_is_said_comes_from_the_running_session() -> None:
     async with running() as relay:
-        assert relay.server.lan_room(relay.port) is None
+        assert relay.server.lan_rooms() == []
         async with playing(relay.address, relay.port) as (_host, link, client):
             nick = b"\0\0\0\x20\0\0\0\x20" + b"ben".ljust(32, b"\0")
             await link.send(wire.header(word3=0) + nick)
             await client.read(64)
-            room = relay.server.lan_room(relay.port)
-            assert room is not None
+            (room,) = relay.server.lan_rooms()
             assert (room.name, room.port) == ("ben", relay.port)
             answer = lan.answer(b"RANQ", ipaddress.ip_address("10.0.0.2"), room)
             assert answer is not None
