@@ -6,11 +6,12 @@ import contextlib
 import os
 import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from toolkit.errors import UserError
+from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.lab import cgroups, hosts, network, sshfiles, state
 from toolkit.lab.programs import run
 from toolkit.lab.spec import name_option
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from toolkit.lab.spec import LabSpec, NodeSpec
     from toolkit.lab.state import Node, State
 
+_DOWN_BOUND: Final = 10.0  # seconds; a program that an up left behind ends in milliseconds
 _SHUTDOWN_BOUND: Final = 60.0  # seconds a host may take to stop its services before it restarts
 
 
@@ -50,17 +52,15 @@ def down(name: str) -> None:
     directory = state.directory(name)
     with state.locked(directory):
         sshfiles.close(directory / "ssh")
-        cgroups.remove_lab(name)
-        _end_visitors(directory / "netns")
-        for mounted in reversed(network.mounts_below(directory)):
-            run(["umount", "--lazy", str(mounted)])
-        index = state.index_of(name)
-        if index is not None:
-            network.unlink_controller(index)
-        with state.locked(state.RUN):
-            shutil.rmtree(directory)
-            with contextlib.suppress(OSError):  # other labs are there
-                state.RUN.rmdir()
+        deadline = time.monotonic() + _DOWN_BOUND
+        while not _remove(name, directory):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"something keeps making files or mounts in {directory}",
+                    fix=f"See what it is: grep {directory} /proc/*/cmdline",
+                    exit_code=HOST_UNUSABLE,
+                )
+            time.sleep(0.02)
 
 
 def reboot(known: State, node: Node, *, power_cut: bool) -> None:
@@ -72,6 +72,28 @@ def reboot(known: State, node: Node, *, power_cut: bool) -> None:
     else:
         run([*hosts.inside(before), "systemctl", "reboot"], check=False)
     hosts.wait(known, node, _SHUTDOWN_BOUND + hosts.BOOT_BOUND, besides=before)
+
+
+def _remove(name: str, directory: Path) -> bool:
+    """End a lab's processes and remove its mounts and files; return False when somebody made more meanwhile.
+
+    That is a program of an `up` that was killed: the program ends by itself, but not at once.
+    """
+    cgroups.remove_lab(name)
+    _end_visitors(directory / "netns")
+    for mounted in reversed(network.mounts_below(directory)):
+        run(["umount", "--lazy", str(mounted)], check=False)
+    index = state.index_of(name)
+    if index is not None:  # while the subnet is still ours: it is free for others as soon as the directory is gone
+        network.unlink_controller(index)
+    with state.locked(state.RUN):
+        try:
+            shutil.rmtree(directory)
+        except OSError:
+            return False
+        with contextlib.suppress(OSError):  # other labs are there
+            state.RUN.rmdir()
+    return True
 
 
 def _up_hosts(known: State, nodes: list[Node], progress: Callable[[str], None]) -> None:

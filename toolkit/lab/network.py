@@ -7,7 +7,6 @@ whatever is not the lab: a node has a default route, as a real host has, and no 
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -69,8 +68,7 @@ def make_bridge(state: State) -> None:
     controller = controller_interface(state.index)
     if is_namespace(namespace) and _addresses([], controller) >= {f"10.213.{state.index}.1", _prefix6(state) + "1"}:
         return
-    with contextlib.suppress(FileNotFoundError):
-        unlink_controller(state.index)
+    unlink_controller(state.index)
     _new_namespace(namespace)
     enter = inside(namespace)
     run([*enter, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
@@ -134,7 +132,11 @@ def is_whole(state: State, node: Node) -> bool:
 def unlink_controller(index: int) -> None:
     """Remove the controller's link to the lab, if it is there."""
     name = controller_interface(index)
-    if Path("/sys/class/net", name).exists():
+    # It goes by itself, at a time of the kernel's choosing, once its other end's namespace is gone.
+    there = Path("/sys/class/net", name)
+    if there.exists():
+        run(["ip", "link", "delete", name], check=False)
+    if there.exists():
         run(["ip", "link", "delete", name])
 
 
