@@ -42,7 +42,8 @@ def table(status: LabStatus) -> None:
     console = Console(emoji=False, markup=False, highlight=False)
     option = name_option(status.name)
     if not status.nodes:
-        console.print(as_typed(f"There is no lab {status.name}. To make it: invoke lab.up{option}"))
+        line = as_typed(f"There is no lab {status.name}. To make it: invoke lab.up{option}")
+        console.print(line, soft_wrap=True)  # a command in it is copied whole
         return
     mend = as_typed(f"not whole, mend it with: invoke lab.up{option}")
     shown = Table(title=f"lab {status.name}: {'up' if status.up else mend}")

@@ -51,7 +51,9 @@ def test_an_unreadable_file_lets_nobody_in(tmp_path: Path, caplog: pytest.LogCap
     with caplog.at_level(logging.ERROR, "netplay-relay.gate"):
         assert not allowlist.allows(ANNA, 1)
         assert not allowlist.allows(ANNA, 2)
-    assert len(caplog.records) == 1, "it is said once, not for every connection"
+    # Another test may have left the relay's loggers at a lower level.
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(errors) == 1, "it is said once, not for every connection"
     assert "nobody is let in" in caplog.text
     file.write_text("203.0.113.7\n")
     assert allowlist.allows(ANNA, 3)
