@@ -67,7 +67,7 @@ def run(check: Check, root: Path = ROOT) -> Result:
             text=True,
             check=False,
             cwd=root,
-            env={**environment(), "ANSIBLE_CONFIG": str(root / "ansible" / "ansible.cfg"), "NO_COLOR": "1"},
+            env=environment() | _for_ansible(root),
             timeout=CHECK_SECONDS,
         )
         good, output = done.returncode == 0, done.stdout
@@ -99,6 +99,15 @@ def environment() -> dict[str, str]:
     """Return the environment for checks and tests: programs of .venv first, and nothing of how bootstrap was called."""
     kept = {key: value for key, value in os.environ.items() if key != "NETPLAY_RELAY_COMMAND"}
     return {**kept, "PATH": f"{_programs()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
+def _for_ansible(root: Path) -> dict[str, str]:
+    """Return what ansible-lint needs to find our roles, and to leave nothing in the person's home."""
+    return {
+        "ANSIBLE_CONFIG": str(root / "ansible" / "ansible.cfg"),
+        "ANSIBLE_HOME": str(root / ".ansible"),
+        "NO_COLOR": "1",
+    }
 
 
 def _programs() -> Path:
