@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,10 @@ class Place:
     @property
     def option(self) -> str:
         """What a person types after `invoke deploy` to mean this place."""
-        return "" if self.lab else f" --host {self.host.alias}"
+        if self.lab:
+            return ""
+        config = f" --ssh-config {shlex.quote(str(self.ssh_config))}" if self.ssh_config else ""
+        return f" --host {self.host.alias}{config}"
 
     @property
     def lab_option(self) -> str:
