@@ -91,7 +91,8 @@ def _changed(text: str, path: Path, name: str, addresses: Sequence[str], *, only
         raise UserError(f"{path} cannot be edited by a program: {error}", fix="Add the address by hand.") from None
     entries: Any = document["friend"]
     entry = next(entry for entry in entries if entry["name"] == name)
-    before = [entry["ip"]] if isinstance(entry["ip"], str) else list(entry["ip"])
+    known = entry.get("ip", [])
+    before = [known] if isinstance(known, str) else list(known)
     missing = [address for address in addresses if not _covered(address, before)]
     if only and (missing or len(before) != len(addresses)):
         entry["ip"] = list(addresses)
