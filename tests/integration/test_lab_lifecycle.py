@@ -275,6 +275,27 @@ def test_an_interrupt_from_the_keyboard_does_not_reach_the_hosts(name: str) -> N
     assert Lab.status(lab.name).up
 
 
+def test_a_strict_umask_of_the_caller_does_not_reach_the_host(name: str) -> None:
+    before = os.umask(0o077)
+    try:
+        lab = Lab.up(LabSpec(name, PAIR[:1]))
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    as_nobody = (
+        "runuser",
+        "-u",
+        "nobody",
+        "--",
+        "ls",
+        "/",
+        "/etc/hosts",
+        "/sys/fs/cgroup/system.slice",
+        "/var/lib/apt",
+    )
+    in_host(lab, *as_nobody)
+
+
 def test_a_command_waits_its_turn_and_says_so(lab: Lab) -> None:
     said: list[str] = []
     with state.locked(state.directory(lab.name)):

@@ -29,6 +29,7 @@ import json, os, subprocess, sys
 from toolkit.lab import DEFAULT_SPEC, Lab, LabSpec, NodeSpec, take_down
 from toolkit.errors import UserError
 
+os.umask(0o077)  # sudo keeps it
 said, told = [], {}
 spec = LabSpec("inner", (NodeSpec("relay", "host"), NodeSpec("friend", "client")))
 

@@ -57,13 +57,12 @@ class Lab:
             return cls.load(spec.name)
         elevation.check_privileges()
         require(set(PACKAGES) - BUILD_ONLY)
-        lowers = {
-            suite: rootfs.ensure(suite, progress)
-            for suite in dict.fromkeys(node.rootfs for node in spec.nodes if node.kind == "host")
-        }
         busy = f"waiting for another command on the lab {spec.name}"
-        with state.locked(state.directory(spec.name), lambda: progress(busy)):
-            return cls(lifecycle.up(spec, lowers, progress))
+        suites = dict.fromkeys(node.rootfs for node in spec.nodes if node.kind == "host")
+        with state.readable():
+            lowers = {suite: rootfs.ensure(suite, progress) for suite in suites}
+            with state.locked(state.directory(spec.name), lambda: progress(busy)):
+                return cls(lifecycle.up(spec, lowers, progress))
 
     @classmethod
     def load(cls, name: str) -> Lab:
@@ -125,7 +124,7 @@ class Lab:
         if not elevation.is_root():
             elevation.as_root(["reboot", node, "--name", self.name, *(["--power-cut"] if power_cut else [])], _silent)
             return
-        with state.locked(self.state.directory):
+        with state.readable(), state.locked(self.state.directory):
             lifecycle.reboot(self.state, host, power_cut=power_cut)
 
     def down(self) -> None:

@@ -69,9 +69,10 @@ def reboot(known: State, node: Node, *, power_cut: bool) -> None:
     before = hosts.pid(known, node)
     if before is None or power_cut:
         hosts.start(known, node)
+        hosts.wait(known, node)
     else:
         run([*hosts.inside(before), "systemctl", "reboot"], check=False)
-    hosts.wait(known, node, _SHUTDOWN_BOUND + hosts.BOOT_BOUND, besides=before)
+        hosts.wait(known, node, _SHUTDOWN_BOUND + hosts.BOOT_BOUND, besides=before)
 
 
 def _remove(name: str, directory: Path) -> bool:

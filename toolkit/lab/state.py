@@ -198,6 +198,16 @@ def locked(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[No
             os.close(handle)
 
 
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Make files that everybody may read, whatever the caller's umask: hosts are made of them, and users read some."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _is_still(path: Path, handle: int) -> bool:
     """Tell whether the path still names the directory that was opened."""
     try:
