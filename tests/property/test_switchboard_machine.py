@@ -1,16 +1,22 @@
-"""Whatever the order of events: nothing leaks, every connection ends once, and the books agree with each other."""
+"""Whatever the order of events: nothing leaks, every connection ends once, and the books agree with each other.
+
+At any moment the whole state may be handed to a new switchboard, as an upgrade does, and nothing may change by it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import ipaddress
 import itertools
+import json
 from collections import Counter
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
+from relay import snapshot
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
 from relay.rooms import Room, RoomTable
@@ -22,6 +28,16 @@ ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7
 PORTS = [55435, 55440]
 ROOM = b"friday-night"
 WITH_DEADLINE = (State.OPENING, State.CLAIMING, State.WAITING)
+
+
+def shuffled(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a state without what depends on the order in which connections are numbered."""
+    conns = [
+        {**conn, "peer": conn["peer"] is not None, "session": conn["session"] is not None} for conn in data["conns"]
+    ]
+    sessions = [{**session, "host": session["host"] is not None} for session in data["sessions"]]
+    by_text = {"conns": sorted(map(repr, conns)), "sessions": sorted(map(repr, sessions))}
+    return {**data, **by_text}
 
 
 class SwitchboardMachine(RuleBasedStateMachine):
@@ -38,18 +54,20 @@ class SwitchboardMachine(RuleBasedStateMachine):
         new_id = lambda: next(numbers).to_bytes(12, "big")  # noqa: E731
         self.limits = limits
         self.now = 0.0
-        self.board = Switchboard(
-            RoomTable(rooms, new_id, 60),
-            new_id,
-            limits,
-            Timeouts(),
-            Buffers(),
-            acked=lambda conn: conn not in self.dead,
-        )
-        self.dead: set[Conn] = set()
+
+        def new_board() -> Switchboard:
+            table = RoomTable(rooms, new_id, 60)
+            return Switchboard(
+                table, new_id, limits, Timeouts(), Buffers(), acked=lambda conn: self.number[conn] not in self.dead
+            )
+
+        self.new_board = new_board
+        self.board = new_board()
+        self.dead: set[int] = set()
         self.all: list[Conn] = []
         self.closed: Counter[int] = Counter()
         self.linked: Counter[int] = Counter()
+        self.number: dict[Conn, int] = {}
         self.opened: list[bytes] = []
         self.ended: list[bytes] = []
         self.to_host: dict[int, bytes] = {}
@@ -57,10 +75,10 @@ class SwitchboardMachine(RuleBasedStateMachine):
     def take(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Close):
-                self.closed[id(action.conn)] += 1
+                self.closed[self.number[action.conn]] += 1
                 assert action.conn.outcome is not None
             elif isinstance(action, Splice):
-                self.linked.update([id(action.client), id(action.link)])
+                self.linked.update([self.number[action.client], self.number[action.link]])
                 assert action.to_host.startswith(b"RANP"), "a host hears a client's header first"
             elif isinstance(action, SessionOpened):
                 self.opened.append(action.session.id)
@@ -73,56 +91,62 @@ class SwitchboardMachine(RuleBasedStateMachine):
     def check_control_message(self, action: Send) -> None:
         assert action.data[4:16] != wire.ZERO or action.data[:4] == b"RATA", "an all-zero id is forbidden"
         if action.data[:4] == b"RATA":
-            assert action.data[4:16] == self.to_host.pop(id(action.conn)), "an address is told only for the id asked"
+            assert action.data[4:16] == self.to_host.pop(self.number[action.conn]), (
+                "an address is told only for the id asked"
+            )
 
     @rule(target=conns, address=st.sampled_from(ADDRESSES), port=st.sampled_from(PORTS), friend=st.booleans())
-    def connect(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, friend: bool) -> Conn:
+    def connect(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, friend: bool) -> int:
         conn, actions = self.board.connected(address, 40000, port, self.now, friend)
+        self.number[conn] = len(self.all)
         self.all.append(conn)
         self.take(actions)
-        return conn
+        return self.number[conn]
 
     @rule(target=conns, address=st.sampled_from(ADDRESSES), port=st.sampled_from(PORTS))
-    def host(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> Conn:
-        conn = self.connect(address, port, True)
-        self.send(conn, wire.HOST_HELLO)
-        return conn
+    def host(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> int:
+        index = self.connect(address, port, True)
+        self.send(self.all[index], wire.HOST_HELLO)
+        return index
 
     @rule(target=conns, address=st.sampled_from(ADDRESSES), port=st.sampled_from(PORTS), data=st.data())
-    def join(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, data: st.DataObject) -> Conn:
+    def join(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int, data: st.DataObject) -> int:
         known = [None, b"never-issued", *self.board.sessions]
         session = data.draw(st.sampled_from(known))
-        conn = self.connect(address, port, True)
-        self.send(conn, wire.join(session) if session else wire.header())
-        return conn
+        index = self.connect(address, port, True)
+        self.send(self.all[index], wire.join(session) if session else wire.header())
+        return index
 
     @rule(target=conns, data=st.data())
     def link(self, data: st.DataObject) -> object:
         waiting = [conn.client_id for conn in self.all if conn.state is State.WAITING]
         if not waiting:
             return multiple()
-        conn = self.connect(data.draw(st.sampled_from(ADDRESSES)), 55435, True)
-        self.send(conn, wire.link(data.draw(st.sampled_from(waiting))))
-        return conn
+        index = self.connect(data.draw(st.sampled_from(ADDRESSES)), 55435, True)
+        self.send(self.all[index], wire.link(data.draw(st.sampled_from(waiting))))
+        return index
 
     @rule(
-        conn=conns,
+        index=conns,
         data=st.sampled_from([b"", b"R", b"RATS", b"RANP", b"GET /", wire.PING, wire.header()[:20], b"x" * 70_000]),
     )
-    def send_a_piece(self, conn: Conn, data: bytes) -> None:
+    def send_a_piece(self, index: int, data: bytes) -> None:
+        conn = self.all[index]
         if conn.state is not State.LINKED and data:
             self.send(conn, data)
 
-    @rule(conn=conns, client=st.sampled_from([wire.ZERO, b"never-issued"]), known=st.booleans())
-    def ask_for_an_address(self, conn: Conn, client: bytes, known: bool) -> None:
+    @rule(index=conns, client=st.sampled_from([wire.ZERO, b"never-issued"]), known=st.booleans())
+    def ask_for_an_address(self, index: int, client: bytes, known: bool) -> None:
+        conn = self.all[index]
         if conn.state is State.HOSTING and not conn.control.rest and conn.session:
             wanted = next(iter(conn.session.addresses), client) if known else client
-            self.to_host[id(conn)] = wanted
+            self.to_host[index] = wanted
             self.send(conn, wire.address_query(wanted))
-            assert id(conn) not in self.to_host, "every question is answered"
+            assert index not in self.to_host, "every question is answered"
 
-    @rule(conn=conns, outcome=st.sampled_from([None, Outcome.OVERRUN]))
-    def lose(self, conn: Conn, outcome: Outcome | None) -> None:
+    @rule(index=conns, outcome=st.sampled_from([None, Outcome.OVERRUN]))
+    def lose(self, index: int, outcome: Outcome | None) -> None:
+        conn = self.all[index]
         outcome = outcome if conn.state is State.LINKED else None
         self.take(self.board.lost(conn, self.now, outcome))
         assert conn.state is State.CLOSED
@@ -134,13 +158,26 @@ class SwitchboardMachine(RuleBasedStateMachine):
         late = [conn for conn in self.all if conn.state in WITH_DEADLINE and conn.deadline <= self.now]
         assert not late, "no wait is longer than its bound"
 
-    @rule(conn=conns)
-    def die_silently(self, conn: Conn) -> None:
-        self.dead.add(conn)
+    @rule(index=conns)
+    def die_silently(self, index: int) -> None:
+        self.dead.add(index)
 
     @rule()
     def drain(self) -> None:
         self.board.drain()
+
+    @rule()
+    def upgrade(self) -> None:
+        data, before = snapshot.dump(self.board)
+        text = json.dumps(data)
+        self.board = self.new_board()
+        after = snapshot.load(json.loads(text), self.board)
+        for old, new in zip(before, after, strict=True):
+            index = self.number[old]
+            self.number[new] = index
+            self.all[index] = new
+        again, _ = snapshot.dump(self.board)
+        assert shuffled(again) == shuffled(data), "what is handed over is what was there"
 
     def send(self, conn: Conn, data: bytes) -> None:
         if conn.state is not State.CLOSED:
@@ -167,11 +204,11 @@ class SwitchboardMachine(RuleBasedStateMachine):
     def links_come_in_pairs_and_ends_come_once(self) -> None:
         if not hasattr(self, "board"):
             return
-        for conn in self.all:
+        for index, conn in enumerate(self.all):
             closed = conn.state is State.CLOSED
-            assert self.closed[id(conn)] == (1 if closed else 0)
+            assert self.closed[index] == (1 if closed else 0)
             assert (conn.outcome is not None) == closed
-            assert self.linked[id(conn)] <= 1
+            assert self.linked[index] <= 1
             if conn.state is State.LINKED:
                 assert conn.peer is not None
                 assert conn.peer.peer is conn
