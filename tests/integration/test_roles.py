@@ -1,0 +1,252 @@
+"""The playbook against a real systemd: what it leaves there, what it says, and who can connect afterwards."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.labs import a_lab
+from tests.support.role_host import PORT, SETTINGS, Outcome, RoleHost
+from tests.support.templates import render
+from tests.support.waiting import wait_for
+from toolkit.lab import NodeSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A run takes ten seconds on an idle machine, and the first test waits for three of them.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+NODES = (NodeSpec("relay", "host"), NodeSpec("friend", "client"), NodeSpec("stranger", "client"))
+IN, OUT = [True, True], [False, False]
+SOON = 20.0
+# Hosts a session; prints when each word of the relay came. The relay pings, and pings again when it is answered.
+HOST = """
+import socket, sys, time
+relay = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
+relay.sendall(b"RATS" + bytes(12))
+while word := relay.recv(16)[:4]:
+    print(time.monotonic(), word.decode("ascii", "replace"), flush=True)
+    if word == b"RATP":
+        relay.sendall(word)
+"""
+
+
+@dataclass(frozen=True)
+class Story:
+    """A host from its first deployment on: what was there before, a look ahead, what it left, two runs."""
+
+    host: RoleHost
+    before: dict[str, Any]
+    look: Outcome
+    after_look: dict[str, Any]
+    first: Outcome
+    second: Outcome
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with a_lab(*NODES) as lab:
+        host = RoleHost.of(lab, tmp_path_factory.mktemp("roles"))
+        before, look = host.snapshot(), host.play("--check", "--diff")
+        yield Story(host, before, look, host.snapshot(), host.play(), host.play())
+
+
+@pytest.fixture
+def host(story: Story) -> RoleHost:
+    """Return the host, deployed to."""
+    assert story.first.status == 0, story.first.said + story.first.errors
+    return story.host
+
+
+@contextmanager
+def a_game(host: RoleHost) -> Iterator[subprocess.Popen[str]]:
+    """Yield a friend who hosts; each line is a word from the relay."""
+    argv = [sys.executable, "-I", "-c", HOST, host.lab.node("relay").ipv4, str(PORT)]
+    with subprocess.Popen(host.lab.command("friend", argv), stdout=subprocess.PIPE, text=True) as game:
+        assert game.stdout is not None
+        assert game.stdout.readline().endswith(" RATS\n")
+        yield game
+        game.kill()
+
+
+def test_a_look_ahead_at_a_fresh_host_names_every_change_and_makes_none(story: Story) -> None:
+    assert story.look.status == 0, story.look.said + story.look.errors
+    assert story.look.errors == ""
+    assert "+port = 55435" in story.look.said
+    assert story.after_look == story.before
+
+
+def test_a_look_ahead_and_the_run_after_it_change_the_same(story: Story) -> None:
+    """Only starting what is not there yet cannot be foreseen."""
+    started = {"Enable the wall and put it up", "Enable the socket and open the ports", "Enable the relay and start it"}
+    assert story.first.status == 0, story.first.said + story.first.errors
+    assert set(story.first.changed) - set(story.look.changed) == started
+    assert set(story.look.changed) <= set(story.first.changed)
+    assert story.first.count.startswith(f"{story.host.alias}: {len(story.first.changed)} changed, ")
+
+
+def test_deploying_again_changes_nothing(story: Story) -> None:
+    assert story.second.status == 0, story.second.said + story.second.errors
+    assert story.second.count.startswith(f"{story.host.alias}: 0 changed, ")
+
+
+def test_the_wall_stands_before_the_port_opens(story: Story) -> None:
+    order = story.first.changed
+    assert order.index("Enable the wall and put it up") < order.index("Enable the socket and open the ports")
+
+
+def test_friends_get_in_and_strangers_reach_nothing_but_what_they_could_before(host: RoleHost) -> None:
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+    assert host.reaches("stranger", 22) == IN
+
+
+def test_what_is_installed_is_what_the_golden_files_show(host: RoleHost) -> None:
+    friends = [host.friend("friend")]
+    rules = render(
+        "nftables/netplay.nft.j2",
+        firewall_friends=friends,
+        firewall_ports=[PORT],
+        firewall_config_dir="/etc/netplay-relay",
+    )
+    assert host.run("cat", "/etc/netplay-relay/netplay.nft") == rules
+    assert host.run("cat", "/etc/netplay-relay/allowlist") == render("nftables/allowlist.j2", firewall_friends=friends)
+
+
+def test_secrets_and_programs_have_the_owners_they_should(host: RoleHost) -> None:
+    said = host.run(
+        "sh", "-c", "cd /etc/netplay-relay && stat --format='%n %a %U:%G' . *; stat -c '%a %U:%G' /opt/n*/*/*/*"
+    )
+    assert said.splitlines() == [
+        ". 750 root:netplay-relay",
+        "allowlist 640 root:netplay-relay",
+        "netplay.nft 600 root:root",
+        "relay.toml 640 root:netplay-relay",
+        "644 root:root",
+    ]
+    assert host.run("getent", "passwd", "netplay-relay").endswith(":/nonexistent:/usr/sbin/nologin\n")
+
+
+def test_the_wall_and_the_relay_come_back_after_a_reboot(host: RoleHost) -> None:
+    host.run("systemctl", "enable", "nftables.service")
+    try:
+        host.lab.reboot("relay")
+        wait_for(lambda: host.property("netplay-relay.service", "ActiveState") == "active", SOON, "the relay")
+        assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+        assert host.run("systemctl", "--failed", "--no-legend") == ""
+        assert "ordering cycle" not in host.run("journalctl", "--boot", "--no-pager")
+    finally:
+        host.run("systemctl", "disable", "nftables.service")
+
+
+@pytest.mark.parametrize("verb", ["restart", "reload"])
+def test_the_wall_comes_back_after_nftables_has_flushed_it(host: RoleHost, verb: str) -> None:
+    host.run("systemctl", "start", "nftables.service")
+    wait_for(host.stands, SOON, "the wall")
+    host.run("systemctl", verb, "nftables.service")
+    wait_for(host.stands, SOON, f"the wall, after a {verb}")
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+
+
+def test_a_port_that_another_program_has_is_refused_in_a_sentence(host: RoleHost) -> None:
+    port = PORT + 1
+    host.run("systemd-run", "--quiet", "--unit=squatter", "python3", "-m", "http.server", str(port))
+    try:
+        wait_for(lambda: f":{port} " in host.run("ss", "-Htln"), SOON, "the squatter")
+        refused = host.play(relay_ports=[port], preflight_ports=[port, 22])
+    finally:
+        host.run("systemctl", "stop", "squatter.service")
+    assert (refused.status != 0, refused.changed) == (True, [])
+    assert re.search(rf"TCP port {port} is in use by python3 \(process \d+, squatter.service\)", refused.errors)
+    assert re.search(r"TCP port 22 is in use by sshd \(process \d+, ssh.service\)", refused.errors)
+    assert f"On {host.alias}, " in refused.errors
+    assert f"[listen] port = {port + 1}" in refused.errors
+
+
+def test_an_edited_setting_and_a_removed_friend_change_just_that_and_end_no_game(host: RoleHost) -> None:
+    process = host.property("netplay-relay.service", "MainPID")
+    with a_game(host) as game:
+        run = host.play("--diff", settings=SETTINGS.replace("ping = 1", "ping = 2"), firewall_friends=[])
+        try:
+            assert run.changed == [
+                "Write the allowlist of the relay's own gate",
+                "Write the rules, once nft accepts them",
+                "Replace the rules in force",
+                "Install the settings, once this release accepts them",
+                "Change to the new release and settings",
+            ]
+            assert "-ping = 1\n+ping = 2\n" in run.said
+            assert host.reaches("friend") == OUT
+            assert host.property("netplay-relay.service", "MainPID") == process
+            assert _pinged_after(game, time.monotonic()), "the game ended"
+        finally:
+            back = host.play()
+    assert len(back.changed) == 5
+    assert host.reaches("friend") == IN
+
+
+def _pinged_after(game: subprocess.Popen[str], moment: float) -> bool:
+    """Wait for a word from the relay that came after the moment; False when the connection ends before one does."""
+    assert game.stdout is not None
+    return any(float(line.split()[0]) > moment for line in game.stdout)
+
+
+def test_a_run_finishes_what_an_interrupted_one_and_a_flush_left(host: RoleHost) -> None:
+    host.run(
+        "sh", "-c", "cd /opt/netplay-relay/releases && mkdir a b c && touch -d 2001-01-01 a && touch -d 2002-02-02 b c"
+    )
+    host.run("touch", "/etc/netplay-relay/relay.toml")
+    host.run("nft", "flush", "ruleset")
+    host.run("nft", "add table inet house; add chain inet house in { type filter hook input priority 5; }")
+    host.run("nft", f"add rule inet house in tcp dport {PORT} drop")
+    wait_for(lambda: _settled(host), SOON, "the second to pass in which the file was touched")
+    try:
+        run = host.play()
+    finally:
+        host.run("nft", "delete", "table", "inet", "house")
+    assert run.changed == [
+        "Put back a wall that is not the one on disk",
+        "Change to the new release and settings",
+        "Remove releases beyond the last 3",
+    ]
+    assert "an earlier run was interrupted" in run.said
+    assert f"note: nftables (table inet house, chain in) drops what it does not know on {host.alias}" in run.said
+    assert f"nft insert rule inet house in tcp dport {PORT} accept" in run.said
+    assert "/opt/netplay-relay/releases/a" in run.said
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+
+
+def _settled(host: RoleHost) -> bool:
+    """Whether a second has begun since relay.toml was touched: systemd tells no less than whole ones."""
+    now, touched = host.run("sh", "-c", "date +%s; stat --format=%Y /etc/netplay-relay/relay.toml").split()
+    return int(now) > int(touched)
+
+
+def test_settings_that_the_release_refuses_never_land(host: RoleHost) -> None:
+    before = host.run("cat", "/etc/netplay-relay/relay.toml")
+    refused = host.play(settings=SETTINGS + "pong = 1\n")
+    assert refused.status != 0
+    assert "relay.toml:7: " in refused.errors
+    assert "pong" in refused.errors
+    assert host.run("cat", "/etc/netplay-relay/relay.toml") == before
+    assert host.reaches("friend") == IN
+
+
+def test_removing_leaves_the_host_as_it_was(story: Story, host: RoleHost) -> None:
+    try:
+        removed = host.play(playbook="remove")
+        assert removed.status == 0, removed.said + removed.errors
+        assert "netplay" not in host.run("nft", "list", "ruleset")
+        left = host.snapshot()
+        # Tables of others, which tests beside this one made.
+        assert {**left, "rules": ""} == {**story.before, "rules": ""}
+    finally:
+        again = host.play()
+    assert again.status == 0, again.said + again.errors

@@ -1,0 +1,155 @@
+"""A lab host that the roles' tests deploy to, by the playbook alone: runs, and what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from tests.support.templates import ROOT
+from toolkit import zipapp
+
+if TYPE_CHECKING:
+    from toolkit.lab import Lab
+    from toolkit.zipapp import Release
+
+PORT = 55435
+SETTINGS = """\
+[listen]
+port = 55435
+[gate]
+allowlist = "/etc/netplay-relay/allowlist"
+[timeouts]
+ping = 1
+"""
+CHANGE = re.compile(r"^  \S+  (?:changed|would change)  (?P<task>[^:\n]+)", re.MULTILINE)
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()
+except OSError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+# Everything that a deployment could leave: files with their owners and text, accounts, units. Backups of the account
+# files and what systemd and ssh write by themselves are nobody's settings.
+SNAPSHOT = """
+import hashlib, json, os, pathlib, subprocess
+TOPS = ("/etc", "/opt", "/usr/local", "/home", "/srv", "/var/lib", "/run/netplay-relay")
+SKIPPED = ("/var/lib/systemd", "/etc/.pwd.lock")
+def content(path):
+    if path.is_symlink():
+        return os.readlink(path)
+    return hashlib.sha1(path.read_bytes()).hexdigest() if path.is_file() else ""
+found = {}
+for path in (path for top in TOPS for path in [pathlib.Path(top), *pathlib.Path(top).rglob("*")]):
+    if os.path.lexists(path) and not path.name.endswith("-") and not str(path).startswith(SKIPPED):
+        stat = path.lstat()
+        found[str(path)] = [stat.st_mode, stat.st_uid, stat.st_gid, content(path)]
+def said(*argv):
+    return subprocess.run(argv, capture_output=True, text=True).stdout
+found["units"] = said("systemctl", "list-unit-files", "--no-legend")
+found["rules"] = said("nft", "list", "ruleset")
+found["listening"] = said("ss", "-Htln")
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run: ansible's exit status, the tasks that changed something, everything it said."""
+
+    status: int
+    said: str
+    errors: str
+    changed: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> str:
+        """The line at the end that counts."""
+        return self.said.splitlines()[-1]
+
+
+@dataclass(frozen=True)
+class RoleHost:
+    """The host "relay" of a lab with the clients "friend" and "stranger", and a folder for what runs need."""
+
+    lab: Lab
+    folder: Path
+    release: Release
+
+    @classmethod
+    def of(cls, lab: Lab, folder: Path) -> Self:
+        """Take a lab's host, and build one release for all runs."""
+        return cls(lab, folder, zipapp.build(folder))
+
+    @property
+    def alias(self) -> str:
+        """What the host is called in ssh's configuration and in the inventory."""
+        return self.lab.ssh_alias("relay")
+
+    def play(self, *options: str, playbook: str = "deploy", settings: str = SETTINGS, **variables: Any) -> Outcome:
+        """Run a playbook of ours against the host, with the friend on the list unless variables say otherwise."""
+        (self.folder / "relay.toml").write_text(settings)
+        usual = {
+            "relay_zipapp": str(self.release.path),
+            "relay_release_id": self.release.id,
+            "relay_config_file": str(self.folder / "relay.toml"),
+            "relay_ports": [PORT],
+            "preflight_ports": [PORT],
+            "firewall_friends": [self.friend("friend")],
+        }
+        (self.folder / "variables.json").write_text(json.dumps({**usual, **variables}))
+        (self.folder / "hosts.json").write_text(json.dumps({"relays": {"hosts": {self.alias: {}}}}))
+        argv = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.folder / "hosts.json")]
+        argv += ["--extra-vars", f"@{self.folder}/variables.json", *options]
+        argv += [str(ROOT / "ansible" / "playbooks" / f"{playbook}.yml")]
+        done = subprocess.run(argv, env=self._environment(), capture_output=True, text=True, check=False, timeout=300)
+        changed = [match["task"].strip() for match in CHANGE.finditer(done.stdout)]
+        return Outcome(done.returncode, done.stdout, done.stderr, changed)
+
+    def friend(self, node: str) -> dict[str, Any]:
+        """Return a client of the lab as an entry of the list of friends."""
+        at = self.lab.node(node)
+        return {"name": node, "addresses": [f"{at.ipv4}/32", f"{at.ipv6}/128"]}
+
+    def run(self, *argv: str) -> str:
+        """Run a program on the host and return what it printed."""
+        done = subprocess.run(self.lab.inside("relay", argv), capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout
+
+    def property(self, unit: str, name: str) -> str:
+        """Ask systemd on the host."""
+        return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+    def stands(self) -> bool:
+        """Whether our table is in force."""
+        argv = self.lab.inside("relay", ["nft", "list", "table", "inet", "netplay"])
+        return subprocess.run(argv, capture_output=True, check=False, timeout=60).returncode == 0
+
+    def reaches(self, node: str, port: int = PORT) -> list[bool]:
+        """Whether a client of the lab can connect to the port: by IPv4, by IPv6."""
+        relay = self.lab.node("relay")
+        argv = [sys.executable, "-I", "-c", CONNECT]
+        tries = [self.lab.command(node, [*argv, address, str(port)]) for address in (relay.ipv4, relay.ipv6)]
+        running = [subprocess.Popen(each, stderr=subprocess.DEVNULL) for each in tries]
+        return [each.wait(timeout=30) == 0 for each in running]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return everything that a deployment could leave on the host."""
+        found: dict[str, Any] = json.loads(self.run("python3", "-I", "-c", SNAPSHOT))
+        return found
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        return {
+            **kept,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible" / "ansible.cfg"),
+            "ANSIBLE_HOME": str(self.folder / "ansible"),
+            "ANSIBLE_SSH_ARGS": f"-F {self.lab.ssh_config}",
+            "LC_ALL": "C.UTF-8",
+        }
