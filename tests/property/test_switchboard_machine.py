@@ -198,6 +198,9 @@ class SwitchboardMachine(RuleBasedStateMachine):
         assert by_state[State.HOSTING] == len(board.sessions) <= self.limits.sessions
         assert board._per_address == Counter(conn.address for conn in alive)
         assert board.rooms.hosted == set(board.sessions)
+        for conn in board._waiting.values():
+            assert conn.session
+            assert board.sessions.get(conn.session.id) is conn.session, "nobody waits for a host that has left"
         assert board.outcomes.total() == len(self.all) - len(alive)
 
     @invariant()
