@@ -16,6 +16,7 @@ from relay import config as settings
 from relay import control, listeners, metrics, report, snapshot, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
+from relay.listeners import Listeners
 from relay.observe import Events, set_up
 
 BAD_INPUT = 2
@@ -91,7 +92,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 async def _run(config: Config, path: Path | None, events: Events) -> int:
     try:
         state = upgrade.inherited_state()
-        await Daemon(config, path, events).run(listeners.obtain(config, state), state)
+        await Daemon(config, path, events).run(_listeners(config, state), state)
     except listeners.CannotListenError as error:
         print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
         return 1
@@ -99,6 +100,13 @@ async def _run(config: Config, path: Path | None, events: Events) -> int:
         print(f"netplay-relay: the state of the former program cannot be used: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
+
+
+def _listeners(config: Config, state: dict[str, Any] | None) -> Listeners:
+    try:
+        return listeners.obtain(config, state)
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise upgrade.UnusableStateError(repr(error)) from error
 
 
 def _self_check(arguments: argparse.Namespace) -> int:

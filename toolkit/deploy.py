@@ -56,6 +56,7 @@ class Plan:
             "relay_config_file": str(settings_file),
             "relay_ports": ports,
             "relay_addresses": list(self.settings.listen.bind),
+            "relay_lan_discovery": self.settings.lan.answer,
             "relay_drain_seconds": math.ceil(self.settings.timeouts.drain),
             "firewall_friends": [
                 {"name": friend.name, "addresses": [str(network) for network in friend.addresses]}

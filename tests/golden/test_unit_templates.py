@@ -18,6 +18,7 @@ VARIABLES: dict[str, Any] = {
     "relay_config_dir": "/etc/netplay-relay",
     "relay_drain_seconds": 60,
     "relay_install_dir": "/opt/netplay-relay",
+    "relay_lan_discovery": False,
     "relay_open_files": 65536,
     "relay_ports": [55435],
 }
@@ -82,3 +83,10 @@ def test_every_port_is_listened_on_at_every_address() -> None:
 def test_systemd_waits_longer_for_the_relay_than_the_relay_for_its_games() -> None:
     text = render("systemd/netplay-relay.service.j2", **{**VARIABLES, "relay_drain_seconds": 300})
     assert "TimeoutStopSec=310\n" in text
+
+
+def test_lan_discovery_has_its_one_port_on_ipv4_where_it_is_wanted() -> None:
+    text = render("systemd/netplay-relay.socket.j2", **{**VARIABLES, "relay_lan_discovery": True})
+    assert [line for line in text.splitlines() if line.startswith("ListenDatagram=")] == [
+        "ListenDatagram=0.0.0.0:55435"
+    ]
