@@ -67,7 +67,7 @@ def run(check: Check, root: Path = ROOT) -> Result:
             text=True,
             check=False,
             cwd=root,
-            env=environment() | _for_ansible(root),
+            env=environment() | {"ANSIBLE_CONFIG": str(root / "ansible" / "ansible.cfg"), "NO_COLOR": "1"},
             timeout=CHECK_SECONDS,
         )
         good, output = done.returncode == 0, done.stdout
@@ -96,18 +96,13 @@ def pytest_argv(*, fast: bool) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for checks and tests: programs of .venv first, and nothing of how bootstrap was called."""
+    """Return the environment for checks and tests.
+
+    Programs of .venv come first, ansible leaves nothing in the person's home, and how bootstrap was called is gone.
+    """
     kept = {key: value for key, value in os.environ.items() if key != "NETPLAY_RELAY_COMMAND"}
-    return {**kept, "PATH": f"{_programs()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-
-
-def _for_ansible(root: Path) -> dict[str, str]:
-    """Return what ansible-lint needs to find our roles, and to leave nothing in the person's home."""
-    return {
-        "ANSIBLE_CONFIG": str(root / "ansible" / "ansible.cfg"),
-        "ANSIBLE_HOME": str(root / ".ansible"),
-        "NO_COLOR": "1",
-    }
+    path = f"{_programs()}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**kept, "PATH": path, "ANSIBLE_HOME": str(ROOT / ".ansible")}
 
 
 def _programs() -> Path:
