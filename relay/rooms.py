@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from relay import protocol
 from relay.protocol import Address
 
+# A session must have lasted this long (seconds) for its id to be kept for a host that may come back.
+WORTH_KEEPING = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -51,10 +54,12 @@ class RoomTable:
         self.hosted.add(session)
         return session
 
-    def give_back(self, session: bytes, address: Address, now: float) -> None:
-        """Free an id, and keep it a while for the address that had it."""
+    def give_back(self, session: bytes, address: Address, since: float, now: float) -> None:
+        """Free an id that was hosted since a time, and keep it a while for the address that had it."""
         self.hosted.discard(session)
-        self.keep(address, session, now + self._host_return)
+        # Who only looked in (the proof of a deploy does) must not keep a named room from those who play in it.
+        if now - since >= WORTH_KEEPING:
+            self.keep(address, session, now + self._host_return)
 
     def keep(self, address: Address, session: bytes, until: float) -> None:
         """Keep an id for an address until a time."""

@@ -217,10 +217,6 @@ class Switchboard:
             self._link(conn, hello)
 
     def _host(self, conn: Conn, now: float) -> None:
-        if self.draining:
-            return self._close(conn, Outcome.DRAINING)
-        if len(self.sessions) >= self.limits.sessions:
-            return self._close(conn, Outcome.NO_ROOM_FREE)
         del self._opening[conn]
         if old := self._same_place(conn):
             # The same player back from a lost connection, or another one in the same house: the old connection's
@@ -242,8 +238,10 @@ class Switchboard:
     def _settle(self, conn: Conn, now: float) -> None:
         """Decide a claim: a room whose host is dead goes to the one who came back."""
         old = conn.peer
-        if old is not None and old.state is State.HOSTING and old.heard < conn.since and not self._acked(old):
+        silent = old is not None and old.heard < conn.since
+        if old and old.session and old.state is State.HOSTING and silent and not self._acked(old):
             self._end_session(old, Outcome.REPLACED, now)
+            self.rooms.keep(old.address, old.session.id, now + self.timeouts.host_return)
         if conn.state is State.CLAIMING:
             self._open_session(conn, now)
 
@@ -254,9 +252,13 @@ class Switchboard:
     def _open_session(self, conn: Conn, now: float) -> None:
         self._claiming.pop(conn, None)
         conn.peer = None
-        session_id = self.rooms.take(conn.address, conn.room_port, now)
         # Hosting already, so that a refusal too is written down as a host's.
         conn.state = State.HOSTING
+        if self.draining:
+            return self._close(conn, Outcome.DRAINING)
+        if len(self.sessions) >= self.limits.sessions:
+            return self._close(conn, Outcome.NO_ROOM_FREE)
+        session_id = self.rooms.take(conn.address, conn.room_port, now)
         if session_id is None:
             return self._close(conn, Outcome.ROOM_TAKEN)
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
@@ -356,7 +358,7 @@ class Switchboard:
         if session is None or self.sessions.get(session.id) is not session:
             return
         del self.sessions[session.id]
-        self.rooms.give_back(session.id, host.address, now)
+        self.rooms.give_back(session.id, host.address, session.since, now)
         for client in list(session.waiting.values()):
             self._close(client, Outcome.HOST_GONE)
         # Links are left alone: a host that ends its session closes them itself, each with what is still to be read.

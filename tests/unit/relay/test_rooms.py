@@ -21,7 +21,7 @@ def table(*rooms: Room) -> RoomTable:
 def test_a_port_with_a_room_always_gives_that_rooms_id() -> None:
     rooms = table(Room(OWN, 55440))
     assert rooms.take(ANNA, 55440, 0) == OWN
-    rooms.give_back(OWN, ANNA, 10)
+    rooms.give_back(OWN, ANNA, -100, 10)
     assert rooms.take(BEN, 55440, 11) == OWN
 
 
@@ -40,8 +40,8 @@ def test_a_host_that_comes_back_within_a_minute_gets_its_room_again() -> None:
     rooms = table(Room(FRIDAY), Room(SUNDAY))
     assert rooms.take(ANNA, MAIN, 0) == FRIDAY
     assert rooms.take(BEN, MAIN, 0) == SUNDAY
-    rooms.give_back(FRIDAY, ANNA, 0)
-    rooms.give_back(SUNDAY, BEN, 0)
+    rooms.give_back(FRIDAY, ANNA, -100, 0)
+    rooms.give_back(SUNDAY, BEN, -100, 0)
     assert rooms.take(BEN, MAIN, 59) == SUNDAY
     assert rooms.take(ANNA, MAIN, 59) == FRIDAY
 
@@ -50,21 +50,21 @@ def test_a_random_id_is_kept_for_its_host_too() -> None:
     rooms = table()
     session = rooms.take(ANNA, MAIN, 0)
     assert session
-    rooms.give_back(session, ANNA, 0)
+    rooms.give_back(session, ANNA, -100, 0)
     assert rooms.take(ANNA, MAIN, 59) == session
 
 
 def test_nobody_else_gets_a_room_that_is_kept() -> None:
     rooms = table(Room(FRIDAY))
     rooms.take(ANNA, MAIN, 0)
-    rooms.give_back(FRIDAY, ANNA, 0)
+    rooms.give_back(FRIDAY, ANNA, -100, 0)
     assert rooms.take(BEN, MAIN, 59) != FRIDAY
 
 
 def test_a_room_is_kept_for_a_minute_and_no_longer() -> None:
     rooms = table(Room(FRIDAY))
     rooms.take(ANNA, MAIN, 0)
-    rooms.give_back(FRIDAY, ANNA, 0)
+    rooms.give_back(FRIDAY, ANNA, -100, 0)
     assert rooms.take(BEN, MAIN, 61) == FRIDAY
     rooms.forget_old(61)
     assert rooms.kept == 0
@@ -73,7 +73,7 @@ def test_a_room_is_kept_for_a_minute_and_no_longer() -> None:
 def test_a_room_with_a_port_is_not_given_out_on_the_main_port() -> None:
     rooms = table(Room(OWN, 55440))
     rooms.take(ANNA, 55440, 0)
-    rooms.give_back(OWN, ANNA, 0)
+    rooms.give_back(OWN, ANNA, -100, 0)
     assert rooms.take(ANNA, MAIN, 1) != OWN
 
 
@@ -82,3 +82,10 @@ def test_a_random_id_is_never_zero_nor_somebodys() -> None:
     rooms = RoomTable([Room(FRIDAY, 55440)], lambda: next(given), host_return=60)
     assert rooms.take(ANNA, MAIN, 0) == b"x" * 12
     assert rooms.take(BEN, MAIN, 0) == b"y" * 12
+
+
+def test_whoever_only_looked_in_keeps_no_room_from_those_who_play() -> None:
+    rooms = table(Room(FRIDAY))
+    rooms.take(ANNA, MAIN, 0)
+    rooms.give_back(FRIDAY, ANNA, since=0, now=0.2)
+    assert rooms.take(BEN, MAIN, 1) == FRIDAY

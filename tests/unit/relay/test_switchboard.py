@@ -117,14 +117,31 @@ def test_a_second_host_on_a_rooms_port_is_refused() -> None:
 def test_a_host_beyond_the_limit_is_refused() -> None:
     board = Board(sessions=1)
     board.host()
-    assert ended(board.host()) == "no-room-free"
+    assert ended(board.host(address=BEN)) == "no-room-free"
+
+
+def test_claims_do_not_get_round_the_limit() -> None:
+    board = Board(sessions=2)
+    hosts = [board.host() for _ in range(3)]
+    board.wait(1.5)
+    assert [conn.state for conn in hosts].count(State.HOSTING) == 2
+
+
+def test_at_the_limit_a_host_over_a_dead_connection_still_gets_its_room_again() -> None:
+    board = Board(sessions=1)
+    old = board.host()
+    board.dead.add(old)
+    board.wait(30)
+    new = board.host()
+    board.wait(1.5)
+    assert new.state is State.HOSTING
 
 
 def test_no_new_host_while_the_relay_stops() -> None:
     board = Board()
     host = board.host()
     board.board.drain()
-    assert ended(board.host()) == "draining"
+    assert ended(board.host(address=BEN)) == "draining"
     assert host.state is State.HOSTING
 
 
