@@ -1,16 +1,27 @@
 """The allowlist the relay checks when it accepts a connection: the second gate, behind the packet filter.
 
 The packet filter can vanish (somebody flushes the ruleset); this one cannot. The file holds one address or prefix a
-line, `# name` behind it; it is re-read when it changes, and while it cannot be read nobody is let in.
+line, then `until=SECONDS` (since 1970) where the entry ends, then `# name`:
+
+    203.0.113.7  # anna
+    198.51.100.0/24 until=1798149600  # ben
+
+It is re-read when it changes. A line whose time is over lets nobody in, whether the file is rewritten or not; while
+the file cannot be read nobody is let in at all.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import logging
+import math
 import os
+import re
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from relay.gate.friends import Network
 from relay.protocol import Address
 
 log = logging.getLogger("netplay-relay.gate")
@@ -19,42 +30,66 @@ log = logging.getLogger("netplay-relay.gate")
 RECHECK = 0.5
 
 
+_UNTIL = re.compile(r"until=(\d{1,12})")
+
+
 class Prefixes:
     """A set of prefixes that answers in one look-up for each prefix length in use, however many entries there are."""
 
     def __init__(self) -> None:
-        self._by_length: dict[tuple[int, int], set[int]] = {}
+        self._by_length: dict[tuple[int, int], dict[int, float]] = {}
 
-    def add(self, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
-        """Add a prefix."""
+    def add(self, network: Network, until: float = math.inf) -> None:
+        """Add a prefix, good until a moment in seconds since 1970; of two equal prefixes the later moment counts."""
         shift = network.max_prefixlen - network.prefixlen
-        entries = self._by_length.setdefault((network.version, shift), set())
-        entries.add(int(network.network_address) >> shift)
+        entries = self._by_length.setdefault((network.version, shift), {})
+        key = int(network.network_address) >> shift
+        entries[key] = max(until, entries.get(key, until))
+
+    def until(self, address: Address) -> float | None:
+        """Return until when address is in one of the prefixes (inf: for good), None when it is in none."""
+        value, version = int(address), address.version
+        tables = ((shift, found) for (kind, shift), found in self._by_length.items() if kind == version)
+        return max((found[value >> shift] for shift, found in tables if value >> shift in found), default=None)
 
     def __contains__(self, address: Address) -> bool:
-        value, version = int(address), address.version
-        return any(kind == version and value >> shift in found for (kind, shift), found in self._by_length.items())
+        return self.until(address) is not None
 
 
 def parse(text: str) -> Prefixes:
     """Read the lines of an allowlist. Raises ValueError naming the line of the first mistake."""
     prefixes = Prefixes()
-    for number, line in enumerate(text.splitlines(), start=1):
-        entry = line.partition("#")[0].strip()
-        if not entry:
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = line.partition("#")[0].split()
+        if not words:
             continue
+        until = _UNTIL.fullmatch(words[1]) if len(words) == 2 else None
+        if len(words) > 1 and not until:
+            raise ValueError(f"line {number}: {' '.join(words[1:])!r} is not until=SECONDS")
         try:
-            prefixes.add(ipaddress.ip_network(entry))
+            prefixes.add(ipaddress.ip_network(words[0]), float(until[1]) if until else math.inf)
         except ValueError:
-            raise ValueError(f"line {number}: {entry!r} is not an address or prefix") from None
+            raise ValueError(f"line {number}: {words[0]!r} is not an address or prefix") from None
     return prefixes
 
 
-class Allowlist:
-    """Who may connect, by a file; with path None everybody may."""
+def render(entries: Iterable[tuple[Network, int | None, str]]) -> str:
+    """Return the text of an allowlist with these entries: prefix, end in seconds since 1970 or None, whose it is."""
+    lines = ["# Who may connect, for the relay's own gate. Written by netplay-relay: what is changed here is lost."]
+    for network, until, name in entries:
+        single = network.prefixlen == network.max_prefixlen
+        value = str(network.network_address if single else network)
+        ends = "" if until is None else f" until={until}"
+        lines.append(f"{value}{ends}  # {name}")
+    return "\n".join(lines) + "\n"
 
-    def __init__(self, path: Path | None) -> None:
+
+class Allowlist:
+    """Who may connect, by a file; with path None everybody may. clock tells seconds since 1970, for what ends."""
+
+    def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._path = path
+        self._clock = clock
         self._prefixes = Prefixes()
         self._stamp: tuple[int, int, int] | None = None
         self._checked = float("-inf")
@@ -67,7 +102,9 @@ class Allowlist:
         if now - self._checked >= RECHECK:
             self._checked = now
             self._refresh(self._path)
-        return address in self._prefixes
+        until = self._prefixes.until(address)
+        # Most entries have no end: the clock is read for the others alone.
+        return until is not None and (until == math.inf or self._clock() < until)
 
     def _refresh(self, path: Path) -> None:
         try:

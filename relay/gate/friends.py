@@ -30,7 +30,9 @@ KEYS = ("name", "ip", "dns", "until", "note")
 WIDEST = {4: 8, 6: 16}
 # An assignment to until on a line of its own: what stands before the value, and the value (text, or a TOML date).
 _UNTIL = re.compile(r"""(\s*["']?until["']?\s*=\s*)(?:"[^"\n]*"|'[^'\n]*'|\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?)""")
-_NAME = re.compile(r"[^\x00-\x1f\x7f\"\\#]{1,64}")
+_HEADER = re.compile(r"\s*\[\[?\s*friend\s*\]\]?")
+_KEY = re.compile(r"\s*[\"']?(\w+)[\"']?\s*[.=]")
+_NAME = re.compile(r"[^\"\\#]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ def parse(text: str, path: Path) -> list[Friend]:
             line = locate(text, name) or locate(text, "", name)
             raise ConfigError(path, line, message, 'Write [[friend]], then name = "anna" and ip = "203.0.113.7"')
     entries = data.get("friend", [])
-    friends = [_friend(entry, number, text, path) for number, entry in enumerate(entries)]
+    stands = _Stands(text)
+    friends = [_friend(entry, stands.entry(number), path) for number, entry in enumerate(entries)]
     _refuse_duplicates(friends, path)
     return friends
 
@@ -138,11 +141,30 @@ def _refuse_special(found: Network, value: str) -> None:
         raise ValueError(f"\"{value}\" is nobody's address. Write the address your friend's network has")
 
 
-def _friend(entry: dict[str, Any], number: int, text: str, path: Path) -> Friend:
-    first = locate(text, "friend", None, number) or 1
+class _Stands:
+    """Where each entry and its keys stand, by one pass over the file: a list may be long."""
 
+    def __init__(self, text: str) -> None:
+        self._entries: list[dict[str, int]] = []
+        inside = False
+        for number, line in enumerate(text.splitlines(), start=1):
+            if _HEADER.match(line):
+                self._entries.append({"": number})
+                inside = True
+            elif line.lstrip().startswith("["):
+                inside = False
+            elif inside and (match := _KEY.match(line)):
+                self._entries[-1].setdefault(match[1], number)
+
+    def entry(self, number: int) -> dict[str, int]:
+        """Return the lines (from 1) of an entry's keys, that of its header under ""; entries count from 0."""
+        # What is written in another way (friend = [{...}]) is right too, and stands somewhere.
+        return self._entries[number] if number < len(self._entries) else {"": 1}
+
+
+def _friend(entry: dict[str, Any], lines: dict[str, int], path: Path) -> Friend:
     def error(key: str | None, message: str, fix: str = "") -> ConfigError:
-        return ConfigError(path, (key and locate(text, "friend", key, number)) or first, message, fix)
+        return ConfigError(path, lines.get(key or "", lines[""]), message, fix)
 
     if not isinstance(entry, dict):
         raise error(None, "a friend is a table.", 'Write [[friend]], then name = "anna" and ip = "203.0.113.7"')
@@ -150,16 +172,15 @@ def _friend(entry: dict[str, Any], number: int, text: str, path: Path) -> Friend
         if key not in KEYS:
             raise error(key, f"a friend has no {key}.", f"It may have: {', '.join(KEYS)}.")
     name, note = entry.get("name"), entry.get("note", "")
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.strip():
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name != name.strip() or not name.isprintable():
         raise error("name", "each friend needs a name of 1 to 64 characters, without quotes or '#'.")
     if not isinstance(note, str):
         raise error("note", f"{name}'s note must be text in quotes.")
     if "ip" not in entry and "dns" not in entry:
         raise error("ip", f"{name} needs an address.", 'Write ip = "203.0.113.7", or dns = "anna.example.org"')
-    lines = {key: line for key in entry if (line := locate(text, "friend", key, number))}
     addresses = _each(entry, "ip", name, network, error)
     names = _each(entry, "dns", name, dnsname.parse, error)
-    return Friend(name, tuple(addresses), first, note, tuple(names), _until(entry, name, error), lines)
+    return Friend(name, tuple(addresses), lines[""], note, tuple(names), _until(entry, name, error), lines)
 
 
 def _each(entry: dict[str, Any], key: str, name: str, read: Callable[[str], Any], error: Any) -> list[Any]:
