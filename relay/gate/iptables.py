@@ -1,0 +1,188 @@
+"""iptables: the text that makes the wall for hosts without nft, and what iptables-save and ipset say of it. Pure.
+
+The same chains in iptables and ip6tables: NETPLAY, jumped to from INPUT once, leaves out every packet that is not for
+the relay's ports; NETPLAY-GATE decides, NETPLAY-FRIEND holds the cap. Friends are in an ipset (netplay4, netplay6)
+where the host has ipset, and have a rule each where it has not. One text for iptables-restore --noflush replaces the
+chains in one step and touches nothing else; nft- and legacy-backed iptables read it alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+from relay.gate.friends import Network
+from relay.gate.plan import order
+from relay.gate.wall import LOG_PREFIX, SETS, Difference, Standing, Wall, parse_network, set_of
+
+CHAINS = ("NETPLAY", "NETPLAY-GATE", "NETPLAY-FRIEND")
+JUMP = "-A INPUT -j NETPLAY"
+SET_NAMES = {4: "netplay4", 6: "netplay6"}
+FAMILIES = {4: "inet", 6: "inet6"}
+MASKS = {4: 32, 6: 64}
+# The longest timeout of an ipset, in seconds.
+LONGEST = 2147483
+MOST_ELEMENTS = 1048576
+# What multiport takes at once.
+PORTS_PER_RULE = 15
+
+_SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
+_COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
+_ELEMENT = re.compile(r"add (\S+) (\S+)(?: timeout (\d+))?(?: packets (\d+) bytes \d+)?")
+
+
+def frame(wall: Wall, version: int, *, ipset: bool) -> list[str]:
+    """Return the rules of our chains, as iptables-save would print them in their order."""
+    rules = []
+    ports = [str(port) for port in wall.ports]
+    for start in range(0, len(ports), PORTS_PER_RULE):
+        some = ",".join(ports[start : start + PORTS_PER_RULE])
+        rules += [f"-A NETPLAY -p {kind} -m multiport --dports {some} -j NETPLAY-GATE" for kind in ("tcp", "udp")]
+    # A game that runs goes on, also when its player's entry is gone.
+    rules.append("-A NETPLAY-GATE -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
+    rules.append("-A NETPLAY-GATE -i lo -j ACCEPT")
+    if ipset:
+        rules.append(f"-A NETPLAY-GATE -m set --match-set {SET_NAMES[version]} src -j NETPLAY-FRIEND")
+    else:
+        rules += [f"-A NETPLAY-GATE -s {network} -j NETPLAY-FRIEND" for network in sources(wall, version)]
+    rules.append(f'-A NETPLAY-GATE -m limit --limit 6/min --limit-burst 10 -j LOG --log-prefix "{LOG_PREFIX}"')
+    rules.append("-A NETPLAY-GATE -j DROP")
+    limit = f"--connlimit-above {wall.most} --connlimit-mask {MASKS[version]} --connlimit-saddr"
+    rules.append(f"-A NETPLAY-FRIEND -m connlimit {limit} -j DROP")
+    rules.append("-A NETPLAY-FRIEND -j ACCEPT")
+    return rules
+
+
+def sources(wall: Wall, version: int) -> list[Network]:
+    """Return every network of one family that may connect, in order."""
+    return sorted([*wall.sets[f"host{version}"], *wall.sets[f"net{version}"]], key=order)
+
+
+def restore(rules: list[str], jumps: int) -> str:
+    """Return the text for iptables-restore --noflush; jumps: how often INPUT jumps to us now."""
+    jump = ["-I INPUT 1 -j NETPLAY"] if jumps == 0 else ["-D INPUT -j NETPLAY"] * (jumps - 1)
+    return "\n".join(["*filter", *(f":{chain} - [0:0]" for chain in CHAINS), *rules, *jump, "COMMIT", ""])
+
+
+def removal(standing: list[str], jumps: int) -> str:
+    """Return the text for iptables-restore --noflush that takes away the chains of ours that are standing."""
+    if not standing and not jumps:
+        return ""
+    jump = ["-D INPUT -j NETPLAY"] * jumps
+    chains = [*(f":{chain} - [0:0]" for chain in standing), *jump, *(f"-X {chain}" for chain in standing)]
+    return "\n".join(["*filter", *chains, "COMMIT", ""])
+
+
+def chains(saved: str) -> list[str]:
+    """Return which of our chains stand in what iptables-save printed."""
+    return [chain for chain in CHAINS if re.search(rf"^:{chain} ", saved, re.MULTILINE)]
+
+
+def rules(saved: str) -> list[str]:
+    """Return the rules of our chains in what iptables-save printed, without counts."""
+    lines = (re.sub(r"^\[\d+:\d+\] ", "", line) for line in saved.splitlines())
+    return [line for line in lines if re.match(r"-A NETPLAY(-GATE|-FRIEND)? ", line)]
+
+
+def jumps(saved: str) -> int:
+    """Return how often INPUT jumps to our chain in what iptables-save printed."""
+    return len(re.findall(rf"^(?:\[\d+:\d+\] )?{JUMP}$", saved, re.MULTILINE))
+
+
+def parse(saved: Mapping[int, str], sets: str | None) -> Standing | None:
+    """Read what iptables-save -c printed for each family, and `ipset save` (None: entries are rules).
+
+    Returns None when nothing of ours stands in any family.
+    """
+    if not any(chains(text) or jumps(text) for text in saved.values()):
+        return None
+    frames = [(version, _plain(rules(text)), jumps(text)) for version, text in sorted(saved.items())]
+    shape = all(chains(text) == list(CHAINS) and jumps(text) == 1 for text in saved.values())
+    listed = list(_listed(saved) if sets is None else _members(sets))
+    seen = {network: count for network, _, count in listed}
+    digest = hashlib.sha256(repr(frames).encode()).hexdigest()
+    return Standing(digest, shape, _sorted(listed), _packets(saved), seen)
+
+
+def parse_sets(text: str) -> dict[str, dict[Network, float | None]]:
+    """Read what `ipset save` printed: the seconds that remain for each network, None for good."""
+    return _sorted(list(_members(text)))
+
+
+def _sorted(listed: list[tuple[Network, float | None, int]]) -> dict[str, dict[Network, float | None]]:
+    found: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
+    for network, left, _ in listed:
+        found[set_of(network)][network] = left
+    return found
+
+
+def replay_sets(text: str) -> str:
+    """Return the text for `ipset restore -exist` that brings back what `ipset save` printed, and no more."""
+    members = "".join(f"add {name} {value} timeout {left or 0}\n" for name, value, left, _ in _ELEMENT.findall(text))
+    return create_sets() + "".join(f"flush {name}\n" for name in SET_NAMES.values()) + members
+
+
+def _plain(found: list[str]) -> list[str]:
+    """Return rules without the entries that are rules: those are compared as elements."""
+    return [rule for rule in found if not _SOURCE.fullmatch(rule)]
+
+
+def _listed(saved: Mapping[int, str]) -> Iterator[tuple[Network, float | None, int]]:
+    for text in saved.values():
+        for count, rule in _COUNT.findall(text):
+            if match := _SOURCE.fullmatch(rule):
+                yield parse_network(match[1]), None, int(count)
+
+
+def _packets(saved: Mapping[int, str]) -> dict[str, int]:
+    packets = {"established": 0, "friends": 0, "capped": 0, "refused": 0}
+    for text in saved.values():
+        for count, rule in _COUNT.findall(text):
+            if counter := _counter(rule):
+                packets[counter] += int(count)
+    return packets
+
+
+def _counter(rule: str) -> str:
+    if rule.startswith("-A NETPLAY-FRIEND "):
+        return "capped" if rule.endswith(" -j DROP") else "friends"
+    if "--ctstate" in rule and rule.startswith("-A NETPLAY-GATE "):
+        return "established"
+    return "refused" if rule == "-A NETPLAY-GATE -j DROP" else ""
+
+
+def _members(sets: str) -> Iterator[tuple[Network, float | None, int]]:
+    for name, value, left, count in _ELEMENT.findall(sets):
+        if name in SET_NAMES.values():
+            # Timeout 0: for good.
+            yield parse_network(value), float(left) if left not in ("", "0") else None, int(count or 0)
+
+
+def create_sets() -> str:
+    """Return the text for `ipset restore -exist` that makes the sets, or leaves those there are."""
+    return "".join(
+        f"create {SET_NAMES[version]} hash:net family {family} timeout 0 counters maxelem {MOST_ELEMENTS}\n"
+        for version, family in FAMILIES.items()
+    )
+
+
+def elements(changes: Mapping[str, Difference]) -> str:
+    """Return the text for `ipset restore -exist` that changes the elements: with -exist, add refreshes a time."""
+    lines = []
+    for name, change in changes.items():
+        target = SET_NAMES[int(name[-1])]
+        lines += [f"del {target} {network}" for network in change.remove]
+        for network, left in {**change.refresh, **change.add}.items():
+            lines.append(f"add {target} {network} timeout {_seconds(left)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _seconds(left: float | None) -> int:
+    return 0 if left is None else min(max(1, math.ceil(left)), LONGEST)
+
+
+def without_times(wall: Wall) -> Wall:
+    """Return the wall as it is when each entry is a rule: rules have no timeouts."""
+    return Wall(wall.ports, wall.most, {name: dict.fromkeys(elements) for name, elements in wall.sets.items()})

@@ -1,0 +1,197 @@
+"""nftables: the text that makes the wall, and what `nft -j list table` says of it. Pure.
+
+Everything lives in one table, `inet netplay`. The one chain with a hook holds one rule, and that rule leaves out
+every packet that is not for the relay's ports: whatever the sets hold, no other port can be shut off.
+One rule stands on a line: nft 1.0.6 reads no chain written on one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from relay.gate.friends import Network
+from relay.gate.wall import COUNTERS, HOST_LENGTH, LOG_PREFIX, SETS, Difference, Standing, Wall, parse_network
+
+TABLE = "inet netplay"
+CHAINS = ("input", "gate", "friend4", "friend6")
+PER_LINE = 200
+# One IPv6 household: what host6 and the cap look at.
+HOUSEHOLD = "ip6 saddr & ffff:ffff:ffff:ffff::"
+_TYPES = {"host4": "ipv4_addr", "host6": "ipv6_addr", "net4": "ipv4_addr", "net6": "ipv6_addr"}
+_FLAGS = {"host4": "timeout", "host6": "timeout", "net4": "interval", "net6": "interval"}
+_CAPS = {"many4": "ipv4_addr", "many6": "ipv6_addr"}
+
+
+def frame(wall: Wall, *, element_counters: bool = True) -> str:
+    """Return the declarations and rules without elements. Loading it again keeps elements, timeouts and counters.
+
+    element_counters: count what each element lets in, which kernels before 5.7 cannot.
+    """
+    return "\n".join(
+        [
+            f"table {TABLE} {{",
+            *_declarations(element_counters),
+            "}",
+            *(f"flush chain {TABLE} {chain}" for chain in CHAINS),
+            f"table {TABLE} {{",
+            *(f"\t{line}" for line in _rules(wall)),
+            "}",
+            "",
+        ]
+    )
+
+
+def _declarations(element_counters: bool) -> Iterator[str]:
+    for name in SETS:
+        yield f"\tset {name} {{"
+        yield f"\t\ttype {_TYPES[name]}"
+        yield f"\t\tflags {_FLAGS[name]}"
+        if element_counters:
+            yield "\t\tcounter"
+        yield "\t}"
+    for name, kind in _CAPS.items():
+        yield from (f"\tset {name} {{", f"\t\ttype {kind}", "\t\tsize 65535", "\t\tflags dynamic", "\t}")
+    for name in COUNTERS:
+        yield from (f"\tcounter {name} {{", "\t}")
+    for chain in CHAINS:
+        yield f"\tchain {chain} {{"
+        if chain == "input":
+            yield "\t\ttype filter hook input priority filter - 10; policy accept;"
+        yield "\t}"
+
+
+def _rules(wall: Wall) -> Iterator[str]:
+    ports = ", ".join(str(port) for port in wall.ports)
+    yield from _chain("input", [f"meta l4proto {{ tcp, udp }} th dport {{ {ports} }} jump gate"])
+    yield from _chain(
+        "gate",
+        [
+            # A game that runs goes on, also when its player's entry is gone.
+            "ct state established,related counter name established accept",
+            'iifname "lo" accept',
+            "ip saddr @host4 goto friend4",
+            "ip saddr @net4 goto friend4",
+            f"{HOUSEHOLD} @host6 goto friend6",
+            "ip6 saddr @net6 goto friend6",
+            f'limit rate 6/minute burst 10 packets log prefix "{LOG_PREFIX}"',
+            "counter name refused drop",
+        ],
+    )
+    for chain, capped, source in (("friend4", "many4", "ip saddr"), ("friend6", "many6", HOUSEHOLD)):
+        cap = f"add @{capped} {{ {source} ct count over {wall.most} }} counter name capped drop"
+        yield from _chain(chain, [cap, "counter name friends accept"])
+
+
+def _chain(name: str, rules: Iterable[str]) -> Iterator[str]:
+    yield f"chain {name} {{"
+    yield from (f"\t{rule}" for rule in rules)
+    yield "}"
+
+
+def elements(changes: Mapping[str, Difference]) -> str:
+    """Return the commands that change the elements of the sets.
+
+    A time is refreshed by add, delete, add, which is what every nft understands. What is removed is added first: it may
+    have ended since it was listed, and to delete what is not there would fail the whole transaction.
+    """
+    lines: list[str] = []
+    for name, change in changes.items():
+        outdated = [*change.refresh, *change.remove]
+        if name.startswith("host"):
+            lines += _commands("add", name, outdated, {})
+        lines += _commands("delete", name, outdated, {})
+        lines += _commands("add", name, [*change.refresh, *change.add], {**change.refresh, **change.add})
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _commands(verb: str, name: str, networks: list[Network], times: Mapping[Network, float | None]) -> Iterator[str]:
+    for start in range(0, len(networks), PER_LINE):
+        values = ", ".join(
+            _element(name, network, times.get(network)) for network in networks[start : start + PER_LINE]
+        )
+        yield f"{verb} element {TABLE} {name} {{ {values} }}"
+
+
+def _element(name: str, network: Network, left: float | None) -> str:
+    value = str(network.network_address if name.startswith("host") else network)
+    return value if left is None else f"{value} timeout {_time(math.ceil(left * 1000))}"
+
+
+def _time(milliseconds: int) -> str:
+    """Return a length of time as nft reads it: it takes no large number of one unit alone."""
+    parts = []
+    for unit, size in (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts)
+
+
+def removal() -> str:
+    """Return the commands after which nothing of ours is there, whether there was something or not."""
+    return f"table {TABLE} {{\n}}\ndelete table {TABLE}\n"
+
+
+def parse(text: str) -> Standing:
+    """Read what `nft -j list table inet netplay` printed. Raises ValueError for what is not that."""
+    try:
+        items = [next(iter(item.items())) for item in json.loads(text)["nftables"]]
+    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise ValueError(f"not a listing of nft: {error!r}") from error
+    sets: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
+    seen: dict[Network, int] = {}
+    for kind, content in items:
+        if kind == "set" and content["name"] in SETS:
+            for network, left, count in _listed(content):
+                sets[content["name"]][network] = left
+                seen[network] = count
+    packets = {content["name"]: int(content["packets"]) for kind, content in items if kind == "counter"}
+    return Standing(_digest(items), _is_ours(items), sets, packets, seen)
+
+
+def _listed(content: dict[str, Any]) -> Iterator[tuple[Network, float | None, int]]:
+    for element in content.get("elem", []):
+        details = element["elem"] if isinstance(element, dict) and "elem" in element else {"val": element}
+        left = float(details["expires"]) if "expires" in details else None
+        count = int(details.get("counter", {}).get("packets", 0))
+        for network in _networks(content["name"], details["val"]):
+            yield network, left, count
+
+
+def _networks(name: str, value: Any) -> Iterator[Network]:
+    if isinstance(value, str):
+        length = HOST_LENGTH[int(name[-1])] if name.startswith("host") else None
+        yield parse_network(value, length)
+    elif "prefix" in value:
+        yield parse_network(value["prefix"]["addr"], value["prefix"]["len"])
+    else:
+        first, last = (ipaddress.ip_address(end) for end in value["range"])
+        yield from ipaddress.summarize_address_range(first, last)
+
+
+def _digest(items: list[tuple[str, Any]]) -> str:
+    """Return a digest of a listing without what changes by itself: handles, elements, counts, versions."""
+    passing = ("handle", "elem", "packets", "bytes")
+    kept = [
+        (kind, {key: value for key, value in content.items() if key not in passing})
+        for kind, content in items
+        if kind != "metainfo"
+    ]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _is_ours(items: list[tuple[str, Any]]) -> bool:
+    """Tell whether sets and chains are those of `frame`: only then can it be loaded in place."""
+    sets = {content["name"]: content for kind, content in items if kind == "set"}
+    chains = {content["name"]: content for kind, content in items if kind == "chain"}
+    if set(sets) != {*SETS, *_CAPS} or set(chains) != set(CHAINS):
+        return False
+    typed = all(sets[name].get("type") == kind for name, kind in {**_TYPES, **_CAPS}.items())
+    flagged = all(sets[name].get("flags") == [flag] for name, flag in _FLAGS.items())
+    hooked = [name for name, content in chains.items() if content.get("hook")] == ["input"]
+    counting = [bool(sets[name].get("stmt")) for name in SETS]
+    return typed and flagged and hooked and chains["input"]["hook"] == "input" and len(set(counting)) == 1
