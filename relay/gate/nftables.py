@@ -1,0 +1,90 @@
+"""The nftables backend: runs nft. What it is told and what it says is the business of relay.gate.nft."""
+
+from __future__ import annotations
+
+from relay.gate import nft
+from relay.gate.backend import FilterError, Snapshot
+from relay.gate.programs import ProgramError, Programs
+from relay.gate.wall import Difference, Standing, Wall, differences
+
+
+class Nftables:
+    """The table inet netplay of this host."""
+
+    name = "nftables"
+
+    def __init__(self, programs: Programs, *, plain: bool = False) -> None:
+        self._programs = programs
+        self.plain = plain
+
+    def text(self, wall: Wall) -> str:
+        """Return the rules without entries."""
+        return nft.frame(wall, element_counters=not self.plain)
+
+    def standing(self) -> Standing | None:
+        """Return what stands in our table. Raises FilterError."""
+        listing = self._list("-j")
+        try:
+            return nft.parse(listing) if listing is not None else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise FilterError(f"nft printed what cannot be understood: {error}") from error
+
+    def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
+        """Return what has to change in the sets."""
+        return differences(wall, standing.sets if standing else {}, now)
+
+    def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
+        """Make the wall stand in one transaction of nft. Raises FilterError; then nothing has changed."""
+        whole = nft.elements(differences(wall, {}, now))
+        scripts = []
+        if standing is not None and standing.shape:
+            # In place: that keeps the counters.
+            changes = nft.elements(self.differences(wall, standing, now))
+            scripts.append((self.text(wall) if frame else "") + changes)
+        if frame:
+            # Sets of another kind cannot be declared again, only replaced.
+            scripts.append(nft.removal() + self.text(wall) + whole)
+        last_resort = len(scripts)
+        if frame and not self.plain:
+            scripts.append(nft.removal() + nft.frame(wall, element_counters=False) + whole)
+        taken = self._first(scripts, check_only=check_only)
+        self.plain = self.plain or taken == last_resort
+
+    def snapshot(self) -> Snapshot:
+        """Return our table as nft prints it; loading that brings back rules and remaining times. Raises FilterError."""
+        listing = self._list()
+        return None if listing is None else {"table": listing}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put back a snapshot in one transaction. Raises FilterError."""
+        self._first([nft.removal() + (snapshot["table"] if snapshot else "")])
+
+    def remove(self) -> None:
+        """Take our table away. Raises FilterError."""
+        if self._list() is not None:
+            self._first([nft.removal()])
+
+    def _list(self, *options: str) -> str | None:
+        """Return the listing of our table, None when there is no such table. Raises FilterError."""
+        try:
+            return self._programs.run(["nft", *options, "list", "table", *nft.TABLE.split()])
+        except ProgramError as error:
+            if "No such file or directory" in error.output:
+                return None
+            raise FilterError(f"nft cannot list its tables: {_first_line(error)}") from error
+
+    def _first(self, scripts: list[str], *, check_only: bool = False) -> int:
+        """Load the first script that nft takes and return its place; each is all or nothing. Raises FilterError."""
+        said = []
+        for place, script in enumerate(scripts):
+            try:
+                self._programs.run(["nft", *(["-c"] if check_only else []), "-f", "-"], script)
+            except ProgramError as error:
+                said.append(_first_line(error))
+            else:
+                return place
+        raise FilterError(f"nft refused the rules, and nothing has changed: {'; '.join(dict.fromkeys(said))}")
+
+
+def _first_line(error: ProgramError) -> str:
+    return (error.output or str(error)).splitlines()[0]

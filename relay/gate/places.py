@@ -1,0 +1,98 @@
+"""Where the gate's files are on the host, and how they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_DIR = Path("/etc/netplay-relay")
+STATE_DIR = Path("/var/lib/netplay-relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The two directories: what is configured (the owner's word), and what the gate knows and did."""
+
+    config_dir: Path = CONFIG_DIR
+    state_dir: Path = STATE_DIR
+
+    @property
+    def settings(self) -> Path:
+        """The relay.toml."""
+        return self.config_dir / "relay.toml"
+
+    @property
+    def friends(self) -> Path:
+        """The host's copy of friends.toml: for root alone, it holds people's names."""
+        return self.config_dir / "friends.toml"
+
+    @property
+    def allowlist(self) -> Path:
+        """The relay's own allowlist."""
+        return self.config_dir / "allowlist"
+
+    @property
+    def state(self) -> Path:
+        """What the gate knows: see relay.gate.state."""
+        return self.state_dir / "gate.json"
+
+    @property
+    def pending(self) -> Path:
+        """What comes back unless it is confirmed: see relay.gate.commit."""
+        return self.state_dir / "pending.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while anything is changed."""
+        return self.state_dir / "gate.lock"
+
+    @property
+    def agent(self) -> Path:
+        """Held by the agent as long as it runs."""
+        return self.state_dir / "agent.lock"
+
+
+def read(path: Path) -> str | None:
+    """Return a text, None when there is no such file. Raises OSError, UnicodeDecodeError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def write(path: Path, text: str | None, like: Path | None = None) -> bool:
+    """Put a text at path in one step, or take the file away (None). Return whether that changed something.
+
+    The file is root's alone; with like, the group of that file may read it too. Raises OSError.
+    """
+    if text is None:
+        there = path.exists()
+        path.unlink(missing_ok=True)
+        return there
+    if _is(path, text):
+        return False
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if like is not None and like.exists():
+                os.fchown(file.fileno(), -1, like.stat().st_gid)
+                os.fchmod(file.fileno(), 0o640)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _is(path: Path, text: str) -> bool:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return read(path) == text
+    return False

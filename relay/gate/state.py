@@ -1,0 +1,136 @@
+"""What the gate remembers on the host, in one JSON file that only root reads; and the lock around every change."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relay.gate import places
+
+VERSION = 1
+PATIENCE = 15.0
+
+
+@dataclass(slots=True)
+class Applied:
+    """What was applied last: by which backend, for which ports, a digest of the rules' text and of their listing.
+
+    plain: without what this host's kernel does not know (counters on elements; ipset).
+    """
+
+    backend: str
+    ports: list[int]
+    text: str
+    frame: str
+    plain: bool = False
+    at: float = 0.0
+
+
+@dataclass(slots=True)
+class Name:
+    """What is known of a DNS name: the last good answer and its time, the last complaint ("": none) and its time."""
+
+    addresses: list[str] = field(default_factory=list)
+    at: float = 0.0
+    error: str = ""
+    error_at: float = 0.0
+
+
+@dataclass(slots=True)
+class State:
+    """All of it. Moments in seconds since 1970.
+
+    names: by DNS name. seen: when an entry's element last let somebody in. packets: its count then. healed: how often
+    the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls. created:
+    tables of iptables that were not there before. rolled_back: when and why a push was taken back. controller: where
+    the last push came from.
+    """
+
+    applied: Applied | None = None
+    names: dict[str, Name] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    packets: dict[str, int] = field(default_factory=dict)
+    healed: dict[str, Any] = field(default_factory=lambda: {"count": 0, "at": None, "what": ""})
+    opened: list[dict[str, Any]] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    rolled_back: dict[str, Any] | None = None
+    controller: str = ""
+    problem: str = ""
+
+
+def load(path: Path) -> State:
+    """Read the state. What cannot be read counts as nothing known: it is all found out again."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data.pop("version") != VERSION:
+            return State()
+        known = {item.name for item in dataclasses.fields(State)}
+        state = State(**{key: value for key, value in data.items() if key in known})
+        state.applied = Applied(**data["applied"]) if data.get("applied") else None
+        state.names = {name: Name(**value) for name, value in data.get("names", {}).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return State()
+    return state
+
+
+def save(path: Path, state: State) -> bool:
+    """Write the state; return whether it had changed. Raises OSError."""
+    return places.write(path, json.dumps({"version": VERSION, **dataclasses.asdict(state)}, indent=1) + "\n")
+
+
+class BusyError(Exception):
+    """Another command holds the lock; str() is a sentence."""
+
+
+@contextlib.contextmanager
+def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold a lock while the block runs. Raises BusyError after waiting patience seconds, OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(handle, time.monotonic() + patience)
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, end: float) -> None:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+        else:
+            return
+        if time.monotonic() >= end:
+            holder = os.pread(handle, 20, 0).decode(errors="replace").strip() or "?"
+            raise BusyError(f"another netplay-relay gate is at work (process {holder}). Try again in a moment")
+        time.sleep(0.02)
+
+
+def holder(path: Path) -> int | None:
+    """Return the process that holds a lock, None when nobody does."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        text = os.pread(handle, 20, 0).decode(errors="replace").strip()
+        return int(text) if text.isdecimal() else 0
+    finally:
+        os.close(handle)
+    return None

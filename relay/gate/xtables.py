@@ -1,0 +1,146 @@
+"""The iptables backend: runs iptables-restore, ip6tables-restore and ipset, for hosts without nft.
+
+What they are told and what they say is the business of relay.gate.iptables.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from relay.gate import iptables
+from relay.gate.backend import FilterError, Snapshot
+from relay.gate.programs import ProgramError, Programs
+from relay.gate.wall import Difference, Standing, Wall, differences
+
+VARIANTS = ("", "-nft", "-legacy")
+IPV6 = Path("/proc/net/if_inet6")
+_WORDS = {4: "iptables", 6: "ip6tables"}
+
+
+def variant(programs: Programs) -> str | None:
+    """Return which iptables the host has: "" (its default), "-nft", "-legacy", or None."""
+    return next((name for name in VARIANTS if programs.find(f"iptables{name}-restore")), None)
+
+
+class Iptables:
+    """Our chains in iptables and ip6tables, and our ipsets."""
+
+    name = "iptables"
+
+    def __init__(self, programs: Programs, kind: str = "", *, plain: bool = False) -> None:
+        """Use iptables{kind} and ip6tables{kind}; plain: without ipset."""
+        self._programs = programs
+        self._kind = kind
+        self.plain = plain or not programs.find("ipset")
+
+    @property
+    def versions(self) -> list[int]:
+        """The families the host has: 4, and 6 unless its kernel has no IPv6."""
+        return [4, 6] if IPV6.exists() else [4]
+
+    def text(self, wall: Wall) -> str:
+        """Return the rules without entries."""
+        bare = Wall(wall.ports, wall.most, {name: {} for name in wall.sets})
+        return "\n".join("\n".join(self._frame(bare, version)) for version in self.versions)
+
+    def standing(self) -> Standing | None:
+        """Return what stands of our chains and sets. Raises FilterError."""
+        saved = {version: self._saved(version) for version in self.versions}
+        return iptables.parse(saved, None if self.plain else self._sets())
+
+    def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
+        """Return what has to change in the sets."""
+        wall = iptables.without_times(wall) if self.plain else wall
+        return differences(wall, standing.sets if standing else {}, now, iptables.LONGEST)
+
+    def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
+        """Make the wall stand. Raises FilterError; what stood before is put back then."""
+        before = None if check_only else self.snapshot()
+        try:
+            self._load(wall, now, frame=frame, check_only=check_only)
+        except ProgramError as error:
+            if not check_only:
+                self.restore(before)
+            if self.plain:
+                raise FilterError(f"{error}. Nothing has changed") from error
+            # The program ipset alone is not enough: kernel and iptables must know sets as well.
+            self.plain = True
+            self.load(wall, standing, now, frame=True, check_only=check_only)
+
+    def _load(self, wall: Wall, now: float, *, frame: bool, check_only: bool) -> None:
+        """Fill the sets, then load the rules that name them. Raises ProgramError."""
+        texts = {
+            version: iptables.restore(self._frame(wall, version), iptables.jumps(self._saved(version)))
+            for version in self.versions
+        }
+        if check_only and not self.plain:
+            return  # rules that name a set are refused as long as there is no such set
+        if not self.plain:
+            self._ipset(iptables.create_sets())
+            there = iptables.parse_sets(self._sets())
+            self._ipset(iptables.elements(differences(wall, there, now, iptables.LONGEST)))
+        if not frame and not self.plain:
+            return
+        for version, text in texts.items():
+            self._restore(version, text, "--test")
+        for version, text in texts.items() if not check_only else ():
+            self._restore(version, text)
+
+    def _frame(self, wall: Wall, version: int) -> list[str]:
+        return iptables.frame(wall, version, ipset=not self.plain)
+
+    def snapshot(self) -> Snapshot:
+        """Return our rules and sets as the programs print them. Raises FilterError."""
+        if self.standing() is None:
+            return None
+        sets = "" if self.plain else self._sets()
+        rules = {_WORDS[version]: "\n".join(iptables.rules(self._saved(version))) for version in self.versions}
+        return {**rules, "ipset": sets}
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put back a snapshot. Raises FilterError."""
+        try:
+            if snapshot is None:
+                self._remove()
+                return
+            if snapshot["ipset"]:
+                self._ipset(iptables.replay_sets(snapshot["ipset"]))
+            for version in self.versions:
+                rules = snapshot[_WORDS[version]].splitlines()
+                self._restore(version, iptables.restore(rules, iptables.jumps(self._saved(version))))
+        except ProgramError as error:
+            raise FilterError(str(error)) from error
+
+    def remove(self) -> None:
+        """Take our chains and sets away. Raises FilterError."""
+        try:
+            self._remove()
+        except ProgramError as error:
+            raise FilterError(str(error)) from error
+
+    def _remove(self) -> None:
+        for version in self.versions:
+            saved = self._saved(version)
+            if text := iptables.removal(iptables.chains(saved), iptables.jumps(saved)):
+                self._restore(version, text)
+        if self._programs.find("ipset"):
+            for name in re.findall(r"^create (netplay[46]) ", self._sets(), re.MULTILINE):
+                self._programs.run(["ipset", "destroy", name])
+
+    def _saved(self, version: int) -> str:
+        try:
+            return self._programs.run([f"{_WORDS[version]}{self._kind}-save", "-c", "-t", "filter"])
+        except ProgramError as error:
+            raise FilterError(f"the rules cannot be listed: {error}") from error
+
+    def _sets(self) -> str:
+        """Return our sets as `ipset save` prints them; "" where the kernel has no ipset."""
+        return "".join(self._programs.answer(["ipset", "save", name]) for name in iptables.SET_NAMES.values())
+
+    def _restore(self, version: int, text: str, *options: str) -> None:
+        self._programs.run([f"{_WORDS[version]}{self._kind}-restore", "--noflush", "--wait", "5", *options], text)
+
+    def _ipset(self, text: str) -> None:
+        if text:
+            self._programs.run(["ipset", "restore", "-exist"], text)
