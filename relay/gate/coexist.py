@@ -1,0 +1,178 @@
+"""Living with other firewalls: what they do with our ports, opening the ports there, and undoing that.
+
+Our wall decides who gets in and runs first; what it lets through must then pass everybody else. So a port that another
+filter shuts is opened there for all, in that tool's own terms and under our name. Rules of others are never changed,
+and a firewall is never switched off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from relay.gate import fronts, openers
+from relay.gate.foreign import Chain, Ruleset, forwards, iptables_input
+from relay.gate.openers import LEGACY, OUR_TABLE, lists
+from relay.gate.programs import ProgramError, Programs
+
+# Tables of nft that iptables keeps there, and whose rules are iptables' to change.
+IPTABLES = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One other firewall: whose, a sentence for the owner, which ports it shuts, and what opens the first of them.
+
+    evidence: where that was read. forwarded: ports whose packets go elsewhere and never meet any input filter.
+    """
+
+    tool: str
+    sentence: str
+    evidence: str
+    shut: list[int] = field(default_factory=list)
+    forwarded: list[int] = field(default_factory=list)
+    command: str = ""
+    where: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON can hold it."""
+        return {**asdict(self), "where": list(self.where)}
+
+
+class Coexistence:
+    """Other firewalls of this host; ours: the backend in use, whose own accept is enough in its own tables."""
+
+    def __init__(self, programs: Programs, backend: str) -> None:
+        self._programs = programs
+        self._backend = backend
+        self._fronts = fronts.fronts(programs)
+
+    def survey(self, ports: Sequence[int]) -> list[Finding]:
+        """Return what other firewalls do with the ports; nothing is changed."""
+        found = [finding for front in self._fronts if (finding := self._front(front, ports))]
+        active = {finding.tool for finding in found}
+        listing = self._programs.answer(["nft", "-j", "list", "ruleset"])
+        rulesets = {port: Ruleset(listing, port) for port in ports}
+        found += self._chains(rulesets, active)
+        if "ufw" not in active:
+            found += self._legacy(ports)
+        if sent := [port for port in ports if rulesets[port].forwards or self._legacy_forwards(port)]:
+            found.append(_forwarded(sent))
+        return found
+
+    def open(self, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[str]]:
+        """Open what is shut; return a record of each opening, and complaints."""
+        records, complaints = [], []
+        for finding in findings:
+            if not finding.shut:
+                continue
+            try:
+                self._open(finding)
+            except ProgramError as error:
+                complaints.append(
+                    f"{finding.tool} keeps port {listed(finding.shut)} shut, and opening it failed: {error}"
+                )
+            else:
+                records.append({"tool": finding.tool, "ports": finding.shut, "where": list(finding.where)})
+        return records, complaints
+
+    def close(self, keep: Sequence[int] = ()) -> list[str]:
+        """Undo every opening of ours, by our name on it, but those for ports to keep. Raises ProgramError."""
+        undone = [f"{front.tool}: port {listed(gone)}" for front in self._fronts if (gone := front.close(keep))]
+        undone += [f"nftables: {place}" for place in openers.close_chains(self._programs, keep)]
+        return undone + openers.close_iptables(self._programs, keep)
+
+    def _front(self, front: fronts.Front, ports: Sequence[int]) -> Finding | None:
+        shut = front.shut(ports)
+        if shut is None:
+            return None
+        state = f"keeps port {listed(shut)} shut" if shut else "lets the port through"
+        verb = "is active" if front.tool == "ufw" else "is running"
+        command = " ".join(front.command(shut[0])) if shut else ""
+        evidence = "ufw status" if front.tool == "ufw" else "firewall-cmd --state"
+        return Finding(front.tool, f"{front.tool} {verb} and {state}.", evidence, shut, command=command)
+
+    def _chains(self, rulesets: dict[int, Ruleset], active: set[str]) -> Iterator[Finding]:
+        """Yield a finding for each foreign chain of nftables, those of the front ends left out."""
+        chains: dict[tuple[str, str, str], list[int]] = {}
+        for port, ruleset in rulesets.items():
+            for chain in ruleset.inputs():
+                place = (chain.family, chain.table, chain.name)
+                if place[:2] == OUR_TABLE or (chain.table == "firewalld" and "firewalld" in active):
+                    continue
+                if place[:2] in IPTABLES and ("ufw" in active or self._backend == "iptables"):
+                    continue
+                shut = chains.setdefault(place, [])
+                if not self._chain(chain, port).lets_in():
+                    shut.append(port)
+        for place, shut in chains.items():
+            yield self._found(place, shut)
+
+    def _chain(self, chain: Chain, port: int) -> Chain:
+        """Return a chain as the tool that wrote it prints it: nft has no words for much that iptables says."""
+        program = IPTABLES.get((chain.family, chain.table))
+        saved = self._programs.answer([f"{program}-nft-save", "-t", "filter"]) if program else ""
+        return iptables_input(saved, chain.family, port) or chain
+
+    def _found(self, place: tuple[str, str, str], shut: list[int]) -> Finding:
+        family, table, name = place
+        program = IPTABLES.get((family, table))
+        if program and self._programs.find(f"{program}-nft-restore"):
+            return _iptables_finding(f"{program}-nft", shut)
+        what = f"table {family} {table}, chain {name}"
+        state = f"drops what comes to port {listed(shut)}" if shut else "lets the port through"
+        command = " ".join(openers.insertion(place, shut)) if shut else ""
+        return Finding("nftables", f"nftables' {what}, {state}.", "nft -j list ruleset", shut, [], command, place)
+
+    def _legacy(self, ports: Sequence[int]) -> Iterator[Finding]:
+        """Yield a finding for legacy iptables, whose rules nft cannot see; looking must not load its modules."""
+        for program, names in LEGACY.items():
+            if lists(names, "filter") and self._programs.find(f"{program}-save"):
+                saved = self._programs.answer([f"{program}-save", "-t", "filter"])
+                own = self._backend == "iptables" and "-A INPUT -j NETPLAY\n" in saved
+                chains = {port: iptables_input(saved, "", port) for port in ports}
+                shut = [port for port, chain in chains.items() if chain and not chain.lets_in()]
+                if not own and re.search(r"^(-A INPUT|:INPUT DROP)", saved, re.MULTILINE):
+                    yield _iptables_finding(program, shut)
+
+    def _legacy_forwards(self, port: int) -> bool:
+        for program, names in LEGACY.items():
+            if lists(names, "nat") and forwards(self._programs.answer([f"{program}-save", "-t", "nat"]), port):
+                return True
+        nat = (
+            self._programs.answer(["iptables-nft-save", "-t", "nat"])
+            if self._programs.find("iptables-nft-save")
+            else ""
+        )
+        return forwards(nat, port)
+
+    def _open(self, finding: Finding) -> None:
+        for front in self._fronts:
+            if front.tool == finding.tool:
+                front.open(finding.shut)
+        if finding.tool == "nftables":
+            openers.open_chain(self._programs, finding.where, finding.shut)
+        if finding.tool.startswith(("iptables", "ip6tables")):
+            openers.open_iptables(self._programs, finding.tool, finding.shut)
+
+
+def _iptables_finding(program: str, shut: list[int]) -> Finding:
+    state = f"drops what comes to port {listed(shut)}" if shut else "lets the port through"
+    command = f"{program} -I INPUT -p tcp --dport {shut[0]} -j ACCEPT" if shut else ""
+    word, _, kind = program.partition("-")
+    return Finding(program, f"{word} ({kind}) has rules of its own and {state}.", f"{program}-save", shut, [], command)
+
+
+def _forwarded(ports: list[int]) -> Finding:
+    sentence = (
+        f"Docker or another forwarder sends port {listed(ports)} elsewhere: its packets never pass this host's input "
+        "filters: our wall does not see them. Publish another port there, or give the relay another port."
+    )
+    return Finding("forwarding", sentence, "the nat tables", [], ports)
+
+
+def listed(ports: Sequence[int]) -> str:
+    """Return ports for people."""
+    return ", ".join(str(port) for port in ports)
