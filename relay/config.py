@@ -21,6 +21,7 @@ from relay.limits import Buffers, Limits, Timeouts
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADDRESS_STYLES = ("full", "blurred")
 LOG_FORMATS = ("text", "json")
+GATE_BACKENDS = ("auto", "nftables", "iptables")
 
 # Names people bring from elsewhere or from an older relay.toml; silence would hide that a setting has no effect.
 RENAMED = {
@@ -61,10 +62,12 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who may connect: an allowlist file checked at accept, the second gate behind the packet filter."""
+    """Who may connect: the packet filter in front of the relay, and the allowlist file checked at accept behind it."""
 
     allowlist: Path | None = None
     link_from_host_address: bool = False
+    backend: str = "auto"
+    private_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,12 @@ TABLES: dict[str, type] = {
     "buffers": Buffers,
 }
 PATHS = ("gate.allowlist", "control.socket")
-CHOICES = {"log.level": LOG_LEVELS, "log.format": LOG_FORMATS, "log.addresses": ADDRESS_STYLES}
+CHOICES = {
+    "gate.backend": GATE_BACKENDS,
+    "log.level": LOG_LEVELS,
+    "log.format": LOG_FORMATS,
+    "log.addresses": ADDRESS_STYLES,
+}
 
 
 def load(path: Path) -> Config:
