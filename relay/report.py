@@ -33,7 +33,7 @@ def _session(session: dict[str, Any]) -> list[str]:
 
 
 def _client(client: dict[str, Any]) -> list[str]:
-    ways = f"{_milliseconds(client['to_client'])} to client, {_milliseconds(client['to_host'])} to host"
+    ways = f"{milliseconds(client['to_client'])} to client, {milliseconds(client['to_host'])} to host"
     carried = f"{size(client['bytes_from_client'])} in, {size(client['bytes_from_host'])} out"
     lines = [f"  {client['state']} {client['address']}, {age(client['age'])}, {ways}, {carried}"]
     if seen := client["seen"]:
@@ -58,7 +58,8 @@ def _facts(seen: dict[str, Any]) -> list[str]:
     return facts
 
 
-def _milliseconds(way: dict[str, Any] | None) -> str:
+def milliseconds(way: dict[str, Any] | None) -> str:
+    """Return the round-trip time and jitter of a way, "-" where the kernel says nothing."""
     return "-" if way is None else f"{way['rtt'] * 1000:.0f}±{way['jitter'] * 1000:.0f} ms"
 
 

@@ -1,0 +1,97 @@
+"""Runs the relay's own program on a host that was deployed to, over one ssh connection, and reads its JSON.
+
+This is what friends.* and status use: no playbook, one login. Arguments are quoted for the shell over there, which ssh
+always goes through; what is long or came from a file goes in by standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toolkit import inventory
+from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
+from toolkit.inventory import Entry
+from toolkit.places import Place
+from toolkit.ssh import Connection
+from toolkit.ssh_errors import explain
+
+PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
+SECONDS = 90
+# What a shell says for a program that is not there, and Python for a file that is not.
+NOT_FOUND = (127, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The relay's program on a host."""
+
+    place: Place
+    link: Connection
+    become: bool
+
+    def run(self, arguments: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run netplay-relay with arguments and text on its standard input. Raises UserError if it cannot be run.
+
+        The program's own exit code is the caller's to judge.
+        """
+        sudo = ["sudo", "-n"] if self.become else []
+        command = shlex.join(["exec", *sudo, "/usr/bin/python3", "-I", PROGRAM, *arguments])
+        argv = self.link.argv(command)
+        try:
+            done = subprocess.run(
+                argv, input=text, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"{self.link.alias} did not answer within {SECONDS} s",
+                fix=f"Look at it by hand: {self.link.typed}",
+                exit_code=HOST_UNUSABLE,
+            ) from None
+        if done.returncode == 255:
+            raise explain(self.link, done.stderr)
+        if done.returncode in NOT_FOUND and PROGRAM in done.stderr and "can't open file" in done.stderr:
+            raise never_deployed(self.place)
+        return done
+
+    def ask(self, arguments: Sequence[str], text: str = "") -> dict[str, Any]:
+        """Run netplay-relay and return the JSON object it printed. Raises UserError with its own words if it failed."""
+        done = self.run(arguments, text)
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            raise self.failed(done) from None
+        if done.returncode != 0 or not isinstance(answer, dict):
+            raise self.failed(done)
+        return answer
+
+    def failed(self, done: subprocess.CompletedProcess[str]) -> UserError:
+        """Return the error for a run that failed, in the program's own last words."""
+        words = (done.stderr or done.stdout).strip().splitlines()
+        said = words[-1].removeprefix("netplay-relay: ") if words else f"exit code {done.returncode}"
+        return UserError(
+            f"on {self.link.alias}: {said}",
+            fix=f"Look at it by hand: {self.link.typed}   journalctl -u netplay-relay",
+            exit_code=DEPLOY_FAILED,
+        )
+
+
+def never_deployed(place: Place) -> UserError:
+    """Return the error for a host without the relay."""
+    return UserError(
+        f"there is no relay on {place.host.alias}",
+        fix=f"Put one there: invoke deploy{place.option}",
+        exit_code=HOST_UNUSABLE,
+    )
+
+
+def entry_of(place: Place) -> Entry:
+    """Return how a host that was deployed to is reached. Raises UserError for one that never was."""
+    entry = inventory.read_entry(inventory.files_of(place.host), place.host)
+    if entry is None:
+        raise never_deployed(place)
+    return entry
