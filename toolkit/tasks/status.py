@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from json import dumps
 from pathlib import Path
 
 from invoke.context import Context
@@ -12,14 +12,14 @@ from toolkit.errors import user_errors
 
 HELP = {
     "host": "a host that was deployed to; without it, the lab on this machine",
-    "as_json": "as JSON, for a program",
+    "json": "as JSON, for a program",
     "ssh_config": "an ssh configuration to use instead of your own",
 }
 
 
 @task(auto_shortflags=False, help=HELP)
 @user_errors
-def status(_: Context, host: str | None = None, as_json: bool = False, ssh_config: str | None = None) -> None:
+def status(_: Context, host: str | None = None, json: bool = False, ssh_config: str | None = None) -> None:
     """Show what the relay is doing: rooms, players, round-trip times, how connections ended."""
     from toolkit import status
     from toolkit.console import draw, say
@@ -27,8 +27,8 @@ def status(_: Context, host: str | None = None, as_json: bool = False, ssh_confi
 
     place = place_typed(host, None if ssh_config is None else Path(ssh_config), check=True)
     state = status.fetch(place)
-    if as_json:
-        say(json.dumps(state, indent=2))
+    if json:
+        say(dumps(state, indent=2))
         return
     say(status.summary(state))
     if state["sessions"]:
