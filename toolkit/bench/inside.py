@@ -1,0 +1,164 @@
+"""What runs in the benchmark's own network: `python -m toolkit.bench.inside`, started by `outside`.
+
+Standard input is a plan as JSON; standard output an event a line: {"begin": ...} once, {"record": ...} for each
+measurement, {"error": ...} and no more when something went wrong. The network namespace has nothing but a loopback
+device, so that no packet filter or connection tracking of the machine is measured along.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import socket
+import struct
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from relay import config as settings
+from toolkit import zipapp
+from toolkit.bench import plan as plans
+from toolkit.bench import records, tools
+from toolkit.bench.contenders import Contender, Haproxy, Loopback, OurRelay, Reference, RelayError, Site
+from toolkit.bench.generator import GeneratorError
+from toolkit.bench.parts import bulk, load
+from toolkit.bench.plan import HAPROXY, LOOPBACK, REFERENCE, Plan
+from toolkit.bench.ramp import ramp
+from toolkit.bench.stall import stall
+from toolkit.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.bench.records import Record
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
+# Where the first ramp begins; the next ones begin two steps below what the relay carried last.
+RAMP_NEAR = 600
+RAMP_BELOW = 1.5
+# What a stalled reader does varies little; its rounds are not worth more of a run's time.
+STALL_ROUNDS = 3
+REALTIME = 1
+
+
+class Bench:
+    """One run: the contenders take turns in each round, in an order that changes from round to round."""
+
+    def __init__(self, plan: Plan, site: Site) -> None:
+        room = max(plan.sessions, plan.ramp_top)
+        configs = plan.configs or ("",)
+        self.ours = [OurRelay(name, site, path, room) for name, path in zip(plan.ours, configs, strict=True)]
+        self.peers: list[Contender] = [*self.ours, Haproxy(HAPROXY, site)]
+        self.reference = Reference(REFERENCE, site)
+        self.loopback = Loopback(LOOPBACK, site)
+        self._plan = plan
+        self._generator = site.folder / "generator"
+        self._bounds = {
+            relay.name: (settings.load(Path(path)) if path else settings.Config()).buffers.slow_client
+            for relay, path in zip(self.ours, configs, strict=True)
+        }
+        self._near: defaultdict[str, float] = defaultdict(lambda: float(min(RAMP_NEAR, plan.ramp_top)))
+
+    def records(self) -> Iterator[Record]:
+        """Measure, and yield each result as it comes. Raises RelayError, GeneratorError."""
+        parts = {"load": self._load, "bulk": self._bulk, "ramp": self._ramp, "stall": self._stall}
+        for turn in range(self._plan.runs):
+            for part in self._plan.parts:
+                yield from parts[part](turn)
+
+    def _load(self, turn: int) -> Iterator[Record]:
+        for contender in turned([self.loopback, self.reference, *self.peers], turn):
+            yield load(contender, self._plan, self._generator, turn)
+
+    def _bulk(self, turn: int) -> Iterator[Record]:
+        for contender in turned([self.loopback, self.reference, *self.peers], turn):
+            yield bulk(contender, self._plan, self._generator, turn)
+
+    def _ramp(self, turn: int) -> Iterator[Record]:
+        # How far the generator itself goes is worth knowing once.
+        yardsticks = [self.loopback, self.reference] if turn == 0 else []
+        for contender in turned([*yardsticks, *self.peers], turn):
+            record = ramp(contender, self._plan, self._generator, turn, self._near[contender.name])
+            self._near[contender.name] = record.sessions / RAMP_BELOW
+            yield record
+
+    def _stall(self, turn: int) -> Iterator[Record]:
+        if turn < STALL_ROUNDS:
+            for contender in turned([self.reference, *self.peers], turn):
+                bound = self._bounds.get(contender.name)
+                yield stall(contender, self._plan, self._generator, turn, bound)
+
+
+def turned(contenders: list[Contender], turn: int) -> list[Contender]:
+    """Return the contenders in the order of a round: each comes first, and last, equally often."""
+    first = turn % len(contenders)
+    return contenders[first:] + contenders[:first]
+
+
+def bring_up(interface: str) -> None:
+    """Set an interface's flag 'up'. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sh14x", interface.encode(), 0)
+        _, flags = struct.unpack("16sh14x", fcntl.ioctl(control, SIOCGIFFLAGS, request))
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", interface.encode(), flags | IFF_UP))
+
+
+def prepare() -> bool:
+    """Allow as many files as may be, and run before other programs where that is allowed; return whether it is.
+
+    The scheduler's real-time class keeps the machine's other programs out of the measurement, and changes nothing
+    between the contenders: all of them, and the generator, inherit it.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME))
+    except PermissionError:
+        return False
+    return True
+
+
+def run(plan: Plan) -> None:
+    """Run a plan in this process's network. Raises UserError, RelayError, GeneratorError."""
+    bring_up("lo")
+    relay_core, generator_core = tools.cores()
+    haproxy, python = tools.haproxy(), tools.python(plan.python)
+    with tempfile.TemporaryDirectory(prefix="netplay-bench-") as name:
+        folder = Path(name)
+        tools.compile_programs(folder)
+        release = zipapp.build(folder)
+        realtime = prepare()
+        os.sched_setaffinity(0, {generator_core})
+        tell("begin", {"machine": tools.describe(haproxy, python), "realtime": realtime})
+        site = Site(folder, haproxy, python, str(release.path), relay_core)
+        for record in Bench(plan, site).records():
+            tell("record", records.as_json(record))
+
+
+def tell(event: str, data: dict[str, Any]) -> None:
+    """Write an event."""
+    sys.stdout.write(json.dumps({event: data}) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Read a plan from standard input, and run it; the exit code is 1 when it could not be finished."""
+    try:
+        run(plans.from_json(json.load(sys.stdin)))
+    except UserError as error:
+        tell("error", {"message": error.message, "fix": error.fix})
+    except (RelayError, GeneratorError) as error:
+        tell("error", {"message": str(error), "fix": ""})
+    except KeyboardInterrupt:
+        return 130
+    else:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
