@@ -1,0 +1,79 @@
+"""Packages for Void Linux."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.tasks import task
+
+from toolkit.errors import user_errors
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+TEMPLATE_HELP = {
+    "out": "a new or empty folder; the result goes into DIR/srcpkgs and DIR/hostdir, as in a void-packages checkout",
+    "package": "netplay-relay, netplay-mitm-server or netplay-tunnel-server",
+    "commit": "a snapshot of this commit: its full hash",
+    "date": "the commit's date, YYYYMMDD",
+    "version": "a release: X.Y.Z",
+    "distfile": "the source tarball: a file or an address; without it, netplay-relay's is packed from this checkout",
+    "checksum": "the SHA-256 of an address's file; without it, the file is fetched once",
+    "maintainer": "'Name <address>', who looks after the package",
+}
+
+
+@task(auto_shortflags=False, help=TEMPLATE_HELP)
+@user_errors
+def template(
+    _: Context,
+    out: str,
+    package: str = "netplay-relay",
+    commit: str = "",
+    date: str = "",
+    version: str = "",
+    distfile: str = "",
+    checksum: str = "",
+    maintainer: str = "",
+) -> None:
+    """Write an xbps-src template with everything that belongs to it."""
+    from toolkit.console import short, step
+    from toolkit.xbps import dist, render, request
+
+    asked = request.Asked(package, commit, date, version, distfile, checksum, maintainer)
+    settled = request.settle(asked)
+    written = render.write(settled, Path(out).expanduser())
+    if settled.package.name == "netplay-relay" and not distfile and not commit:
+        _note_changes(dist.changes())
+    step("template", f"{settled.package.name} {settled.version}: {short(written.folder)}")
+    if written.tarball:
+        step("source", f"{short(written.tarball)}, SHA-256 {settled.distfile.sha256}")
+    step("next", f"cp -a {short(Path(out))}/. VOID-PACKAGES/ && cd VOID-PACKAGES && ./xbps-src pkg {package}")
+
+
+@task(name="dist", auto_shortflags=False, help={"out": "where to; dist without it", "commit": TEMPLATE_HELP["commit"]})
+@user_errors
+def source(_: Context, out: str = "dist", commit: str = "") -> None:
+    """Pack the source tarball of what is committed, the same bytes on every machine."""
+    from toolkit.console import short, step
+    from toolkit.xbps import dist
+
+    packed = dist.own(commit=dist.check_commit(commit) if commit else "")
+    path = dist.write(Path(out).expanduser(), packed)
+    if not commit:
+        _note_changes(dist.changes())
+    step("source", short(path))
+    step("sha256", packed.sha256)
+
+
+def _note_changes(changed: list[str]) -> None:
+    from toolkit.console import step
+
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        step("note", f"what is in no commit was left out: {changed[0]}{more}")
+
+
+ns = Collection("xbps", template, source)

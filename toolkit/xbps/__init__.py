@@ -1,0 +1,1 @@
+"""Packages for Void Linux: templates for xbps-src, their lint, the source tarball, and ready .xbps packages."""

@@ -1,0 +1,83 @@
+"""Versions as xbps reads and compares them, and which of them a template may carry (docs/packaging.md, Versions)."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Final
+
+from toolkit.errors import UserError
+
+_WORDS: Final = {"alpha": -3, "beta": -2, "pre": -1, "rc": -1, "pl": 0, ".": 0}
+_PIECE: Final = re.compile(r"(?P<number>\d+)|(?P<word>alpha|beta|pre|rc|pl|\.)|(?P<letter>[a-z])|.", re.IGNORECASE)
+_RELEASE: Final = re.compile(r"\d+(\.\d+)+((alpha|beta|rc)\d*)?([.+]\d{8})?")
+_DATE: Final = re.compile(r"(?:19|20)\d{2}[01]\d[0-3]\d")
+
+
+def compare(left: str, right: str) -> int:
+    """Return -1, 0 or 1 as xbps orders two versions; what follows `_`, the revision, decides last."""
+    (one, first), (two, second) = _numbers(left), _numbers(right)
+    length = max(len(one), len(two))
+    ours, theirs = (numbers + [0] * (length - len(numbers)) for numbers in (one, two))
+    return ((ours, first) > (theirs, second)) - ((ours, first) < (theirs, second))
+
+
+def objection(version: str) -> str:
+    """Return why a template must not carry this version, "" when it may."""
+    if not version:
+        return "it is empty"
+    if found := re.search(r"[-:_]", version):
+        return f"it contains {found[0]!r}, which separates name, version and revision"
+    if _DATE.fullmatch(version):
+        return "a bare date is greater than any release that comes later; a snapshot before one is 0.0.YYYYMMDD"
+    if re.search(r"\.?(dev|post)\d*", version):
+        return "xbps has no .dev and no .post: it reads their letters as further numbers, above the release"
+    if not _RELEASE.fullmatch(version):
+        return "it is not of the form X.Y.Z, with rc1, beta1 or alpha1 behind it at most"
+    parts = version.split(".")
+    if len(parts) == 3 and _DATE.fullmatch(parts[2]) and parts[:2] != ["0", "0"]:
+        return f"{version} is greater than {parts[0]}.{parts[1]}.1; a snapshot is 0.0.YYYYMMDD or X.Y.Z.YYYYMMDD"
+    return ""
+
+
+def check(version: str) -> str:
+    """Return the version; UserError when a template must not carry it."""
+    if reason := objection(version):
+        raise UserError(
+            f"{version!r} cannot be the version of a package: {reason}",
+            fix="A release: --version 1.2.3. A snapshot: --commit HASH --date YYYYMMDD (its version is made).",
+        )
+    return version
+
+
+def check_date(text: str) -> str:
+    """Return a commit's date, YYYYMMDD; UserError when there is no such day."""
+    try:
+        if not _DATE.fullmatch(text):
+            raise ValueError
+        datetime.datetime.strptime(text, "%Y%m%d")
+    except ValueError:
+        raise UserError(
+            f"{text!r} is not the date of a commit",
+            fix="Write it as YYYYMMDD: git show -s --format=%cd --date=format:%Y%m%d HASH",
+        ) from None
+    return text
+
+
+def snapshot(date: str, after: str = "") -> str:
+    """Return the version of a snapshot of that date: above the release `after`, below every release that follows."""
+    return f"{after}.{date}" if after else f"0.0.{date}"
+
+
+def _numbers(version: str) -> tuple[list[int], int]:
+    """Return what xbps compares: numbers, words of their own rank, a letter as its place in the alphabet."""
+    numbers: list[int] = []
+    text, _, revision = version.partition("_")
+    for piece in _PIECE.finditer(text):
+        if piece["number"]:
+            numbers.append(int(piece["number"]))
+        elif piece["word"]:
+            numbers.append(_WORDS[piece["word"].lower()])
+        elif piece["letter"]:
+            numbers += [0, ord(piece["letter"].lower()) - ord("a") + 1]
+    return numbers, int(re.sub(r"\D.*", "", revision) or 0)
