@@ -16,6 +16,7 @@ from relay import config as settings
 from relay import control, listeners, metrics, report, snapshot, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
+from relay.gate import cli as gate
 from relay.listeners import Listeners
 from relay.observe import Events, set_up
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="say whether a relay.toml is right")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_check_config)
+    gate.register(commands)
     return parser
 
 

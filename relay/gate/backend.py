@@ -51,7 +51,8 @@ class Backend(Protocol):
 class Done:
     """What `enforce` found and did.
 
-    missing: nothing of ours stood. rules: the rules had to be loaded. added, removed, refreshed: networks by set.
+    missing: nothing of ours stood. rules: the rules had to be loaded. added, removed, refreshed: networks. standing:
+    what stands now.
     """
 
     missing: bool = False
@@ -59,6 +60,7 @@ class Done:
     added: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
+    standing: Standing | None = None
 
     @property
     def changed(self) -> bool:
@@ -86,6 +88,7 @@ def enforce(
     sound = standing is not None and applied is not None and _is_sound(backend, wall, standing, applied)
     changes = backend.differences(wall, standing, now)
     done = _done(changes, missing=standing is None, rules=not sound)
+    done.standing = standing
     if not done.changed:
         return done, applied
     backend.load(wall, standing, now, frame=not sound, check_only=check_only)
@@ -94,6 +97,7 @@ def enforce(
     after = backend.standing()
     if after is None or not after.shape or any(backend.differences(wall, after, now).values()):
         raise FilterError(f"{backend.name} took the rules and does not show them; another program may change them")
+    done.standing = after
     text = hashlib.sha256(backend.text(wall).encode()).hexdigest()
     return done, Applied(backend.name, list(wall.ports), text, after.frame, backend.plain, now)
 

@@ -80,6 +80,12 @@ def chains(saved: str) -> list[str]:
     return [chain for chain in CHAINS if re.search(rf"^:{chain} ", saved, re.MULTILINE)]
 
 
+def is_bare(saved: str) -> bool:
+    """Tell whether what iptables-save printed holds no rule, no chain of anybody, and lets everything through."""
+    lines = [re.sub(r"^\[\d+:\d+\] ", "", line) for line in saved.splitlines()]
+    return all(re.match(r"#|\*filter|COMMIT|:(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in lines)
+
+
 def rules(saved: str) -> list[str]:
     """Return the rules of our chains in what iptables-save printed, without counts."""
     lines = (re.sub(r"^\[\d+:\d+\] ", "", line) for line in saved.splitlines())

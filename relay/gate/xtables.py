@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from relay.gate import iptables
+from relay.gate import iptables, openers
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -118,6 +118,23 @@ class Iptables:
             self._remove()
         except ProgramError as error:
             raise FilterError(str(error)) from error
+
+    def is_visible(self) -> bool:
+        """Tell whether there is anything to see in iptables; to ask the legacy one would load its modules."""
+        version = self._programs.answer([f"iptables{self._kind}", "-V"])
+        return "legacy" not in version or any(openers.lists(names, "filter") for names in openers.LEGACY.values())
+
+    def untouched(self) -> list[str]:
+        """Return the programs (iptables, ip6tables) whose table filter does not exist yet. Raises FilterError."""
+        return [_WORDS[version] for version in self.versions if "*filter" not in self._saved(version)]
+
+    def forget(self, created: list[str]) -> None:
+        """Take away tables that exist through us alone (see `untouched`), unless somebody uses them by now."""
+        for version in self.versions:
+            if _WORDS[version] in created and iptables.is_bare(self._saved(version)):
+                for chain in ("INPUT", "FORWARD", "OUTPUT"):
+                    self._programs.answer([f"{_WORDS[version]}{self._kind}", "-X", chain])
+                self._programs.answer(["nft", "delete", "table", "ip" if version == 4 else "ip6", "filter"])
 
     def _remove(self) -> None:
         for version in self.versions:

@@ -1,0 +1,199 @@
+"""The agent: keeps the wall standing, for as long as the host runs.
+
+It looks when the kernel says that somebody changed the rules, and every few seconds anyway; it asks for DNS names
+again, plans again when an entry ends or a file changes, and puts back what is not as it should be. It changes nothing
+that is not ours, and takes nothing down when it stops: only `gate remove` does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from relay import service
+from relay.config import ConfigError
+from relay.gate import commit, events, names, state
+from relay.gate.backend import FilterError
+from relay.gate.host import Gate, Outcome, Wanted
+from relay.gate.names import Lookups
+from relay.gate.state import BusyError, State
+from relay.gate.wall import Wall
+
+log = logging.getLogger("netplay-relay.gate")
+
+# Seconds: between two looks without an announcement; between two looks whatever is announced; between two whole
+# comparisons while nothing is announced; between two looks at other firewalls, when rules changed and when not.
+TICK = 5.0
+PAUSE = 0.2
+WHOLE = 60.0
+SURVEY_AFTER_CHANGE = 60.0
+SURVEY = 600.0
+
+
+class Agent:
+    """One run of it. clock: monotonic seconds, for what is due when."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        lookups: Lookups | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        tick: float = TICK,
+    ) -> None:
+        self._gate = gate
+        self._lookups = lookups or Lookups()
+        self._clock = clock
+        self._tick = tick
+        self._wall: Wall | None = None
+        self._wanted: Wanted | None = None
+        self._stamps: list[tuple[int, int, int] | None] = []
+        self._next_expiry: int | None = None
+        self._looked = self._surveyed = float("-inf")
+        self._complaint = ""
+        self._blind = False
+
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT. Raises BusyError when another agent runs, OSError."""
+        with state.locked(self._gate.places.agent, patience=1.0), _signals() as stop:
+            sock = events.listen()
+            self.look(told=True)
+            service.notify("READY=1")
+            log.info("the gate's agent is at work%s", "" if sock else "; the kernel does not tell it of changes")
+            told = False
+            # Whoever changes rules in bursts costs one look in each pause.
+            while not select.select([stop], [], [], PAUSE if told else 0)[0]:
+                readable, _, _ = select.select([stop, sock] if sock else [stop], [], [], self._wait())
+                if stop in readable:
+                    break
+                told = bool(sock and events.drain(sock))
+                self.look(told=told or sock is None)
+            service.notify("STOPPING=1")
+            return 0
+
+    def _wait(self) -> float:
+        """Return for how long there is nothing to do, in seconds."""
+        expiry = self._next_expiry
+        return self._tick if expiry is None else min(max(expiry - self._gate.clock(), 0.05), self._tick)
+
+    def look(self, *, told: bool) -> Outcome | None:
+        """Do one round. told: rules of this host have changed. Return what was done, None when there was no need."""
+        now = self._clock()
+        answered = self._lookups.results()
+        if not (told or answered or self._is_due(now)):
+            self._ask(now)
+            return None
+        try:
+            outcome = self._settle(answered, survey=self._survey_is_due(now, told=told))
+        except BusyError:
+            return None  # somebody applies; the next round looks at what came of it
+        except (ConfigError, FilterError, OSError) as error:
+            self._complain(str(error))
+            return None
+        self._looked = now
+        self._ask(now)
+        return outcome
+
+    def _ask(self, now: float) -> None:
+        for name in self._wanted.names if self._wanted else ():
+            self._lookups.ask(name, now)
+
+    def _is_due(self, now: float) -> bool:
+        """Tell whether there is reason to look although nobody announced anything."""
+        expired = self._next_expiry is not None and self._gate.clock() >= self._next_expiry
+        late = commit.overdue(self._gate) is not None
+        changed = self._stamps != self._read_stamps()
+        return self._blind or expired or late or changed or bool(self._complaint) or now - self._looked >= WHOLE
+
+    def _read_stamps(self) -> list[tuple[int, int, int] | None]:
+        return [_stamp(path) for path in (self._gate.places.settings, self._gate.places.friends)]
+
+    def _survey_is_due(self, now: float, *, told: bool) -> bool:
+        due = now - self._surveyed >= (SURVEY_AFTER_CHANGE if told else SURVEY)
+        self._surveyed = now if due else self._surveyed
+        return due
+
+    def _settle(self, answered: dict[str, Any], *, survey: bool) -> Outcome:
+        with state.locked(self._gate.places.lock, patience=2.0):
+            if token := commit.overdue(self._gate):
+                commit.roll_back(self._gate, token, "it was not confirmed in time")
+            self._stamps = self._read_stamps()
+            known = state.load(self._gate.places.state)
+            wanted, known.problem = self._read(known)
+            for name, result in answered.items():
+                private = wanted.settings.gate.private_names
+                if names.record(known.names, name, result, self._gate.clock(), private=private):
+                    log.info("%s is %s now", name, ", ".join(known.names[name].addresses))
+            outcome = self._gate.settle(wanted, known, survey=survey)
+            self._note(outcome, known)
+            state.save(self._gate.places.state, known)
+        if known.problem and known.problem != self._complaint:
+            log.error("%s What was applied last stays in force.", known.problem)
+        self._complaint = known.problem
+        self._wanted, self._wall, self._next_expiry = wanted, outcome.wall, outcome.plan.next_expiry
+        self._blind = outcome.backend == "iptables"  # not all of iptables is announced
+        return outcome
+
+    def _read(self, known: State) -> tuple[Wanted, str]:
+        """Return what the files ask for and a complaint; with a broken friends.toml, the list applied last holds.
+
+        Raises ConfigError when there is no such list.
+        """
+        try:
+            return self._gate.wanted(), ""
+        except ConfigError as error:
+            if known.friends is None:
+                raise
+            return self._gate.wanted(known.friends), str(error)
+
+    def _note(self, outcome: Outcome, known: State) -> None:
+        """Log and count what was put back."""
+        done = outcome.done
+        if outcome.wall == self._wall and (done.rules or done.added or done.removed):
+            known.healed = {"count": known.healed["count"] + 1, "at": int(self._gate.clock()), "what": str(done)}
+            log.warning("somebody changed our rules (%s); they are as they should be again", done)
+        for complaint in outcome.complaints:
+            log.warning("%s", complaint)
+        for record in outcome.opened:
+            log.info("opened port %s in %s", ", ".join(map(str, record["ports"])), record["tool"])
+
+    def _complain(self, what: str) -> None:
+        """Log a problem once, and leave it where `gate status` finds it."""
+        if what == self._complaint:
+            return
+        self._complaint = what
+        log.error("%s", what)
+        with contextlib.suppress(OSError, BusyError), state.locked(self._gate.places.lock, patience=2.0):
+            known = state.load(self._gate.places.state)
+            known.problem = what
+            state.save(self._gate.places.state, known)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """Give a socket that becomes readable when this process shall end."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        before = signal.set_wakeup_fd(theirs.fileno())
+        handlers = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield ours
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)

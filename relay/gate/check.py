@@ -1,0 +1,192 @@
+"""Why is this address refused? Every layer between a player and the relay, in order, each with its answer.
+
+The layers: the owner's list, the time of the entry, the answers for DNS names, the packet filter, other firewalls,
+the relay's own allowlist, the relay and its limits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from relay.gate import allowlist, expiry, places, state, subject
+from relay.gate.backend import FilterError
+from relay.gate.coexist import Coexistence
+from relay.gate.friends import Friend, Network
+from relay.gate.host import Gate, Wanted
+from relay.gate.state import State
+from relay.gate.subject import Subject
+from relay.gate.wall import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One layer's answer: ok True lets in, False refuses, None decides nothing here."""
+
+    layer: str
+    ok: bool | None
+    sentence: str
+
+
+def check(gate: Gate, text: str, socket: Path | None = None) -> dict[str, Any]:
+    """Ask every layer about a friend or an address; return the answers (see relay.gate.cli). Changes nothing.
+
+    Raises UnknownSubjectError, ConfigError, OSError.
+    """
+    wanted = gate.wanted()
+    known = state.load(gate.places.state)
+    whom = subject.find(text, wanted, known)
+    steps = list(_Chain(gate, wanted, known, whom, socket).steps())
+    refused = [step for step in steps if step.ok is False]
+    return {
+        "subject": text,
+        "friend": whom.friend.name if whom.friend else None,
+        "verdict": "out" if refused else "in",
+        "because": refused[0].sentence if refused else "",
+        "steps": [asdict(step) for step in steps],
+    }
+
+
+class _Chain:
+    """The layers, asked one after the other about one subject."""
+
+    def __init__(self, gate: Gate, wanted: Wanted, known: State, whom: Subject, socket: Path | None) -> None:
+        self._gate = gate
+        self._wanted = wanted
+        self._known = known
+        self._whom = whom
+        self._socket = socket
+
+    def steps(self) -> Iterator[Step]:
+        """Yield the answer of every layer."""
+        holders = [self._whom.friend] if self._whom.friend else self._holders()
+        yield self._list(holders)
+        yield from (self._time(friend) for friend in holders)
+        yield from (self._name(friend, name) for friend in holders for name in friend.names)
+        yield from self._filter()
+        yield from self._others()
+        yield from self._allowlist()
+        yield from self._relay()
+
+    def _holders(self) -> list[Friend]:
+        """Return the friends whose entry holds the address."""
+        (address,) = self._whom.networks
+        return [
+            friend
+            for friend in self._wanted.friends
+            if any(_holds(network, address) for network in subject.networks_of(friend, self._known))
+        ]
+
+    def _list(self, holders: list[Friend]) -> Step:
+        where = self._gate.places.friends
+        if not holders:
+            return Step("friends", False, f"{self._whom.text} is no address of any friend in {where}.{self._near()}")
+        lines = [f"{friend.name} ({where}:{friend.line})" for friend in holders]
+        return Step("friends", True, f"{self._whom.text} is {' and '.join(lines)}: {_all(self._whom.networks)}.")
+
+    def _near(self) -> str:
+        """Return a hint when a friend has an address close by: it may have changed."""
+        (address,) = self._whom.networks
+        around = address.supernet(new_prefix=min(16 if address.version == 4 else 32, address.prefixlen))
+        for friend in self._wanted.friends:
+            for network in subject.networks_of(friend, self._known):
+                if _holds(around, network):
+                    return f" {friend.name} has {network}, in the same {around}: has that address changed?"
+        return ""
+
+    def _time(self, friend: Friend) -> Step:
+        if friend.until is None:
+            return Step("time", True, f"{friend.name}'s entry has no end.")
+        left = friend.until - self._gate.clock()
+        if left <= 0:
+            return Step("time", False, f"{friend.name}'s entry ended on {expiry.shown(friend.until)}.")
+        shown = f"{expiry.shown(friend.until)}, {expiry.remaining(left)} from now"
+        return Step("time", True, f"{friend.name}'s entry ends on {shown}.")
+
+    def _name(self, friend: Friend, name: str) -> Step:
+        entry = self._known.names.get(name)
+        problem = f" The last look-up failed: {entry.error}." if entry and entry.error else ""
+        if entry is None or not entry.addresses:
+            # An address of his own may let him in all the same.
+            return Step("name", None if friend.addresses else False, f"{name} has no answer yet.{problem}")
+        at = expiry.shown(int(entry.at))
+        return Step("name", True, f"{name} was {', '.join(entry.addresses)} on {at}.{problem}")
+
+    def _filter(self) -> Iterator[Step]:
+        try:
+            backend = self._gate.backend(self._wanted.settings.gate.backend, self._known)
+            standing = backend.standing()
+        except FilterError as error:
+            yield Step("filter", None, f"The packet filter cannot be asked: {error}.")
+            return
+        if standing is None:
+            yield Step("filter", None, f"Our rules are not in {backend.name}, so it refuses nobody: start the agent.")
+            return
+        for network in self._whom.networks:
+            yield self._element(backend.name, standing, network)
+
+    def _element(self, name: str, standing: Standing, network: Network) -> Step:
+        elements = [element for held in standing.sets.values() for element in held if _holds(element, network)]
+        if not elements:
+            refused = f"{standing.packets.get('refused', 0)} packets refused so far"
+            return Step("filter", False, f"{name} refuses {network}: no entry holds it ({refused}).")
+        shown = []
+        for element in elements:
+            left = next((times[element] for times in standing.sets.values() if element in times), None)
+            time = "for good" if left is None else f"for {expiry.remaining(left)}"
+            shown.append(f"{element} {time} ({standing.seen.get(element, 0)} new connections so far)")
+        return Step("filter", True, f"{name} lets {network} in by {', '.join(shown)}.")
+
+    def _others(self) -> Iterator[Step]:
+        backend = self._known.applied.backend if self._known.applied else "nftables"
+        for finding in Coexistence(self._gate.programs, backend).survey(self._wanted.ports):
+            shut = bool(finding.shut or finding.forwarded)
+            fix = f" To open it: {finding.command}" if finding.command else ""
+            yield Step(finding.tool, not shut, finding.sentence + fix)
+
+    def _allowlist(self) -> Iterator[Step]:
+        path = self._wanted.settings.gate.allowlist
+        if path is None:
+            yield Step("allowlist", None, f"{self._gate.places.settings} names no allowlist: the relay checks nobody.")
+            return
+        try:
+            prefixes = allowlist.parse(places.read(path) or "")
+        except (OSError, ValueError) as error:
+            yield Step("allowlist", False, f"The relay cannot use {path} and refuses everybody: {error}.")
+            return
+        for network in self._whom.networks:
+            until = prefixes.until(network.network_address)
+            good = until is not None and (until == math.inf or until > self._gate.clock())
+            yield Step("allowlist", good, f"The relay's own {path} {'holds' if good else 'does not hold'} {network}.")
+
+    def _relay(self) -> Iterator[Step]:
+        status, silence = subject.ask_relay(self._gate, "status", self._socket)
+        if status is None:
+            yield Step("relay", None, f"Not asked: {silence}.")
+            return
+        now, most = status["connections"]["now"], status["connections"]["most"]
+        yield Step("relay", now < most, f"The relay has {now} of {most} connections.")
+        limit = self._wanted.settings.limits.connections_per_address
+        for network in self._whom.networks:
+            here = sum(address in network for address in subject.connections(status))
+            yield Step("relay", here < limit, f"{network} has {here} of the {limit} connections one address may have.")
+
+
+def _holds(network: Network, inner: Network) -> bool:
+    wide = network.version == inner.version and network.prefixlen <= inner.prefixlen
+    return wide and inner.network_address in network
+
+
+def _all(networks: tuple[Network, ...]) -> str:
+    return ", ".join(str(network) for network in networks) or "no address yet"
+
+
+def text(shown: dict[str, Any]) -> str:
+    """Return the answers for people."""
+    marks = {True: "yes", False: "NO", None: "-"}
+    lines = [f"{marks[step['ok']]:<4} {step['layer']:<10} {step['sentence']}" for step in shown["steps"]]
+    verdict = "gets in" if shown["verdict"] == "in" else f"is refused: {shown['because']}"
+    return "\n".join([*lines, f"{shown['subject']} {verdict}"])

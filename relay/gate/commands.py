@@ -1,0 +1,171 @@
+"""What `netplay-relay gate COMMAND` does: runs it, prints its answer or its mistake, returns its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from relay.config import ConfigError
+from relay.gate import check, commit, expiry, kick, push, remove, state, status
+from relay.gate.agent import Agent
+from relay.gate.backend import FilterError
+from relay.gate.coexist import Coexistence
+from relay.gate.host import Gate
+from relay.gate.places import Places
+from relay.gate.programs import ProgramError
+from relay.gate.push import Push
+from relay.gate.remove import AgentRunsError
+from relay.gate.state import BusyError
+from relay.gate.subject import UnknownSubjectError
+
+DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED = range(6)
+LARGEST_FILE = 4 * 1024 * 1024
+
+Answer = tuple[int, dict[str, Any], str]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a command line of `netplay-relay gate`; return the exit code (see relay.gate.cli)."""
+    gate = Gate(Places(arguments.config_dir, arguments.state_dir))
+    try:
+        if os.geteuid() != 0:
+            raise PermissionError("the gate is for root. Try again with: sudo")
+        code, answer, text = COMMANDS[arguments.gate_command](gate, arguments)
+    except ConfigError as error:
+        return _mistake(arguments, BAD_INPUT, error)
+    except (UnknownSubjectError, UnicodeDecodeError) as error:
+        return _mistake(arguments, BAD_INPUT, error)
+    except (BusyError, AgentRunsError) as error:
+        return _mistake(arguments, BUSY, error)
+    except (FilterError, ProgramError, OSError) as error:
+        return _mistake(arguments, FAILED, error)
+    if arguments.json:
+        text = json.dumps(answer)
+    if text:
+        print(text)  # noqa: T201 - the answer
+    return code
+
+
+def _mistake(arguments: argparse.Namespace, code: int, error: Exception) -> int:
+    print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
+    if arguments.json:
+        told: dict[str, Any] = {"message": str(error), "fix": "", "file": None, "line": None}
+        if isinstance(error, ConfigError):
+            told = {"message": error.message, "fix": error.fix, "file": str(error.path), "line": error.line}
+        print(json.dumps({"error": told}))  # noqa: T201 - the answer
+    return code
+
+
+def _apply(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    text, source = None, arguments.shown_as
+    if arguments.friends is not None:
+        text = _read(arguments.friends)
+        source = source or (None if arguments.friends == "-" else Path(arguments.friends))
+    wish = Push(text, source, arguments.rollback_after, arguments.check, arguments.survey, arguments.login)
+    answer = push.push(gate, wish)
+    return DONE, answer, _applied(answer)
+
+
+def _read(name: str) -> str:
+    """Return a file's text, that of standard input for "-". Raises OSError, UnicodeDecodeError, ConfigError."""
+    if name == "-":
+        data = sys.stdin.buffer.read(LARGEST_FILE + 1)
+    else:
+        try:
+            data = Path(name).read_bytes()
+        except OSError as error:
+            raise ConfigError(Path(name), None, f"cannot read this file: {error.strerror}.") from error
+    if len(data) > LARGEST_FILE:
+        raise ConfigError(Path(name), None, "a list of friends is not that long.")
+    return data.decode("utf-8")
+
+
+def _applied(answer: dict[str, Any]) -> str:
+    would = "would be " if answer["checked"] else ""
+    lines = [f"{network} {would}{verb}" for verb in ("added", "removed", "refreshed") for network in answer[verb]]
+    if answer["rules"]:
+        lines.insert(0, f"rules {would}loaded into {answer['backend']}")
+    lines += [f"port {', '.join(map(str, one['ports']))} opened in {one['tool']}" for one in answer["opened"]]
+    if not answer["changed"]:
+        lines.append("nothing to change")
+    lines += [f"warning: {sentence}" for sentence in answer["warnings"]]
+    entries = f"{answer['entries']} entries for port {', '.join(map(str, answer['ports']))}, by {answer['backend']}"
+    if answer["token"]:
+        when = expiry.shown(answer["rollback_at"])
+        lines.append(f"it comes back on {when} unless you type: netplay-relay gate confirm {answer['token']}")
+    return "\n".join([*lines, entries])
+
+
+def _confirm(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    if commit.confirm(gate, arguments.token):
+        return DONE, {"confirmed": True, "rolled_back": None}, "confirmed: it stays"
+    back = state.load(gate.places.state).rolled_back
+    mine = back if back and back["token"] == arguments.token else None
+    text = f"too late: rolled back on {expiry.shown(mine['at'])}" if mine else "no such push waits to be confirmed"
+    return NOT_CONFIRMED, {"confirmed": False, "rolled_back": mine}, text
+
+
+def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    pending = commit.load(gate.places.pending)
+    token = arguments.token or (pending.token if pending else "")
+    timed = arguments.token is not None
+    done = False
+    if not arguments.after or commit.wait(gate, token, arguments.after):
+        with state.locked(gate.places.lock):
+            done = commit.roll_back(gate, token, "it was not confirmed in time" if timed else "somebody asked for it")
+    text = "rolled back: what stood before stands again" if done else "nothing waits to be rolled back"
+    return DONE, {"rolled_back": done}, text
+
+
+def _status(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    answer = status.status(gate, arguments.socket)
+    return DONE, answer, status.text(answer)
+
+
+def _check(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    answer = check.check(gate, arguments.subject, arguments.socket)
+    return DONE if answer["verdict"] == "in" else REFUSED, answer, check.text(answer)
+
+
+def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    answer = kick.kick(gate, arguments.subject, arguments.socket)
+    lines = [f"the relay ended {answer['kicked']} connections"] if answer["kicked"] is not None else [answer["problem"]]
+    if answer["conntrack"] is not None:
+        lines.append(f"the kernel forgot {answer['conntrack']} connections")
+    return DONE if answer["kicked"] is not None else FAILED, answer, "\n".join(lines)
+
+
+def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
+    applied = state.load(gate.places.state).applied
+    findings = Coexistence(gate.programs, applied.backend if applied else "nftables").survey(gate.wanted().ports)
+    lines = [f"{one.sentence}{' To open it: ' + one.command if one.command else ''}" for one in findings]
+    return DONE, {"firewalls": [one.as_dict() for one in findings]}, "\n".join(lines) or "no other firewall is at work"
+
+
+def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    answer = remove.remove(gate, keep_config=arguments.keep_config)
+    gone = [*answer["rules"], *answer["closed"], *answer["files"]]
+    return DONE, answer, "\n".join(f"removed: {one}" for one in gone) or "nothing of ours was there"
+
+
+def _agent(gate: Gate, _: argparse.Namespace) -> Answer:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    return Agent(gate).run(), {}, ""
+
+
+COMMANDS = {
+    "apply": _apply,
+    "confirm": _confirm,
+    "rollback": _rollback,
+    "status": _status,
+    "check": _check,
+    "kick": _kick,
+    "survey": _survey,
+    "remove": _remove,
+    "agent": _agent,
+}

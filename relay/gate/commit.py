@@ -1,0 +1,194 @@
+"""A push that comes back by itself: what stood is kept, a timer is armed, and only a confirmation keeps the new.
+
+Whoever pushes confirms over a new connection: who cannot reach the host any more cannot confirm, and then what stood
+before stands again. The timer is systemd's where there is one, else a process of its own session; either lives on when
+the connection that armed it is gone. Should it be lost too (a reboot), the agent does its work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import relay
+from relay.config import ConfigError
+from relay.gate import places, state
+from relay.gate.backend import FilterError, Snapshot
+from relay.gate.coexist import Coexistence
+from relay.gate.host import Gate
+from relay.gate.programs import ProgramError
+from relay.gate.state import Applied, State
+
+SYSTEMD = Path("/run/systemd/system")
+# How long after its moment a rollback that did not happen is done by somebody else, in seconds.
+GRACE = 5.0
+LONGEST = 3600.0
+
+
+@dataclass(slots=True)
+class Pending:
+    """What stood before a push, and until when (seconds since 1970) it waits for its confirmation."""
+
+    token: str
+    deadline: float
+    backend: str
+    snapshot: Snapshot
+    friends: str | None
+    allowlist: str | None
+    applied: dict[str, Any] | None
+    opened: list[dict[str, Any]]
+
+    def save(self, path: Path) -> None:
+        """Write it down. Raises OSError."""
+        places.write(path, json.dumps(asdict(self)) + "\n")
+
+
+def load(path: Path) -> Pending | None:
+    """Return the push that waits for its confirmation, None when none does."""
+    try:
+        return Pending(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: float) -> Pending:
+    """Keep what stands now. A push over one that was not confirmed keeps what stood before that. Raises FilterError."""
+    token, deadline = secrets.token_hex(8), gate.clock() + seconds
+    if older := load(gate.places.pending):
+        older.token, older.deadline = token, deadline
+        return older
+    return Pending(
+        token,
+        deadline,
+        backend,
+        gate.named(backend, known).snapshot(),
+        places.read(gate.places.friends),
+        places.read(allowlist),
+        asdict(known.applied) if known.applied else None,
+        list(known.opened),
+    )
+
+
+def arm(gate: Gate, pending: Pending, seconds: float) -> str:
+    """Write the push down and start its timer; return what keeps it: "systemd" or "process". Raises OSError."""
+    pending.save(gate.places.pending)
+    command = [*own_command(), "gate", *_directories(gate), "rollback", pending.token]
+    if SYSTEMD.is_dir():
+        timer = ["systemd-run", "--quiet", "--collect", f"--unit={unit(pending.token)}", f"--on-active={seconds:g}s"]
+        with contextlib.suppress(ProgramError):
+            gate.programs.run([*timer, "--timer-property=AccuracySec=500ms", "--", *command])
+            return "systemd"
+    _detach([*command, "--after", f"{seconds:g}"])
+    return "process"
+
+
+def unit(token: str) -> str:
+    """Return the name of the timer of a push."""
+    return f"netplay-relay-rollback-{token}"
+
+
+def own_command() -> list[str]:
+    """Return how this program is run: as the one file it came in, or from its folder."""
+    place = Path(relay.__file__).parents[1]
+    if place.is_file():
+        return [sys.executable, "-I", str(place.resolve())]
+    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.cli import main; sys.exit(main())"
+    return [sys.executable, "-I", "-c", run, str(place.resolve())]
+
+
+def _directories(gate: Gate) -> list[str]:
+    return ["--config-dir", str(gate.places.config_dir), "--state-dir", str(gate.places.state_dir)]
+
+
+def _detach(command: list[str]) -> None:
+    """Run a program in a session of its own, which no hang-up reaches and nobody waits for."""
+    quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+    os.posix_spawn(command[0], command, os.environ, file_actions=quiet, setsid=True)
+
+
+def confirm(gate: Gate, token: str) -> bool:
+    """Keep a push for good; return False when that push does not wait (any more). Raises BusyError."""
+    with state.locked(gate.places.lock):
+        pending = load(gate.places.pending)
+        if pending is None or pending.token != token:
+            return False
+        gate.places.pending.unlink()
+    disarm(gate, token)
+    return True
+
+
+def disarm(gate: Gate, token: str) -> None:
+    """Stop the timer of a push; the process of one that systemd does not keep sees by itself that it is not needed."""
+    if SYSTEMD.is_dir():
+        gate.programs.answer(["systemctl", "stop", f"{unit(token)}.timer"])
+
+
+def wait(gate: Gate, token: str, seconds: float) -> bool:
+    """Wait until a push has had its time; return False as soon as it does not wait any more."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        pending = load(gate.places.pending)
+        if pending is None or pending.token != token:
+            return False
+        time.sleep(min(left, 1.0))
+    return True
+
+
+def overdue(gate: Gate) -> str | None:
+    """Return the token of a push whose timer should have ended it and did not."""
+    pending = load(gate.places.pending)
+    return pending.token if pending and gate.clock() > pending.deadline + GRACE else None
+
+
+def roll_back(gate: Gate, token: str, why: str) -> bool:
+    """Put back what stood before a push; return False when it does not wait (any more). The lock must be held.
+
+    why goes into the marker that `gate status` shows; "": there is nothing to show. Raises FilterError when the filter
+    takes nothing; files and the relay's own gate are put back all the same.
+    """
+    pending = load(gate.places.pending)
+    if pending is None or pending.token != token:
+        return False
+    known = state.load(gate.places.state)
+    places.write(gate.places.friends, pending.friends)
+    places.write(_allowlist(gate), pending.allowlist, gate.places.settings)
+    used, known.applied = known.applied, Applied(**pending.applied) if pending.applied else None
+    if why:
+        known.rolled_back = {"at": int(gate.clock()), "token": token, "why": why}
+    try:
+        gate.named(pending.backend, known).restore(pending.snapshot)
+        if used and used.backend != pending.backend:
+            gate.named(used.backend, State(applied=used)).remove()
+        _close_again(gate, known, pending)
+    finally:
+        state.save(gate.places.state, known)
+        gate.places.pending.unlink(missing_ok=True)
+    # The snapshot's times have run on meanwhile.
+    with contextlib.suppress(ConfigError, FilterError, OSError):
+        gate.settle(gate.wanted(), known)
+        state.save(gate.places.state, known)
+    return True
+
+
+def _allowlist(gate: Gate) -> Path:
+    try:
+        return gate.allowlist(gate.wanted())
+    except ConfigError:
+        return gate.places.allowlist
+
+
+def _close_again(gate: Gate, known: State, pending: Pending) -> None:
+    """Undo what the push opened in other firewalls."""
+    if known.opened == pending.opened:
+        return
+    ports = [port for record in pending.opened for port in record["ports"]]
+    with contextlib.suppress(ProgramError):
+        Coexistence(gate.programs, pending.backend).close(keep=ports)
+    known.opened = list(pending.opened)

@@ -1,0 +1,162 @@
+"""The gate of one host: what is wanted, by the files there, and making it so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relay import config, lan
+from relay.config import Config
+from relay.gate import friends as friendslist
+from relay.gate import guard, names, places, plan, wall
+from relay.gate.backend import Backend, Done, FilterError, enforce
+from relay.gate.coexist import Coexistence
+from relay.gate.friends import Friend
+from relay.gate.nftables import Nftables
+from relay.gate.places import Places
+from relay.gate.plan import Plan
+from relay.gate.programs import Programs
+from relay.gate.state import State
+from relay.gate.wall import Standing, Wall
+from relay.gate.xtables import Iptables, variant
+
+# The relay refuses one address's connections above its own limit and says why; the filter's cap holds when it cannot.
+CAP_FACTOR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the files ask for: settings, friends, the text of friends.toml (None: there is none)."""
+
+    settings: Config
+    friends: list[Friend]
+    text: str | None
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every port that is filtered, TCP and UDP."""
+        return (*self.settings.ports, *([lan.PORT] if self.settings.lan.answer else []))
+
+    @property
+    def names(self) -> list[str]:
+        """Every DNS name of a friend."""
+        return list(dict.fromkeys(name for friend in self.friends for name in friend.names))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What `settle` came to: the plan, what the filter needed, what other firewalls do, complaints."""
+
+    plan: Plan
+    wall: Wall
+    backend: str
+    done: Done
+    opened: list[dict[str, Any]] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    allowlist: bool = False
+
+
+class Gate:
+    """Files, programs and clock (seconds since 1970) of one host."""
+
+    def __init__(self, where: Places, programs: Programs | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.places = where
+        self.programs = programs or Programs()
+        self.clock = clock
+
+    def wanted(self, text: str | None = None, source: Path | None = None) -> Wanted:
+        """Read the files; text and source stand in for the host's friends.toml. Raises ConfigError."""
+        settings = config.load(self.places.settings) if self.places.settings.exists() else Config()
+        if text is None:
+            there = self.places.friends.exists()
+            found = friendslist.load(self.places.friends) if there else []
+            return Wanted(settings, found, places.read(self.places.friends))
+        return Wanted(settings, friendslist.parse(text, source or self.places.friends), text)
+
+    def allowlist(self, wanted: Wanted) -> Path:
+        """Return where the relay's own allowlist is."""
+        return wanted.settings.gate.allowlist or self.places.allowlist
+
+    def backend(self, setting: str, state: State) -> Backend:
+        """Return the packet filter to use: the setting's, or by evidence. Raises FilterError when there is none."""
+        applied = state.applied
+        if setting != "iptables" and self.programs.find("nft"):
+            known = applied is not None and applied.backend == "nftables"
+            if known or setting == "nftables" or self.programs.answer(["nft", "-j", "list", "tables"]):
+                return self.named("nftables", state)
+        if setting != "nftables" and variant(self.programs) is not None:
+            return self.named("iptables", state)
+        missing = {"auto": "neither nft nor iptables", "nftables": "no nft", "iptables": "no iptables"}[setting]
+        raise FilterError(f"this host has {missing} that works. Install the package nftables, then try again")
+
+    def named(self, name: str, state: State) -> Backend:
+        """Return a packet filter by its name, with what is known of its limits."""
+        plain = state.applied is not None and state.applied.backend == name and state.applied.plain
+        if name == "nftables":
+            return Nftables(self.programs, plain=plain)
+        return Iptables(self.programs, variant(self.programs) or "", plain=plain)
+
+    def plan(self, wanted: Wanted, state: State) -> Plan:
+        """Return the plan for now, by the last good answers for DNS names."""
+        return plan.make(wanted.friends, names.answers(state.names), self.clock())
+
+    def wall(self, wanted: Wanted, made: Plan, state: State) -> Wall:
+        """Return the wall for a plan. Raises ConfigError when it would stand in the way in."""
+        if state.applied is None or state.applied.ports != sorted(set(wanted.ports)):
+            self._check_ports(wanted, state)
+        return wall.build(made, wanted.ports, CAP_FACTOR * wanted.settings.limits.connections_per_address)
+
+    def _check_ports(self, wanted: Wanted, state: State) -> None:
+        ways = dict.fromkeys(guard.ssh_ports(), "an ssh server listens on it")
+        if login := guard.login(state.controller):
+            ways[login[1]] = f"the login from {login[0]} came by it"
+        guard.refuse(wanted.ports, ways, self.places.settings)
+
+    def settle(self, wanted: Wanted, state: State, *, survey: bool = False) -> Outcome:
+        """Make filter and allowlist what is wanted, and the state say so. Raises ConfigError, FilterError, OSError.
+
+        survey: look at other firewalls even if our rules stand; that takes a second where firewalld runs.
+        """
+        state.names = {name: known for name, known in state.names.items() if name in wanted.names}
+        made = self.plan(wanted, state)
+        desired = self.wall(wanted, made, state)
+        before = state.applied
+        backend = self.backend(wanted.settings.gate.backend, state)
+        if isinstance(backend, Iptables) and (before is None or before.backend != backend.name):
+            state.created = backend.untouched()
+        done, state.applied = enforce(backend, desired, before, self.clock())
+        outcome = Outcome(made, desired, backend.name, done)
+        if before and before.backend != backend.name:
+            self.named(before.backend, State(applied=before)).remove()
+        outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.places.settings)
+        state.friends = wanted.text
+        note_seen(state, done.standing, self.clock())
+        ports_changed = before is None or before.ports != list(desired.ports)
+        if survey or done.rules:
+            self._coexist(outcome, state, ports_changed=ports_changed)
+        return outcome
+
+    def _coexist(self, outcome: Outcome, state: State, *, ports_changed: bool) -> None:
+        others = Coexistence(self.programs, outcome.backend)
+        if ports_changed and state.opened:
+            others.close(keep=outcome.wall.ports)
+        findings = others.survey(outcome.wall.ports)
+        outcome.others = [finding.sentence for finding in findings]
+        outcome.opened, outcome.complaints = others.open(findings)
+        known = [record for record in state.opened if set(record["ports"]) <= set(outcome.wall.ports)]
+        state.opened = known + [record for record in outcome.opened if record not in known]
+        state.others = outcome.others
+
+
+def note_seen(known: State, standing: Standing | None, now: float) -> None:
+    """Note whom the filter's counts show to have come in since the last look; now in seconds since 1970."""
+    counts = {str(network): count for network, count in (standing.seen if standing else {}).items()}
+    known.seen = {network: at for network, at in known.seen.items() if network in counts}
+    for network, count in counts.items():
+        if count > known.packets.get(network, 0):
+            known.seen[network] = int(now)
+    known.packets = counts

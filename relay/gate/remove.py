@@ -1,0 +1,68 @@
+"""Taking the gate away: all that is ours, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from relay.config import ConfigError
+from relay.gate import commit, places, state
+from relay.gate.coexist import Coexistence
+from relay.gate.host import Gate
+from relay.gate.state import State
+from relay.gate.xtables import Iptables, variant
+
+
+class AgentRunsError(Exception):
+    """The agent would put everything back; str() is a sentence."""
+
+
+def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
+    """Take rules, openings and files away; return what was there (see relay.gate.cli). Twice is as good as once.
+
+    keep_config: leave friends.toml. Raises AgentRunsError, BusyError, FilterError, ProgramError, OSError.
+    """
+    if pid := state.holder(gate.places.agent):
+        raise AgentRunsError(f"the gate's agent runs (process {pid}) and would put everything back. Stop its service")
+    with state.locked(gate.places.lock):
+        known = state.load(gate.places.state)
+        if pending := commit.load(gate.places.pending):
+            gate.places.pending.unlink(missing_ok=True)
+            commit.disarm(gate, pending.token)
+        undone = Coexistence(gate.programs, "").close()
+        removed = _rules(gate, known)
+        files = _files(gate, keep_config=keep_config)
+    for path in (gate.places.lock, gate.places.agent):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty, or not there
+        gate.places.state_dir.rmdir()
+    return {"changed": bool(undone or removed or files), "rules": removed, "closed": undone, "files": files}
+
+
+def _rules(gate: Gate, known: State) -> list[str]:
+    removed = []
+    if gate.programs.find("nft"):
+        table = gate.named("nftables", known)
+        if table.snapshot() is not None:
+            table.remove()
+            removed.append(table.name)
+    kind = variant(gate.programs)
+    chains = Iptables(gate.programs, kind) if kind is not None else None
+    if chains and (_uses_iptables(known) or chains.is_visible()) and chains.standing() is not None:
+        chains.remove()
+        chains.forget(known.created)
+        removed.append(chains.name)
+    return removed
+
+
+def _uses_iptables(known: State) -> bool:
+    return known.applied is not None and known.applied.backend == "iptables"
+
+
+def _files(gate: Gate, *, keep_config: bool) -> list[str]:
+    try:
+        own_allowlist = gate.allowlist(gate.wanted())
+    except ConfigError:
+        own_allowlist = gate.places.allowlist
+    gone = [own_allowlist, gate.places.state, *([] if keep_config else [gate.places.friends])]
+    return [str(path) for path in gone if places.write(path, None)]

@@ -1,0 +1,84 @@
+"""Whom a command is about: a friend by name, or an address."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relay import control
+from relay.gate import names
+from relay.gate.friends import Friend, Network
+from relay.gate.host import Gate, Wanted
+from relay.gate.state import State
+from relay.protocol import Address
+
+SOCKET = Path("/run/netplay-relay/control.sock")
+
+
+class UnknownSubjectError(Exception):
+    """Neither a friend's name nor an address; str() is a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was typed, the friend it names (None: it is an address), and the networks it stands for now."""
+
+    text: str
+    friend: Friend | None
+    networks: tuple[Network, ...]
+
+
+def find(text: str, wanted: Wanted, known: State) -> Subject:
+    """Return whom a text means. Raises UnknownSubjectError."""
+    for friend in wanted.friends:
+        if friend.name == text:
+            return Subject(text, friend, networks_of(friend, known))
+    try:
+        return Subject(text, None, (ipaddress.ip_network(text.strip().partition("%")[0]),))
+    except ValueError:
+        close = [friend.name for friend in wanted.friends if friend.name.casefold() == text.strip().casefold()]
+        hint = f"Did you mean {close[0]}?" if close else f"Friends are: {_listed(wanted)}."
+        raise UnknownSubjectError(f"{text!r} is neither a friend's name nor an address. {hint}") from None
+
+
+def _listed(wanted: Wanted) -> str:
+    some = [friend.name for friend in wanted.friends[:20]]
+    return ", ".join(some) + (", ..." if len(wanted.friends) > len(some) else "") if some else "nobody yet"
+
+
+def networks_of(friend: Friend, known: State) -> tuple[Network, ...]:
+    """Return every network a friend may come from, by address and by name."""
+    found = names.answers(known.names)
+    return (*friend.addresses, *(network for name in friend.names for network in found.get(name, ())))
+
+
+def ask_relay(
+    gate: Gate, request: str, socket: Path | None = None, **details: Any
+) -> tuple[dict[str, Any] | None, str]:
+    """Ask the running relay; return its answer, or None and a sentence that says why there is none."""
+    path = socket or gate.wanted().settings.control.socket or SOCKET
+    try:
+        answer = control.ask(path, request, 10.0, **details)
+    except FileNotFoundError:
+        return None, f"the relay does not run, or has no socket at {path}"
+    except (OSError, ValueError) as error:
+        return None, f"the relay at {path} does not answer: {getattr(error, 'strerror', None) or error}"
+    if "requests" in answer:
+        return None, f"the relay that runs does not know {request!r}: it is older than this program"
+    if "error" in answer:
+        return None, f"the relay answers: {answer['error']}"
+    return answer, ""
+
+
+def connections(status: dict[str, Any]) -> list[Address]:
+    """Return the address of every connection that the relay's status names."""
+    found = []
+    for session in status.get("sessions", []):
+        for end in (session["host"], *session["clients"]):
+            try:
+                found.append(ipaddress.ip_address(end["address"]))
+            except ValueError:
+                continue
+    return found
