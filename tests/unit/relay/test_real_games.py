@@ -214,6 +214,7 @@ async def test_an_invitation_is_good_for_a_host_that_comes_back_within_a_minute(
     async with running(BUSY) as relay:
         host = await FakeHost.host(relay.address, relay.port, source="127.0.0.2")
         invitation = host.text
+        relay.pass_time(10)
         await host.leave()
         await relay.until_outcome("host-left")
         relay.pass_time(59)
@@ -225,6 +226,7 @@ async def test_an_invitation_is_good_for_a_host_that_comes_back_within_a_minute(
         assert await link.read(24) == wire.header()
         await assert_unharmed(link, client)
         await client.close()
+        relay.pass_time(10)
         await again.leave()
         await relay.until_outcome("host-left", 2)
         relay.pass_time(61)
