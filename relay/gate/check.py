@@ -84,8 +84,10 @@ class _Chain:
         where = self._gate.places.friends
         if not holders:
             return Step("friends", False, f"{self._whom.text} is no address of any friend in {where}.{self._near()}")
-        lines = [f"{friend.name} ({where}:{friend.line})" for friend in holders]
-        return Step("friends", True, f"{self._whom.text} is {' and '.join(lines)}: {_all(self._whom.networks)}.")
+        lines = " and ".join(f"{friend.name} ({where}:{friend.line})" for friend in holders)
+        if self._whom.friend:
+            return Step("friends", True, f"{lines} comes from {_all(self._whom.networks)}.")
+        return Step("friends", True, f"{self._whom.text} is an address of {lines}.")
 
     def _near(self) -> str:
         """Return a hint when a friend has an address close by: it may have changed."""
