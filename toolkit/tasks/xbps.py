@@ -68,6 +68,34 @@ def source(_: Context, out: str = "dist", commit: str = "") -> None:
     step("sha256", packed.sha256)
 
 
+@task(
+    auto_shortflags=False,
+    positional=["folder"],
+    help={"folder": "a package's folder, or one that holds packages or srcpkgs/", "json": "print JSON"},
+)
+@user_errors
+def lint(_: Context, folder: str, json: bool = False) -> None:
+    """Say what xbps-src, xlint and pkglint would object to. Ends with 1 when there is something."""
+    import dataclasses
+    from json import dumps
+
+    from toolkit.console import say, step
+    from toolkit.xbps import lint as rules
+
+    place = Path(folder).expanduser()
+    findings = rules.lint(place)
+    if json:
+        say(dumps([dataclasses.asdict(each) | {"path": str(each.path)} for each in findings], indent=2))
+    for finding in [] if json else findings:
+        say(str(finding))
+        say(f"  {finding.fix}")
+    if not findings and not json:
+        names = ", ".join(path.resolve().name for path in rules.packages_below(place))
+        step("lint", f"nothing to object to in {names}")
+    if findings:
+        raise SystemExit(1)
+
+
 def _note_changes(changed: list[str]) -> None:
     from toolkit.console import step
 
@@ -76,4 +104,4 @@ def _note_changes(changed: list[str]) -> None:
         step("note", f"what is in no commit was left out: {changed[0]}{more}")
 
 
-ns = Collection("xbps", template, source)
+ns = Collection("xbps", template, lint, source)
