@@ -43,7 +43,7 @@ class Daemon:
         self._server.start()
         control_socket = self._open_control()
         self._handle_signals()
-        discovery = Discovery(listeners.datagrams, self._server.lan_rooms, time.monotonic)
+        discovery = Discovery(listeners.datagrams, self._server.lan_rooms, self._server.allows, time.monotonic)
         for sock in listeners.streams:
             address, port = sock.getsockname()[:2]
             self._events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)

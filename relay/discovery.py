@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Iterable
 
 from relay import lan, protocol
+from relay.protocol import Address
 
 ANSWERS_PER_SECOND = 4.0
 # Datagrams read in one wake-up, so that a flood of them keeps no game waiting.
@@ -20,13 +21,18 @@ MOST_ROOMS = 8
 
 
 class Discovery:
-    """Answers on sockets; rooms tells what is to be joined now."""
+    """Answers on sockets, to whom allows knows; rooms tells what is to be joined now."""
 
     def __init__(
-        self, socks: Iterable[socket.socket], rooms: Callable[[], list[lan.Room]], clock: Callable[[], float]
+        self,
+        socks: Iterable[socket.socket],
+        rooms: Callable[[], list[lan.Room]],
+        allows: Callable[[Address], bool],
+        clock: Callable[[], float],
     ) -> None:
         self.socks = list(socks)
         self._rooms = rooms
+        self._allows = allows
         self._clock = clock
         self._throttle = lan.Throttle(ANSWERS_PER_SECOND)
         for sock in self.socks:
@@ -49,7 +55,9 @@ class Discovery:
 
     def _answer(self, sock: socket.socket, query: bytes, peer: tuple[str, int]) -> None:
         source = protocol.canonical(peer[0])
-        if query != lan.QUERY or not lan.is_listed(source) or not self._throttle.allows(source, self._clock()):
+        if query != lan.QUERY or not lan.is_listed(source) or not self._allows(source):
+            return
+        if not self._throttle.allows(source, self._clock()):
             return
         for room in self._rooms()[:MOST_ROOMS]:
             if answer := lan.answer(query, source, room):

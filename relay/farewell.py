@@ -11,17 +11,27 @@ import asyncio
 import contextlib
 import socket
 from base64 import b64encode
-
-# More than this many at once are closed abruptly: a flood must not live on in its farewells.
-MOST = 512
+from collections.abc import Callable
 
 
 class Farewells:
-    """Sockets that are being closed. seconds bounds each."""
+    """Sockets that are being closed. seconds bounds each.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    More than most at once are closed abruptly: a flood must not live on in its farewells. over is called whenever one
+    has ended.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float,
+        most: int,
+        over: Callable[[], None] = lambda: None,
+    ) -> None:
         self._loop = loop
         self._seconds = seconds
+        self._most = most
+        self._over = over
         self._left: dict[socket.socket, asyncio.TimerHandle] = {}
         self._unsent: dict[socket.socket, memoryview] = {}
 
@@ -30,7 +40,7 @@ class Farewells:
 
     def say(self, sock: socket.socket, data: bytes = b"") -> None:
         """Close a non-blocking socket that nobody watches any more, after sending data to it."""
-        if len(self._left) >= MOST:
+        if len(self._left) >= self._most:
             sock.close()
             return
         self._left[sock] = self._loop.call_later(self._seconds, self._close, sock)
@@ -79,3 +89,4 @@ class Farewells:
             self._loop.remove_reader(sock.fileno())
             self._loop.remove_writer(sock.fileno())
             sock.close()
+            self._over()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import select
 import socket
-from collections import deque
 from collections.abc import Callable
 
 from relay.outcomes import Outcome
@@ -22,6 +21,10 @@ from relay.stream import Watcher
 
 READ_SIZE = 64 * 1024
 BATCH = 256
+# What one slow reader that catches up may be sent in one wake-up, so that its neighbours do not wait for it.
+FLUSH_SIZE = 1024 * 1024
+# Reads of what an end sent before it failed: its last words still reach the other end.
+LAST_READS = 8
 
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
@@ -29,12 +32,12 @@ _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
 class End:
-    """One end of a link. received counts its bytes; out is what waits to be sent to it (out_size bytes).
+    """One end of a link. received counts its bytes; out is what waits to be sent to it.
 
     watcher is shown what this end sends, after it was sent on; None where nothing is to be seen.
     """
 
-    __slots__ = ("conn", "fd", "out", "out_size", "peer", "read", "received", "sock", "to_host", "watcher")
+    __slots__ = ("conn", "fd", "out", "peer", "read", "received", "sock", "to_host", "watcher")
 
     peer: End
 
@@ -42,31 +45,32 @@ class End:
         self.conn = conn
         self.sock = sock
         self.fd = sock.fileno()
-        self.out: deque[memoryview] = deque()
-        self.out_size = 0
+        self.out = bytearray()
         self.received = 0
         self.read = True
         self.to_host = not conn.is_link
         self.watcher = watcher
 
-    def waiting(self) -> bytes:
-        """Return what has not been sent to this end."""
-        return b"".join(self.out)
-
 
 class Forwarder:
     """Forwards the bytes of all links on one event loop.
 
-    ended(conn, outcome) is called when an end has closed, failed or read too slowly (more than slow_client bytes
-    waiting); it must lead to `release` of both ends.
+    ended(conn, outcome) is called when an end has closed, failed or read too slowly; it must lead to `release` of both
+    ends. slow_client bounds what waits for one client, slow_clients what waits for all of them together (bytes).
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, ended: Callable[[Conn, Outcome], None], slow_client: int
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[Conn, Outcome], None],
+        slow_client: int,
+        slow_clients: int,
     ) -> None:
         self._loop = loop
         self._ended = ended
         self._slow_client = slow_client
+        self._slow_clients = slow_clients
+        self._waiting = 0
         self._epoll = select.epoll()
         self._ends: dict[int, End] = {}
         self._by_conn: dict[Conn, End] = {}
@@ -93,7 +97,7 @@ class Forwarder:
         for end, data in ((b, to_host), (a, to_client)):
             if data and end.conn in self._by_conn:
                 end.peer.received += len(data)
-                self._send(end, memoryview(data))
+                self._pass_on(end, memoryview(data))
                 if watcher:
                     watcher.feed(end.peer.to_host, data)
 
@@ -102,15 +106,15 @@ class Forwarder:
         end = self._by_conn.pop(conn)
         del self._ends[end.fd]
         self._epoll.unregister(end.fd)
-        return end.sock, end.waiting()
+        self._waiting -= len(end.out)
+        return end.sock, bytes(end.out)
 
     def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
         end = End(conn, sock, None)
         end.received = received
-        if waiting:
-            end.out.append(memoryview(waiting))
-            end.out_size = len(waiting)
+        end.out += waiting
+        self._waiting += len(waiting)
         self._ends[end.fd] = self._by_conn[conn] = end
         return end
 
@@ -164,7 +168,7 @@ class Forwarder:
             except BlockingIOError:
                 sent = 0
             except OSError:
-                self._ended(peer.conn, Outcome.LEFT)
+                self._failed(peer)
                 return
             if sent != count:
                 self._park(peer, data[sent:])
@@ -172,44 +176,64 @@ class Forwarder:
         if end.watcher:
             end.watcher.feed(end.to_host, data)
 
-    def _send(self, end: End, data: memoryview) -> None:
+    def _pass_on(self, end: End, data: memoryview) -> None:
         try:
             sent = end.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._ended(end.conn, Outcome.LEFT)
+            self._failed(end)
             return
         if sent != len(data):
             self._park(end, data[sent:])
 
+    def _failed(self, end: End) -> None:
+        """End a link whose end cannot be sent to any more; what it had sent before still goes to the other."""
+        for _ in range(LAST_READS):
+            try:
+                count = end.sock.recv_into(self._view)
+            except OSError:
+                break
+            if not count:
+                break
+            end.peer.out += self._view[:count]
+            self._waiting += count
+        self._ended(end.conn, Outcome.LEFT)
+
     def _park(self, end: End, data: memoryview) -> None:
-        # A copy: the view is of the one buffer everybody's reads go through.
-        end.out.append(memoryview(bytes(data)))
-        end.out_size += len(data)
-        if end.out_size > self._slow_client and not end.conn.is_link:
+        end.out += data
+        self._waiting += len(data)
+        if end.conn.is_link:
+            if end.peer.read:
+                end.peer.read = False
+                self._watch(end.peer)
+        elif len(end.out) > self._slow_client:
             self._ended(end.conn, Outcome.OVERRUN)
             return
+        elif self._waiting > self._slow_clients:
+            slowest = max((each for each in self._ends.values() if each.to_host), key=lambda each: len(each.out))
+            self._ended(slowest.conn, Outcome.OVERRUN)
+            if slowest is end:
+                return
         self._watch(end)
-        if end.conn.is_link and end.peer.read:
-            end.peer.read = False
-            self._watch(end.peer)
 
     def _flush(self, end: End) -> None:
-        while end.out:
-            data = end.out[0]
+        budget = FLUSH_SIZE
+        while end.out and budget > 0:
             try:
-                sent = end.sock.send(data)
+                # The view must be gone before the buffer may shrink.
+                with memoryview(end.out) as view:
+                    sent = end.sock.send(view[:budget])
             except BlockingIOError:
                 return
             except OSError:
-                self._ended(end.conn, Outcome.LEFT)
+                self._failed(end)
                 return
-            end.out_size -= sent
-            if sent == len(data):
-                end.out.popleft()
-            else:
-                end.out[0] = data[sent:]
+            del end.out[:sent]
+            self._waiting -= sent
+            budget -= sent
+        if end.out:
+            return
         self._watch(end)
         if not end.peer.read:
             end.peer.read = True

@@ -41,5 +41,6 @@ class Buffers:
     """How much may wait in memory (bytes)."""
 
     slow_client: int = 8 * 1024 * 1024
+    slow_clients: int = 64 * 1024 * 1024
     waiting_client: int = 64 * 1024
     socket: int = 256 * 1024

@@ -26,6 +26,7 @@ from relay.forward import End, Forwarder
 from relay.gate.allowlist import Allowlist
 from relay.observe import Events
 from relay.outcomes import Outcome
+from relay.protocol import Address
 from relay.rooms import Room, RoomTable
 from relay.states import Action, Close, Conn, Send, Session, SessionEnded, SessionOpened, Splice, State
 from relay.stream import Watcher
@@ -34,6 +35,11 @@ from relay.switchboard import Switchboard
 # How many connections one wake-up of a listener accepts: a flood must not keep games waiting.
 ACCEPT_BURST = 64
 SWEEP = 0.25
+# Sockets that are being closed with words still to be read. Strangers have few, and none of the others'.
+FAREWELLS = 512
+FAREWELLS_TO_STRANGERS = 32
+# How long (seconds) nothing is accepted when there is no file descriptor left at all.
+OUT_OF_FILES = 0.1
 READ_SIZE = 4096
 _OUT_OF_FDS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -70,11 +76,14 @@ class Server:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._allowlist = Allowlist(config.gate.allowlist)
-        self._farewells = Farewells(self._loop, config.timeouts.farewell)
-        self._forwarder = Forwarder(self._loop, self._end, config.buffers.slow_client)
+        self._farewells = Farewells(self._loop, config.timeouts.farewell, FAREWELLS, self._check_drained)
+        self._to_strangers = Farewells(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
+        buffers = config.buffers
+        self._forwarder = Forwarder(self._loop, self._end, buffers.slow_client, buffers.slow_clients)
         self._socks: dict[Conn, socket.socket] = {}
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._timer: asyncio.TimerHandle | None = None
+        self._shed_told, self._shed_count = float("-inf"), 0
 
     def start(self) -> None:
         """Begin to accept and to watch the time."""
@@ -101,9 +110,14 @@ class Server:
         self._perform(self.board.shutdown(self._clock()))
         self._forwarder.close()
         self._farewells.close()
+        self._to_strangers.close()
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+
+    def allows(self, address: Address) -> bool:
+        """Tell whether the allowlist knows an address."""
+        return self._allowlist.allows(address, self._clock())
 
     def kick(self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> int:
         """End every connection from these addresses; return how many there were."""
@@ -151,7 +165,7 @@ class Server:
 
     def _capture_conn(self, conn: Conn) -> dict[str, Any]:
         if end := self._forwarder.end_of(conn):
-            waiting = b64encode(end.waiting()).decode("ascii")
+            waiting = b64encode(end.out).decode("ascii")
             watcher = end.watcher.save() if end.watcher and end.to_host else None
             return {"fd": end.fd, "received": end.received, "waiting": waiting, "watcher": watcher}
         return {"fd": self._socks[conn].fileno()}
@@ -203,7 +217,17 @@ class Server:
             self._reserve = os.open(os.devnull, os.O_RDONLY)
         except OSError:
             self._reserve = None
-        self._events.write(logging.WARNING, "out-of-files", "out of file descriptors: a connection was closed unseen")
+            self._loop.remove_reader(listener.fileno())
+            self._loop.call_later(OUT_OF_FILES, self._listen_again, listener)
+        self._shed_count += 1
+        if self._clock() - self._shed_told >= 1.0:
+            sentence = "out of file descriptors: {count} connections were closed unseen"
+            self._events.write(logging.WARNING, "out-of-files", sentence, count=self._shed_count)
+            self._shed_told, self._shed_count = self._clock(), 0
+
+    def _listen_again(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
 
     def _connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         now = self._clock()
@@ -283,15 +307,16 @@ class Server:
             sock = self._socks.pop(conn)
             self._loop.remove_reader(sock.fileno())
             received = 0
-        gone = conn.outcome in (Outcome.LEFT, Outcome.OVERRUN, Outcome.LEFT_EARLY, Outcome.LEFT_WAITING)
-        if gone or conn.outcome is Outcome.HOST_LEFT:
-            sock.close()
-        else:
+        if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
             self._farewells.say(sock, waiting)
+        elif waiting and conn.outcome is Outcome.STRANGER:
+            self._to_strangers.say(sock, waiting)
+        else:
+            sock.close()
         self._log_end(conn, action.role, received)
 
     def _check_drained(self) -> None:
-        if not self.board.busy:
+        if self.board.draining and not self.board.busy and not self._farewells:
             self.drained.set()
 
     # The log.
@@ -318,7 +343,7 @@ class Server:
 
     def _log_end(self, conn: Conn, role: str, received: int) -> None:
         outcome = conn.outcome
-        noise = role == "unknown"
+        noise = role == "unknown"  # a scanner, or somebody who never said what they are
         if outcome is Outcome.AMBIGUOUS:
             hint = "client {address} named no session and {count} are hosted: tell that friend relay|{port}|SESSION"
             count, port = len(self.board.sessions), conn.room_port

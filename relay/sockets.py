@@ -10,7 +10,9 @@ import termios
 
 BACKLOG = 4096
 # A dead peer is noticed after 60 + 4 * 15 seconds; a paused RetroArch is silent for hours but its kernel answers.
-KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+# Keepalive rests while something is on its way, a ping for one; then it is the time without an acknowledgement that
+# counts (milliseconds). A paused RetroArch's kernel acknowledges.
+DEAD_PEER = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
 
 
 def listen(address: str, port: int, buffer: int) -> socket.socket:
@@ -51,9 +53,9 @@ def prepare(listener: socket.socket) -> None:
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, seconds in KEEPALIVE.items():
+    for name, value in DEAD_PEER.items():
         with contextlib.suppress(AttributeError, OSError):
-            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def inherit(fd: int) -> socket.socket:

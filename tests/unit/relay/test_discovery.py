@@ -16,6 +16,7 @@ from tests.support.fakes import playing
 from tests.support.relays import running
 
 ROOM = lan.Room("anna", 55435)
+STRANGER = "192.168.1.66"
 
 
 class Asked:
@@ -40,7 +41,10 @@ class Asked:
 async def answered(
     *queries: tuple[bytes, str], rooms: tuple[lan.Room, ...] = (ROOM,)
 ) -> list[tuple[bytes, tuple[str, int]]]:
-    discovery, sock = Discovery([], lambda: list(rooms), lambda: 0.0), Asked(*queries)
+    discovery, sock = (
+        Discovery([], lambda: list(rooms), lambda address: str(address) != STRANGER, lambda: 0.0),
+        Asked(*queries),
+    )
     stand_in: Any = sock
     discovery._readable(stand_in)
     return sock.sent
@@ -53,7 +57,13 @@ async def test_somebody_of_the_house_is_answered() -> None:
 
 @pytest.mark.parametrize(
     ("query", "address"),
-    [(b"RANQ", "203.0.113.7"), (b"RANQ", "127.0.0.1"), (b"RANQx", "192.168.1.7"), (b"hello", "192.168.1.7")],
+    [
+        (b"RANQ", "203.0.113.7"),
+        (b"RANQ", STRANGER),
+        (b"RANQ", "127.0.0.1"),
+        (b"RANQx", "192.168.1.7"),
+        (b"hello", "192.168.1.7"),
+    ],
 )
 async def test_nobody_else_is(query: bytes, address: str) -> None:
     assert await answered((query, address)) == []
@@ -81,7 +91,7 @@ async def test_the_socket_is_read_and_closed() -> None:
     def rooms() -> list[lan.Room]:
         raise AssertionError("a loopback address is not answered")
 
-    discovery = Discovery([sock], rooms, lambda: 0.0)
+    discovery = Discovery([sock], rooms, lambda _: True, lambda: 0.0)
     original, discovery._answer = discovery._answer, lambda *given: (original(*given), seen.set())  # type: ignore[assignment,method-assign,func-returns-value]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.sendto(b"RANQ", sock.getsockname())

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 
-import pytest
-
-from relay import farewell
 from relay.farewell import Farewells
 
 BOUND = 5.0
@@ -38,7 +35,7 @@ async def gone(farewells: Farewells) -> None:
 
 
 async def test_the_reason_arrives_although_bytes_of_the_peer_were_never_read() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2)
+    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=9)
     outer, inner = await connected()
     outer.send(b"x" * 50_000)
     farewells.say(inner, b"FULL")
@@ -48,7 +45,7 @@ async def test_the_reason_arrives_although_bytes_of_the_peer_were_never_read() -
 
 
 async def test_much_that_is_left_is_sent_to_a_slow_reader() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=5)
+    farewells = Farewells(asyncio.get_running_loop(), seconds=5, most=9)
     outer, inner = await connected()
     farewells.say(inner, bytes(8_000_000))
     assert len(await read_all(outer)) == 8_000_000
@@ -57,7 +54,7 @@ async def test_much_that_is_left_is_sent_to_a_slow_reader() -> None:
 
 
 async def test_a_peer_that_never_closes_is_left_after_the_bound() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=0.01)
+    farewells = Farewells(asyncio.get_running_loop(), seconds=0.01, most=9)
     outer, inner = await connected()
     farewells.say(inner, bytes(8_000_000))
     await gone(farewells)
@@ -66,7 +63,7 @@ async def test_a_peer_that_never_closes_is_left_after_the_bound() -> None:
 
 
 async def test_a_peer_that_is_gone_already_is_no_trouble() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2)
+    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=9)
     outer, inner = await connected()
     outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     outer.close()
@@ -74,9 +71,8 @@ async def test_a_peer_that_is_gone_already_is_no_trouble() -> None:
     await gone(farewells)
 
 
-async def test_no_more_farewells_at_once_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(farewell, "MOST", 1)
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2)
+async def test_no_more_farewells_at_once_than_the_bound() -> None:
+    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=1)
     first, second = await connected(), await connected()
     farewells.say(first[1])
     farewells.say(second[1])
@@ -86,3 +82,13 @@ async def test_no_more_farewells_at_once_than_the_bound(monkeypatch: pytest.Monk
     assert first[1].fileno() == -1
     first[0].close()
     second[0].close()
+
+
+async def test_the_end_of_a_farewell_is_told() -> None:
+    ended = asyncio.Event()
+    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=9, over=ended.set)
+    outer, inner = await connected()
+    farewells.say(inner, b"FULL")
+    outer.close()
+    await asyncio.wait_for(ended.wait(), BOUND)
+    assert len(farewells) == 0
