@@ -86,6 +86,11 @@ class Contender(ABC):
             self._process.kill()  # ours would otherwise wait for its games to end
             self._process.wait(ENDING)
 
+    def check(self) -> None:
+        """Raise RelayError when it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise self.complaint(f"it ended by itself with code {self._process.returncode}")
+
     def complaint(self, what: str) -> RelayError:
         """Return an error that says what happened to this relay, with the end of its log."""
         tail = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:] if self._log.exists() else []
@@ -94,8 +99,7 @@ class Contender(ABC):
     def _wait_until_listening(self) -> None:
         end = time.monotonic() + STARTING
         while self._port not in procfs.listening_ports(Path("/proc/net/tcp").read_text(encoding="ascii")):
-            if self._process is not None and self._process.poll() is not None:
-                raise self.complaint(f"it ended with code {self._process.returncode} instead of listening")
+            self.check()
             if time.monotonic() > end:
                 raise self.complaint(f"it does not listen after {STARTING:g} s")
             time.sleep(0.02)

@@ -48,6 +48,7 @@ class Crowd:
             for link in self.links[first:]:
                 links.greet(link)
         except links.LinkError as error:
+            self.contender.check()
             raise self.contender.complaint(f"session {len(self.links)} could not be made: {error}") from error
         return used
 
@@ -56,12 +57,25 @@ class Crowd:
         return play(self._generator, load, self.contender.pid)
 
     def usage(self) -> Usage:
-        """Return what the relay has used so far; nothing, for no relay."""
+        """Return what the relay has used so far; nothing, for no relay. Raises RelayError when it has ended."""
+        self.contender.check()
         return procfs.usage(self.contender.pid) if self.contender.pid is not None else NOTHING
 
     def memory_kb(self) -> int:
-        """Return the relay's resident memory; 0 for no relay."""
+        """Return the relay's resident memory; 0 for no relay. Raises RelayError when it has ended."""
+        self.contender.check()
         return procfs.memory_kb(self.contender.pid) if self.contender.pid is not None else 0
+
+    def forget_peak(self) -> None:
+        """Let the relay's peak of memory begin again at what is resident now."""
+        self.contender.check()
+        if self.contender.pid is not None:
+            procfs.forget_peak(self.contender.pid)
+
+    def peak_kb(self) -> int:
+        """Return the most memory the relay has had since; 0 for no relay. Raises RelayError when it has ended."""
+        self.contender.check()
+        return procfs.peak_kb(self.contender.pid) if self.contender.pid is not None else 0
 
     def close(self) -> None:
         """End all sessions."""

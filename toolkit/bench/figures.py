@@ -38,7 +38,9 @@ def ratio(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Figure | No
 
 
 def shown(value: float, digits: int = 3) -> str:
-    """Return a number with about three digits that count: 1.23, 12.3, 123, 1,234."""
+    """Return a number with about three digits that count: 1.23, 12.3, 123, 1,234; a whole one as it is."""
+    if isinstance(value, int):
+        return f"{value:,}"
     size = abs(value)
     decimals = max(digits - len(str(int(size))), 0) if size >= 1 else digits - 1
     return f"{value:,.{decimals}f}"

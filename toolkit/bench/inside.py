@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from toolkit.bench.records import Record
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
-# Where the first ramp begins; the next ones begin two steps below what the relay carried last.
-RAMP_NEAR = 600
+# Where the first ramps begin; the next ones begin two steps below what the relay carried last.
+RAMP_NEAR, RAMP_NEAR_REFERENCE = 600, 1200
 RAMP_BELOW = 1.5
 # What a stalled reader does varies little; its rounds are not worth more of a run's time.
 STALL_ROUNDS = 3
@@ -61,7 +61,7 @@ class Bench:
             relay.name: (settings.load(Path(path)) if path else settings.Config()).buffers.slow_client
             for relay, path in zip(self.ours, configs, strict=True)
         }
-        self._near: defaultdict[str, float] = defaultdict(lambda: float(min(RAMP_NEAR, plan.ramp_top)))
+        self._near: defaultdict[str, float] = defaultdict(lambda: RAMP_NEAR, {REFERENCE: RAMP_NEAR_REFERENCE})
 
     def records(self) -> Iterator[Record]:
         """Measure, and yield each result as it comes. Raises RelayError, GeneratorError."""
@@ -79,8 +79,8 @@ class Bench:
             yield bulk(contender, self._plan, self._generator, turn)
 
     def _ramp(self, turn: int) -> Iterator[Record]:
-        # How far the generator itself goes is worth knowing once.
-        yardsticks = [self.loopback, self.reference] if turn == 0 else []
+        # It goes as far as the generator does. That is worth knowing, once.
+        yardsticks: list[Contender] = [self.reference] if turn == 0 else []
         for contender in turned([*yardsticks, *self.peers], turn):
             record = ramp(contender, self._plan, self._generator, turn, self._near[contender.name])
             self._near[contender.name] = record.sessions / RAMP_BELOW

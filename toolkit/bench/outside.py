@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -52,16 +53,21 @@ def events(plan: Plan) -> Iterator[tuple[str, Any]]:
             raise UserError("the benchmark could not be started")
         seen = False
         try:
-            json.dump(dataclasses.asdict(plan), process.stdin)
-            process.stdin.close()
+            # One that has ended already says why on its own.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(dataclasses.asdict(plan)))
+                process.stdin.close()
             for line in process.stdout:
                 seen = True
                 yield from json.loads(line).items()
+            code = process.wait()
         finally:
             # Whatever it started ends with it: it is the first process of a process namespace.
             process.kill()
     if not seen:
         raise UserError("the benchmark could not have a network of its own on this machine", fix=NO_NAMESPACE)
+    if code:
+        raise UserError("the benchmark stopped before its end", fix="What it said about it stands above.")
 
 
 def command() -> list[str]:

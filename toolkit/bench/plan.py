@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from relay import config as settings
 from toolkit.errors import UserError
+from toolkit.friends import as_user_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +48,7 @@ class Plan:
     parts: tuple[str, ...] = PARTS
     configs: tuple[str, ...] = ()
     python: str = ""
+    quick: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
@@ -93,7 +95,7 @@ def check_configs(paths: Iterable[str]) -> tuple[str, ...]:
         try:
             settings.load(Path(path))
         except settings.ConfigError as error:
-            raise UserError(error.message, fix=f"{error.fix}\nIn {error.path}") from None
+            raise as_user_error(error) from error
         absolute = str(Path(path).resolve())
         if Path(absolute).stem in [Path(other).stem for other in checked]:
             raise UserError(f"--config {path}: another one has the same name", fix="Rename one: tables show the name.")
@@ -113,6 +115,7 @@ def quick(plan: Plan) -> Plan:
         stall_seconds=0.5,
         ramp_top=60,
         retries=0,
+        quick=True,
     )
 
 

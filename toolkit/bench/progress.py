@@ -24,7 +24,7 @@ class Progress:
     def begin(self, *, realtime: bool) -> None:
         """Say what is about to happen."""
         plan = self._plan
-        self._write(f"{plan.runs} rounds of {', '.join(plan.parts)}, {plan.sessions} sessions")
+        self._write(f"{plan.sessions} sessions; rounds: {plan.runs}; parts: {', '.join(plan.parts)}")
         if not realtime:
             self._write("without root everything runs at ordinary priority: other programs disturb it more easily")
 

@@ -16,7 +16,18 @@ from toolkit.bench.targets import targets
 if TYPE_CHECKING:
     from toolkit.bench.results import Results
 
-NARROWEST = 120
+# A table that is squeezed into a pipe's 80 columns breaks its numbers.
+PIPE_WIDTH = 140
+RATIOS = (
+    ("CPU us/message", "load", "cpu_us"),
+    ("p50", "load", "p50_us"),
+    ("p99", "load", "p99_us"),
+    ("sessions on a core", "ramp", "sessions"),
+    ("KB/session", "load", "rss_kb"),
+    ("savestates MB/s", "bulk", "mb_s"),
+    ("set-up us", "load", "setup_us"),
+)
+QUICK_NOTE = "A quick run shows that everything works. Its numbers mean nothing."
 GENERATOR_NOTE = "* the load generator was at its end, or nobody was: the relay may carry more"
 
 
@@ -29,8 +40,8 @@ def print_json(results: Results) -> None:
 def print_tables(results: Results) -> None:
     """Print the tables, and what a reader has to know about them."""
     console = Console(highlight=False, markup=False, emoji=False)
-    # A table that is squeezed into a pipe's 80 columns breaks its numbers.
-    console.width = max(console.width, NARROWEST)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
     for table in tables(results):
         console.print(table)
     for line in notes(results):
@@ -39,16 +50,16 @@ def print_tables(results: Results) -> None:
 
 def tables(results: Results) -> list[Table]:
     """Return the tables of a run."""
-    found = [contenders_table(results), *(targets_table(results, ours) for ours in results.plan.ours)]
+    found = [contenders_table(results), ratios_table(results)]
     if "stall" in results.plan.parts:
-        found.insert(1, stall_table(results))
-    return found
+        found.append(stall_table(results))
+    return found if results.plan.quick else [*found, *(targets_table(results, ours) for ours in results.plan.ours)]
 
 
 def contenders_table(results: Results) -> Table:
     """Return the table of all relays: medians, and the spread of what is compared."""
     table = _table(
-        f"{results.plan.sessions} sessions, medians [least..most] of {results.plan.runs} rounds",
+        f"{results.plan.sessions} sessions, median [least..most], rounds: {results.plan.runs}",
         (
             "relay",
             "CPU us/message",
@@ -71,6 +82,17 @@ def contenders_table(results: Results) -> Table:
             with_spread(results.figure("bulk", name, "mb_s")),
             with_spread(results.figure("load", name, "setup_us")),
         )
+    return table
+
+
+def ratios_table(results: Results) -> Table:
+    """Return this relay's figures as multiples of HAProxy's and of the C relay's."""
+    pairs = [(ours, theirs) for ours in results.plan.ours for theirs in (HAPROXY, REFERENCE)]
+    table = _table("Ratios within a round", ("", *(f"{ours} / {theirs}" for ours, theirs in pairs)))
+    for title, part, field in RATIOS:
+        cells = [with_spread(results.ratio(part, ours, theirs, field)) for ours, theirs in pairs]
+        if part in results.plan.parts:
+            table.add_row(title, *cells)
     return table
 
 
@@ -107,19 +129,25 @@ def generator_mark(results: Results, contender: str) -> str:
 
 def notes(results: Results) -> list[str]:
     """Return what belongs under the tables."""
-    lines = []
+    lines = [QUICK_NOTE] if results.plan.quick else []
     if any(generator_mark(results, name) for name in results.contenders):
         lines.append(GENERATOR_NOTE)
     total, unclean = len(results.records), results.unclean
     lines.append(f"{total - len(unclean)} of {total} measurements were clean.")
     lines += [f"disturbed: round {bad.round + 1}, {bad.part}, {bad.contender}: {bad.why}" for bad in unclean]
-    machine = results.machine
-    priority = "real-time priority" if results.realtime else "ordinary priority"
-    lines.append(
-        f"{machine.get('processor')}, {machine.get('cores')} cores, virtual: {machine.get('virtual')}, "
-        f"Linux {machine.get('kernel')}, Python {machine.get('python')}, HAProxy {machine.get('haproxy')}, {priority}"
-    )
+    lines.append(machine_line(results))
     return lines
+
+
+def machine_line(results: Results) -> str:
+    """Return what everything was measured on."""
+    machine = results.machine
+    kind = "virtual" if machine["virtual"] == "yes" else "physical"
+    priority = "real-time priority" if results.realtime else "ordinary priority"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {kind}, Linux {machine['kernel']}, "
+        f"TCP {machine['congestion']}, Python {machine['python']}, HAProxy {machine['haproxy']}, {priority}"
+    )
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:

@@ -36,12 +36,10 @@ def _measure(sessions: Crowd, plan: Plan, turn: int, bound: int | None) -> recor
     *games, stalled = sessions.grow(NEIGHBOURS + 1)
     before = sessions.play(Load(games, seconds=plan.stall_seconds))
     start_kb = sessions.memory_kb()
-    pid = sessions.contender.pid
-    if pid is not None:
-        procfs.forget_peak(pid)
+    sessions.forget_peak()
     with _KernelMemory() as kernel:
         during = sessions.play(Load(games, stalled=stalled, seconds=plan.stall_seconds))
-    peak_kb = procfs.peak_kb(pid) if pid is not None else 0
+    peak_kb = sessions.peak_kb()
     return records.Stall(
         contender=sessions.contender.name,
         round=turn,

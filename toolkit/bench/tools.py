@@ -93,6 +93,7 @@ def describe(haproxy_path: str, python_path: str) -> dict[str, str]:
         "processor": model,
         "cores": str(os.cpu_count()),
         "virtual": "yes" if " hypervisor " in Path("/proc/cpuinfo").read_text(encoding="utf-8") else "no",
+        "congestion": Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text(encoding="ascii").strip(),
         "kernel": ".".join(os.uname().release.split(".")[:2]),
         "python": ".".join(str(part) for part in _version(python_path) or ()),
         "haproxy": said[2].partition("-")[0] if len(said) > 2 else "unknown",
