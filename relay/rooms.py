@@ -27,16 +27,19 @@ class Room:
 class RoomTable:
     """Who hosts which id now, and which ids are kept for a host that has just left.
 
-    new_id returns 12 random bytes; host_return is how long (seconds) an id is kept for the address that had it.
+    new_id returns 12 random bytes; host_return is how long (seconds) an id is kept for the address that had it. The id
+    of a room with a port of its own needs no keeping: whoever comes to that port gets it.
     """
 
     def __init__(self, rooms: Iterable[Room], new_id: Callable[[], bytes], host_return: float) -> None:
         self.rooms = tuple(rooms)
         self.hosted: set[bytes] = set()
         self._by_port = {room.port: room for room in self.rooms if room.port is not None}
+        self._of_ports = {room.id for room in self._by_port.values()}
         self._new_id = new_id
         self._host_return = host_return
-        self._kept: dict[Address, tuple[bytes, float]] = {}
+        self._kept: dict[bytes, tuple[Address, float]] = {}
+        self._returned: set[bytes] = set()
 
     def room_of(self, port: int) -> Room | None:
         """Return the room that owns a port, None for the main port."""
@@ -48,52 +51,58 @@ class RoomTable:
             if room.id in self.hosted:
                 return None
             session = room.id
+        elif kept := self._kept_for(address, now):
+            session = kept
+            self._returned.add(session)
         else:
-            session = self._returning(address, now) or self._free_room(now) or self._random()
-        self._kept.pop(address, None)
+            session = self._free_room(now) or self._random()
+        self._kept.pop(session, None)
         self.hosted.add(session)
         return session
 
-    def give_back(self, session: bytes, address: Address, since: float, now: float) -> None:
-        """Free an id that was hosted since a time, and keep it a while for the address that had it."""
+    def give_back(self, session: bytes, address: Address, since: float, now: float, keep: bool = False) -> None:
+        """Free an id that was hosted since a time, and keep it a while for the address that had it.
+
+        Who only looked in (the proof of a deploy does) keeps no room from those who play in it, unless the id was kept
+        for that host before; keep does it in any case.
+        """
         self.hosted.discard(session)
-        # Who only looked in (the proof of a deploy does) must not keep a named room from those who play in it.
-        if now - since >= WORTH_KEEPING:
+        returned = session in self._returned
+        self._returned.discard(session)
+        if keep or returned or now - since >= WORTH_KEEPING:
             self.keep(address, session, now + self._host_return)
 
     def keep(self, address: Address, session: bytes, until: float) -> None:
         """Keep an id for an address until a time."""
-        self._kept[address] = (session, until)
+        if session not in self._of_ports:
+            self._kept[session] = (address, until)
 
     def kept_ids(self) -> list[tuple[Address, bytes, float]]:
         """Return which ids are kept, for whom, until when."""
-        return [(address, session, until) for address, (session, until) in self._kept.items()]
+        return [(address, session, until) for session, (address, until) in self._kept.items()]
 
     def forget_old(self, now: float) -> None:
         """Drop what was kept for hosts that did not come back."""
-        self._kept = {address: kept for address, kept in self._kept.items() if kept[1] > now}
+        if self._kept:
+            self._kept = {session: kept for session, kept in self._kept.items() if kept[1] > now}
 
     @property
     def kept(self) -> int:
         """How many ids are kept for hosts that may come back."""
         return len(self._kept)
 
-    def _returning(self, address: Address, now: float) -> bytes | None:
-        session, until = self._kept.get(address, (b"", now))
-        usable = session and until > now and session not in self.hosted
-        return session if usable and not self._has_port(session) else None
+    def _kept_for(self, address: Address, now: float) -> bytes | None:
+        """Return the id an address left last."""
+        mine = [(until, session) for session, (whose, until) in self._kept.items() if whose == address and until > now]
+        return max(mine)[1] if mine else None
 
     def _free_room(self, now: float) -> bytes | None:
-        kept = {session for session, until in self._kept.values() if until > now}
-        free = (room.id for room in self.rooms if room.port is None)
-        return next((session for session in free if session not in self.hosted and session not in kept), None)
+        free = (room.id for room in self.rooms if room.port is None and room.id not in self.hosted)
+        return next((session for session in free if self._kept.get(session, (None, now))[1] <= now), None)
 
     def _random(self) -> bytes:
-        named = {room.id for room in self.rooms}
+        taken = {room.id for room in self.rooms} | self._kept.keys() | self.hosted | {protocol.NO_ID}
         while True:
             session = self._new_id()
-            if session != protocol.NO_ID and session not in self.hosted and session not in named:
+            if session not in taken:
                 return session
-
-    def _has_port(self, session: bytes) -> bool:
-        return any(room.id == session for room in self._by_port.values())

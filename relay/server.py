@@ -313,7 +313,7 @@ class Server:
             self._to_strangers.say(sock, waiting)
         else:
             sock.close()
-        self._log_end(conn, action.role, received)
+        self._log_end(conn, received)
 
     def _check_drained(self) -> None:
         if self.board.draining and not self.board.busy and not self._farewells:
@@ -341,9 +341,9 @@ class Server:
             seconds=self._clock() - session.since,
         )
 
-    def _log_end(self, conn: Conn, role: str, received: int) -> None:
+    def _log_end(self, conn: Conn, received: int) -> None:
         outcome = conn.outcome
-        noise = role == "unknown"  # a scanner, or somebody who never said what they are
+        noise = conn.kind == "unknown"  # a scanner, or somebody who never said what they are
         if outcome is Outcome.AMBIGUOUS:
             hint = "client {address} named no session and {count} are hosted: tell that friend relay|{port}|SESSION"
             count, port = len(self.board.sessions), conn.room_port
@@ -352,7 +352,7 @@ class Server:
             logging.DEBUG if noise else logging.INFO,
             "connection-ended",
             "{role} {address} ended: {outcome} after {seconds} s, {received} bytes",
-            role=role,
+            role=conn.kind,
             address=conn.address,
             outcome=outcome.value if outcome else "",
             seconds=self._clock() - conn.since,

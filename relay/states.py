@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -26,7 +27,8 @@ class State(Enum):
 class Conn:
     """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
 
-    peer is the other end of its link; while it claims a room, the host that has it.
+    kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
+    a room, the host that has it.
     """
 
     address: Address
@@ -43,17 +45,18 @@ class Conn:
     head: bytes = b""
     peer: Conn | None = None
     is_link: bool = False
+    kind: str = "unknown"
     outcome: Outcome | None = None
     heard: float = 0.0
     pinged: float | None = None
     rtt: float | None = None
 
     @property
-    def role(self) -> str:
-        """What it is, as a word for the log."""
-        if self.is_link:
-            return "link"
-        return {State.OPENING: "unknown", State.HOSTING: "host", State.CLAIMING: "host"}.get(self.state, "client")
+    def source(self) -> Address:
+        """What limits count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that."""
+        if self.address.version == 4:
+            return self.address
+        return ipaddress.IPv6Address(int(self.address) >> 64 << 64)
 
 
 @dataclass(eq=False, slots=True)
@@ -87,7 +90,6 @@ class Close:
     """The connection has ended: send farewell (it may be empty), close, log conn.outcome."""
 
     conn: Conn
-    role: str
     farewell: bytes = b""
 
 

@@ -26,6 +26,7 @@ from relay.states import Action, Close, Conn, Send, Session, SessionEnded, Sessi
 # How many clients that have left a session's host may still ask the address of.
 REMEMBERED_CLIENTS = 256
 NOWHERE = ipaddress.IPv6Address("::")
+KINDS = {protocol.HostHello: "host", protocol.JoinHello: "client", protocol.LinkHello: "link"}
 
 
 class Switchboard:
@@ -73,7 +74,7 @@ class Switchboard:
         """Take a new connection from address:port to room_port; friend tells whether the allowlist knows it."""
         conn = Conn(address, port, room_port, friend, now, deadline=now + self.timeouts.first_bytes)
         self._opening[conn] = None
-        self._per_address[address] += 1
+        self._per_address[conn.source] += 1
         if outcome := self._over_limit(conn, now):
             self._close(conn, outcome)
         else:
@@ -148,7 +149,7 @@ class Switchboard:
         self._claiming = {conn: None for conn in conns if conn.state is State.CLAIMING}
         self._waiting = {conn.client_id: conn for conn in conns if conn.state is State.WAITING}
         self._linked = {conn for conn in conns if conn.state is State.LINKED}
-        self._per_address = Counter(conn.address for conn in conns)
+        self._per_address = Counter(conn.source for conn in conns)
         for conn in conns:
             if conn.state is State.HOSTING and conn.session:
                 self.sessions[conn.session.id] = conn.session
@@ -170,9 +171,9 @@ class Switchboard:
     def _over_limit(self, conn: Conn, now: float) -> Outcome | None:
         if self.connections > self.limits.connections:
             return Outcome.TOO_MANY
-        if self._per_address[conn.address] > self.limits.connections_per_address:
+        if self._per_address[conn.source] > self.limits.connections_per_address:
             return Outcome.TOO_MANY_FROM_ADDRESS
-        if self._too_fast(conn.address, now):
+        if self._too_fast(conn.source, now):
             return Outcome.TOO_FAST
         return None
 
@@ -190,9 +191,9 @@ class Switchboard:
             return
         # Refusing the newest would let whoever holds the slots keep everybody out; a real client needs its slot for
         # one round trip only, so the oldest of the greediest address goes.
-        counts = Counter(conn.address for conn in crowd)
+        counts = Counter(conn.source for conn in crowd)
         greediest = max(counts.values())
-        victim = next(conn for conn in crowd if counts[conn.address] == greediest)
+        victim = next(conn for conn in crowd if counts[conn.source] == greediest)
         self._close(victim, Outcome.EVICTED if friends else Outcome.STRANGER)
 
     # First bytes.
@@ -206,7 +207,9 @@ class Switchboard:
             return
         if isinstance(hello, protocol.Unknown):
             self._close(conn, Outcome.POKE if hello.word == "poke" else Outcome.GARBAGE)
-        elif not conn.friend:
+            return
+        conn.kind = KINDS[type(hello)]
+        if not conn.friend:
             shown = Reason.DENIED if isinstance(hello, protocol.JoinHello) else Reason.NONE
             self._close(conn, Outcome.STRANGER, shown)
         elif isinstance(hello, protocol.HostHello):
@@ -241,7 +244,6 @@ class Switchboard:
         silent = old is not None and old.heard < conn.since
         if old and old.session and old.state is State.HOSTING and silent and not self._acked(old):
             self._end_session(old, Outcome.REPLACED, now)
-            self.rooms.keep(old.address, old.session.id, now + self.timeouts.host_return)
         if conn.state is State.CLAIMING:
             self._open_session(conn, now)
 
@@ -358,7 +360,8 @@ class Switchboard:
         if session is None or self.sessions.get(session.id) is not session:
             return
         del self.sessions[session.id]
-        self.rooms.give_back(session.id, host.address, session.since, now)
+        keep = outcome is Outcome.REPLACED
+        self.rooms.give_back(session.id, host.address, session.since, now, keep)
         for client in list(session.waiting.values()):
             self._close(client, Outcome.HOST_GONE)
         # Links are left alone: a host that ends its session closes them itself, each with what is still to be read.
@@ -375,7 +378,6 @@ class Switchboard:
             self._close(peer, Outcome.PEER_LEFT)
 
     def _close(self, conn: Conn, outcome: Outcome, reason: Reason = Reason.NONE) -> None:
-        role = conn.role
         self._opening.pop(conn, None)
         self._claiming.pop(conn, None)
         self._linked.discard(conn)
@@ -383,15 +385,15 @@ class Switchboard:
             conn.session.linked.discard(conn)
             if conn.state is State.WAITING:
                 del self._waiting[conn.client_id], conn.session.waiting[conn.client_id]
-        self._per_address[conn.address] -= 1
-        if not self._per_address[conn.address]:
-            del self._per_address[conn.address]
+        self._per_address[conn.source] -= 1
+        if not self._per_address[conn.source]:
+            del self._per_address[conn.source]
         conn.state = State.CLOSED
         conn.outcome = outcome
         conn.peer = None
         conn.head = b""
         self.outcomes[outcome] += 1
-        self._actions.append(Close(conn, role, protocol.refusal(reason)))
+        self._actions.append(Close(conn, protocol.refusal(reason)))
 
     def _take(self) -> list[Action]:
         actions, self._actions = self._actions, []

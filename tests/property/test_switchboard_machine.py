@@ -196,7 +196,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         assert by_state[State.WAITING] == len(board._waiting)
         assert by_state[State.LINKED] == len(board._linked)
         assert by_state[State.HOSTING] == len(board.sessions) <= self.limits.sessions
-        assert board._per_address == Counter(conn.address for conn in alive)
+        assert board._per_address == Counter(conn.source for conn in alive)
         assert board.rooms.hosted == set(board.sessions)
         for conn in board._waiting.values():
             assert conn.session

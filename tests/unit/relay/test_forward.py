@@ -7,10 +7,11 @@ import contextlib
 import ipaddress
 import random
 import socket
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from relay.forward import Forwarder
+from relay.forward import FLUSH_SIZE, Forwarder
 from relay.outcomes import Outcome
 from relay.states import Conn
 
@@ -29,13 +30,16 @@ class Bench:
     client_conn: Conn
     link_conn: Conn
     ended: list[tuple[Conn, Outcome]] = field(default_factory=list)
+    left: dict[Conn, bytes] = field(default_factory=dict)
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on_end(self, conn: Conn, outcome: Outcome) -> None:
         self.ended.append((conn, outcome))
         for each in (self.client_conn, self.link_conn):
-            sock, _ = self.forwarder.release(each)
+            sock, waiting = self.forwarder.release(each)
             sock.close()
+            if waiting:
+                self.left[each] = waiting
         self.over.set()
 
 
@@ -46,14 +50,14 @@ def conn(is_link: bool) -> Conn:
 
 
 @contextlib.asynccontextmanager
-async def bench(to_host: bytes = b"", to_client: bytes = b"") -> AsyncIterator[Bench]:
+async def bench(to_host: bytes = b"", to_client: bytes = b"", slow_clients: int = SLOW_CLIENTS) -> AsyncIterator[Bench]:
     loop = asyncio.get_running_loop()
     player, inner_player = socket.socketpair()
     host, inner_host = socket.socketpair()
     for sock in (player, inner_player, host, inner_host):
         sock.setblocking(False)
     ends: list[Bench] = []
-    forwarder = Forwarder(loop, lambda conn, outcome: ends[0].on_end(conn, outcome), SLOW_CLIENT, SLOW_CLIENTS)
+    forwarder = Forwarder(loop, lambda conn, outcome: ends[0].on_end(conn, outcome), SLOW_CLIENT, slow_clients)
     made = Bench(forwarder, player, host, conn(False), conn(True))
     ends.append(made)
     forwarder.splice((made.client_conn, inner_player), (made.link_conn, inner_host), to_host, to_client)
@@ -172,6 +176,60 @@ async def test_a_host_that_does_not_read_stops_its_client_and_nothing_is_lost() 
         assert await receive(b.host, len(blob)) == blob
         await sending
         assert not b.ended
+
+
+async def test_small_messages_wait_in_little_more_memory_than_they_are_long() -> None:
+    async with bench() as b:
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        while len(end.out) < 100_000:
+            b.host.send(bytes(28))
+            b.forwarder._ready()
+        assert sys.getsizeof(end.out) < 2 * len(end.out)
+
+
+async def test_all_slow_clients_together_have_a_bound_and_the_slowest_goes() -> None:
+    async with bench(slow_clients=100_000) as b:
+        loop = asyncio.get_running_loop()
+        sent = 0
+        while not b.over.is_set():
+            await asyncio.wait_for(loop.sock_sendall(b.host, bytes(16384)), BOUND)
+            sent += 16384
+            assert sent < 2 * SLOW_CLIENT + 1_000_000, "nothing was dropped"
+            await asyncio.sleep(0)
+        assert b.ended == [(b.client_conn, Outcome.OVERRUN)]
+
+
+async def test_a_slow_client_that_catches_up_gets_a_bounded_share_of_each_wake_up() -> None:
+    class Greedy:
+        """Stands for the socket of a client that takes whatever it is given."""
+
+        def __init__(self) -> None:
+            self.taken = 0
+
+        def send(self, data: memoryview) -> int:
+            self.taken += min(len(data), 65536)
+            return min(len(data), 65536)
+
+    async with bench() as b:
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        end.out += bytes(3 * FLUSH_SIZE)
+        real, greedy = end.sock, Greedy()
+        end.sock = greedy  # type: ignore[assignment]
+        b.forwarder._flush(end)
+        end.sock = real
+        assert greedy.taken == FLUSH_SIZE
+        end.out.clear()
+
+
+async def test_the_last_words_of_an_end_that_was_reset_arrive() -> None:
+    async with bench() as b:
+        b.host.send(b"last words")
+        end = b.forwarder.end_of(b.link_conn)
+        assert end is not None
+        b.forwarder._failed(end)
+        assert b.left == {b.client_conn: b"last words"}
 
 
 async def test_bytes_are_counted_at_the_end_they_come_from() -> None:

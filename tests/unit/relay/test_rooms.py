@@ -89,3 +89,30 @@ def test_whoever_only_looked_in_keeps_no_room_from_those_who_play() -> None:
     rooms.take(ANNA, MAIN, 0)
     rooms.give_back(FRIDAY, ANNA, since=0, now=0.2)
     assert rooms.take(BEN, MAIN, 1) == FRIDAY
+
+
+def test_a_host_that_drops_twice_within_a_minute_keeps_its_invitation() -> None:
+    rooms = table()
+    session = rooms.take(ANNA, MAIN, 0)
+    assert session
+    rooms.give_back(session, ANNA, since=0, now=100)
+    assert rooms.take(ANNA, MAIN, 110) == session
+    rooms.give_back(session, ANNA, since=110, now=113)
+    assert rooms.take(ANNA, MAIN, 120) == session
+
+
+def test_two_hosts_of_a_house_both_come_back() -> None:
+    rooms = table(Room(FRIDAY), Room(SUNDAY))
+    assert [rooms.take(ANNA, MAIN, 0) for _ in range(2)] == [FRIDAY, SUNDAY]
+    rooms.give_back(FRIDAY, ANNA, 0, 10)
+    rooms.give_back(SUNDAY, ANNA, 0, 11)
+    assert {rooms.take(ANNA, MAIN, 20), rooms.take(ANNA, MAIN, 20)} == {FRIDAY, SUNDAY}
+
+
+def test_hosting_on_a_rooms_port_does_not_cost_the_id_kept_on_the_main_port() -> None:
+    rooms = table(Room(OWN, 55440), Room(FRIDAY))
+    assert rooms.take(ANNA, MAIN, 0) == FRIDAY
+    rooms.give_back(FRIDAY, ANNA, 0, 10)
+    assert rooms.take(ANNA, 55440, 20) == OWN
+    rooms.give_back(OWN, ANNA, 20, 30)
+    assert rooms.take(ANNA, MAIN, 40) == FRIDAY

@@ -327,6 +327,33 @@ async def test_a_kicked_friend_is_out_and_the_others_play_on() -> None:
         assert relay.server.kick([ipaddress.ip_network("10.0.0.0/8")]) == 0
 
 
+async def test_a_friend_that_is_refused_is_in_the_log_with_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "netplay-relay"):
+        async with running() as relay:
+            logging.getLogger("netplay-relay").setLevel(logging.INFO)
+            assert await (await FakeClient.join(relay.address, relay.port, b"never-issued")).rest() == b""
+            visitor = await Stream.open(relay.address, relay.port)
+            await visitor.send(b"GET / HTTP/1.1\r\n")
+            assert await visitor.rest() == b""
+    assert "client 127.0.0.1 ended: no-session" in caplog.text
+    assert "garbage" not in caplog.text, "the noise of scanners is not the owner's business"
+
+
+async def test_strangers_leave_room_for_what_friends_have_to_be_told(tmp_path: Path) -> None:
+    allowlist = tmp_path / "allowlist"
+    allowlist.write_text("127.0.0.1\n")
+    async with running(Config(gate=Gate(allowlist=allowlist))) as relay:
+        host = await FakeHost.host(relay.address, relay.port, makes_links=False)
+        for number in range(3, 103):
+            await FakeClient.join(relay.address, relay.port, host.session, source=f"127.0.0.{number}")
+        await relay.until_outcome("stranger", 100)
+        assert len(relay.server._farewells) == 0
+        client = await FakeClient.join(relay.address, relay.port, host.session)
+        await relay.until(lambda: host.asked, "the host was asked for a link")
+        relay.pass_time(10)
+        assert (await client.rest())[:4] == b"FULL"
+
+
 async def test_stopping_closes_what_is_open() -> None:
     async with running() as relay:
         host = await FakeHost.host(relay.address, relay.port)

@@ -227,6 +227,17 @@ def test_a_random_id_is_given_again_too() -> None:
     assert board.sent_to(new) == [b"RATS" + old.session.id]
 
 
+def test_a_host_replaced_within_five_seconds_gets_its_room_again() -> None:
+    board = Board()
+    old = board.host()
+    assert old.session
+    board.dead.add(old)
+    board.wait(1)
+    new = board.host()
+    board.wait(1.5)
+    assert board.sent_to(new) == [b"RATS" + old.session.id]
+
+
 def test_a_paused_host_is_not_replaced_by_somebody_of_the_same_house() -> None:
     board = Board(Room(ROOM, 55440))
     paused = board.host(55440)
@@ -630,6 +641,14 @@ def test_no_more_connections_from_one_address_than_the_limit() -> None:
     assert board.connect(BEN).state is State.OPENING
     board.lose(first)
     assert board.connect().state is State.OPENING
+
+
+def test_a_household_of_ipv6_counts_as_one_address() -> None:
+    board = Board(connections_per_address=2)
+    for last in (1, 2):
+        board.connect(ipaddress.ip_address(f"2001:db8:1:2::{last}"))
+    assert ended(board.connect(ipaddress.ip_address("2001:db8:1:2::3"))) == "too-many-from-address"
+    assert board.connect(ipaddress.ip_address("2001:db8:1:3::3")).state is State.OPENING
 
 
 def test_an_address_that_connects_too_fast_is_held_back_and_then_let_in_again() -> None:
