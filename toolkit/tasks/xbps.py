@@ -68,6 +68,47 @@ def source(_: Context, out: str = "dist", commit: str = "") -> None:
     step("sha256", packed.sha256)
 
 
+PACKAGE_HELP = {
+    "out": "the repository's folder",
+    "arch": "the hosts' architecture, as xbps-uhelper arch prints it",
+    "python": "the hosts' Python: a package is good for one minor version",
+    "key": "an RSA private key to sign with; xbps asks for signatures where a repository is on http(s)",
+    "signed_by": "who signs, as xbps-install shows it when it asks whether to trust the key",
+    **{name: TEMPLATE_HELP[name] for name in ("commit", "date", "version", "distfile", "maintainer")},
+}
+
+
+@task(auto_shortflags=False, help=PACKAGE_HELP)
+@user_errors
+def package(
+    _: Context,
+    out: str,
+    arch: str = "x86_64",
+    python: str = "3.14",
+    key: str = "",
+    signed_by: str = "",
+    commit: str = "",
+    date: str = "",
+    version: str = "",
+    distfile: str = "",
+    maintainer: str = "",
+) -> None:
+    """Make .xbps packages of netplay-relay and a repository of them, without a Void host."""
+    from toolkit.console import short, step
+    from toolkit.xbps import binary, repository, request
+
+    place = Path(out).expanduser()
+    asked = request.Asked(commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer)
+    settled = request.settle(asked)
+    signing = repository.load_key(Path(key).expanduser(), signed_by or settled.maintainer) if key else None
+    architecture = binary.check_architecture(arch)
+    for path in repository.make(settled, place, architecture, python=binary.check_python(python), key=signing):
+        step("written", short(path))
+    step("next", f"on the host: xbps-install --repository={place.absolute()} netplay-relay netplay-relay-firewall")
+    if not signing:
+        step("note", "not signed: xbps takes it from a folder, but not by http. --key FILE signs it.")
+
+
 @task(
     auto_shortflags=False,
     positional=["folder"],
@@ -104,4 +145,4 @@ def _note_changes(changed: list[str]) -> None:
         step("note", f"what is in no commit was left out: {changed[0]}{more}")
 
 
-ns = Collection("xbps", template, lint, source)
+ns = Collection("xbps", template, lint, source, package)

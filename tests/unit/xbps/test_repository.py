@@ -1,0 +1,172 @@
+"""The repository: an index of what is there, signatures that hold, and refusals without a traceback."""
+
+from __future__ import annotations
+
+import hashlib
+import plistlib
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from relay import __version__
+from tests.support import xbps_harness, xbps_reader
+from tests.support.templates import program
+from tests.support.xbps_sources import MAINTAINER, MITM_COMMIT, settled
+from toolkit.errors import UserError
+from toolkit.xbps import repository, request
+from toolkit.xbps.request import Asked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toolkit.xbps.request import Request
+
+OWN = f"netplay-relay-{__version__}_1.x86_64.xbps"
+
+
+def openssl(*arguments: str) -> None:
+    subprocess.run([program("openssl"), *arguments], capture_output=True, check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> Request:
+    path = tmp_path_factory.mktemp("source") / "netplay-relay.tar.gz"
+    path.write_bytes(xbps_harness.source_tarball())
+    return request.settle(Asked(distfile=str(path), maintainer=MAINTAINER))
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("a key") / "-key.pem"
+    openssl("genrsa", "-out", f"{path.parent}/-key.pem", "2048")
+    openssl("pkey", "-in", f"{path.parent}/-key.pem", "-pubout", "-out", f"{path.parent}/public.pem")
+    return path
+
+
+@pytest.fixture(scope="module")
+def signed(wanted: Request, key: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("repo") / "signed"
+    repository.make(wanted, folder, "x86_64", python="3.14", key=repository.load_key(key, MAINTAINER))
+    return folder
+
+
+def test_members_stand_in_the_order_that_xbps_create_gives_them(signed: Path) -> None:
+    read = xbps_reader.package(signed / OWN)
+    assert read.members[:4] == ["./REMOVE", "./INSTALL", "./props.plist", "./files.plist"]
+    paths = [name.split("/") for name in read.members[4:]]
+    assert paths == sorted(paths, reverse=True)
+    assert all(name.startswith("./") for name in read.members)
+
+
+def test_scripts_call_voids_triggers_at_their_time(signed: Path) -> None:
+    scripts = xbps_reader.package(signed / OWN).scripts
+    assert 'export system_accounts="_netplay_relay"' in scripts["INSTALL"]
+    assert "act pycompile post-install" in scripts["INSTALL"]
+    assert "act system-accounts pre-remove" in scripts["REMOVE"]
+    for text in scripts.values():
+        done = subprocess.run([program("sh"), "-n"], input=text, text=True, capture_output=True, check=False)
+        assert done.stderr == ""
+    assert xbps_reader.package(signed / OWN.replace("relay-", "relay-firewall-", 1)).scripts == {}
+
+
+def test_a_script_runs_the_triggers_of_the_root_it_is_in(signed: Path, tmp_path: Path) -> None:
+    triggers = tmp_path / "usr" / "libexec" / "xbps-triggers"
+    triggers.mkdir(parents=True)
+    for name in ("system-accounts", "mkdirs", "pycompile"):
+        (triggers / name).write_text(f'#!/bin/sh\necho {name} "$@" "$system_accounts" "$pycompile_version" >>calls\n')
+        (triggers / name).chmod(0o755)
+    script = tmp_path / "INSTALL"
+    script.write_text(xbps_reader.package(signed / OWN).scripts["INSTALL"])
+    for action in ("pre", "post"):
+        argv = [program("sh"), str(script), action, "netplay-relay", "1_1", "no", "xbps.conf", "x86_64"]
+        subprocess.run(argv, cwd=tmp_path, check=True, timeout=30)
+    assert (tmp_path / "calls").read_text().splitlines() == [
+        f"{name} run post-install netplay-relay 1_1 no xbps.conf _netplay_relay 3.14"
+        for name in ("system-accounts", "mkdirs", "pycompile")
+    ]
+
+
+def test_the_index_names_each_package_with_its_hash_and_size(signed: Path) -> None:
+    index = xbps_reader.archive(signed / "x86_64-repodata")
+    assert list(index) == ["index.plist", "index-meta.plist", "stage.plist"]
+    listed = plistlib.loads(index["index.plist"][1])
+    assert sorted(listed) == ["netplay-relay", "netplay-relay-firewall"]
+    for name, facts in listed.items():
+        path = signed / f"{name}-{__version__}_1.x86_64.xbps"
+        assert facts["filename-sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert facts["filename-size"] == path.stat().st_size
+        props = xbps_reader.package(path).props
+        kept = {key: value for key, value in facts.items() if not key.startswith("filename-")}
+        assert kept == {key: props[key] for key in props.keys() - {"pkgname", "version", "packaged-with"}}
+    assert index["stage.plist"][1] == b""
+
+
+def test_signatures_hold_and_a_changed_package_is_noticed(signed: Path, key: Path, tmp_path: Path) -> None:
+    public = key.with_name("public.pem")
+    assert xbps_reader.verified(signed / OWN, public)
+    for name in (OWN, f"{OWN}.sig2"):
+        (tmp_path / name).write_bytes((signed / name).read_bytes())
+    with (tmp_path / OWN).open("r+b") as changed:
+        changed.seek(1000)
+        changed.write(b"x")
+    assert not xbps_reader.verified(tmp_path / OWN, public)
+
+
+def test_the_index_carries_the_public_key_and_who_signed(signed: Path, key: Path) -> None:
+    meta = plistlib.loads(xbps_reader.archive(signed / "x86_64-repodata")["index-meta.plist"][1])
+    assert meta == {
+        "public-key": key.with_name("public.pem").read_bytes(),
+        "public-key-size": 2048,
+        "signature-by": MAINTAINER,
+        "signature-type": "rsa",
+    }
+
+
+def test_a_repository_without_a_key_is_told_apart_from_a_signed_one(wanted: Request, tmp_path: Path) -> None:
+    (tmp_path / f"{OWN}.sig2").write_bytes(b"of an earlier run")
+    written = repository.make(wanted, tmp_path, "x86_64", python="3.14")
+    assert xbps_reader.archive(tmp_path / "x86_64-repodata")["index-meta.plist"][1] == b""
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+
+
+def test_a_package_that_has_to_be_compiled_is_left_to_xbps_src(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="can only be packaged by xbps-src"):
+        repository.make(settled("netplay-mitm-server", tmp_path), tmp_path / "repo", "x86_64", python="3.14")
+    assert not (tmp_path / "repo").exists()
+
+
+def test_a_source_that_is_only_known_by_its_checksum_cannot_be_packaged(tmp_path: Path) -> None:
+    address = f"https://example.org/netplay-relay/netplay-relay-{MITM_COMMIT}.tar.gz"
+    only = request.settle(Asked(commit=MITM_COMMIT, date="20261103", distfile=address, checksum="5" * 64))
+    with pytest.raises(UserError, match="not at hand"):
+        repository.make(only, tmp_path / "repo", "x86_64", python="3.14")
+
+
+def test_a_source_that_does_not_build_is_an_error_and_leaves_no_repository(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the wheel of netplay-relay-0\.1\.0 could not be built"):
+        repository.make(settled("netplay-relay", tmp_path), tmp_path / "repo", "x86_64", python="3.14")
+    assert not (tmp_path / "repo").exists()
+
+
+def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no file"):
+        repository.load_key(tmp_path / "missing", MAINTAINER)
+    (tmp_path / "text").write_text("text")
+    with pytest.raises(UserError, match="openssl pkey failed"):
+        repository.load_key(tmp_path / "text", MAINTAINER)
+    openssl("genpkey", "-algorithm", "ed25519", "-out", str(tmp_path / "other"))
+    openssl("genrsa", "-out", str(tmp_path / "short"), "1024")
+    for name in ("other", "short"):
+        with pytest.raises(UserError, match="no RSA key of 2048 bits"):
+            repository.load_key(tmp_path / name, MAINTAINER)
+
+
+def test_without_openssl_there_is_no_signing_but_a_way_out(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError) as refused:
+        repository.load_key(key, MAINTAINER)
+    assert "openssl is not installed" in refused.value.message
+    assert "leave --key out" in refused.value.fix

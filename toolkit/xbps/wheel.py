@@ -1,0 +1,92 @@
+"""The relay's wheel, built offline from a source tarball and installed as Void's build style does it."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from installer import install
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
+
+from toolkit.errors import UserError
+
+if TYPE_CHECKING:
+    from toolkit.xbps.request import Request
+
+BUILD_SECONDS: Final = 120.0
+"""Building takes about a second."""
+
+
+def unpack(content: bytes, folder: Path) -> Path:
+    """Unpack a source tarball; return its one top folder. UserError when it has another form."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            archive.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise UserError(f"the source cannot be unpacked: {error}", fix="Make one: invoke xbps.dist --out DIR") from None
+    tops = list(folder.iterdir())
+    if len(tops) != 1 or not tops[0].is_dir():
+        raise UserError("the source does not lie below one folder", fix="Make one: invoke xbps.dist --out DIR")
+    return tops[0]
+
+
+def build(source: Path, folder: Path) -> Path:
+    """Build the wheel of an unpacked source into a folder; return its path. Raises UserError."""
+    argv = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    done = subprocess.run(
+        argv, cwd=source, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS, env=_environment()
+    )
+    wheels = list(folder.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["hatchling said nothing"]
+        raise UserError(
+            f"the wheel of {source.name} could not be built: {said[-1]}", fix="./bootstrap installs hatchling"
+        )
+    return wheels[0]
+
+
+def patch(source: Path, request: Request) -> None:
+    """Do to the source what the template's post_patch does."""
+    if request.patched:
+        settings = source / "pyproject.toml"
+        text = settings.read_text(encoding="utf-8")
+        settings.write_text(re.sub(r"(?m)^version = .*", f'version = "{request.version}"', text), encoding="utf-8")
+
+
+def lay_out(wheel: Path, destination: Path, python: str) -> None:
+    """Install the wheel below destination, for /usr/bin/python3 of that version ("3.14"). Nothing is compiled."""
+    library = f"/usr/lib/python{python}/site-packages"
+    scheme = {"purelib": library, "platlib": library, "scripts": "/usr/bin", "data": "/usr", "headers": "/usr/include"}
+    place = SchemeDictionaryDestination(
+        scheme, interpreter="/usr/bin/python3", script_kind="posix", destdir=str(destination)
+    )
+    with WheelFile.open(wheel) as opened:
+        install(source=opened, destination=place, additional_metadata={})
+
+
+def files(request: Request, content: bytes, python: str) -> tuple[dict[str, tuple[bytes, int]], bytes]:
+    """Return what the wheel of a source installs (content and mode by path), and the license's text."""
+    with tempfile.TemporaryDirectory(prefix="netplay-relay-") as scratch:
+        folder = Path(scratch)
+        source = unpack(content, folder / "source")
+        patch(source, request)
+        lay_out(build(source, folder / "wheel"), folder / "root", python)
+        root = folder / "root"
+        found = {
+            path.relative_to(root).as_posix(): (path.read_bytes(), 0o755 if path.parent.name == "bin" else 0o644)
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+        return found, (source / "LICENSE").read_bytes()
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which building does not depend on the caller's."""
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
