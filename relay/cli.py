@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, listeners, metrics, report, snapshot, upgrade
+from relay import control, listeners, metrics, report, snapshot, sockets, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.gate import cli as gate
@@ -27,8 +29,18 @@ DEFAULT_SOCKET = Path("/run/netplay-relay/control.sock")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 2 for a mistake in what was typed or configured."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a nick still gets the rest.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
         return BAD_INPUT
@@ -42,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = commands.add_parser("serve", help="run the relay")
     serve.add_argument("--config", type=Path, metavar="FILE", help="a relay.toml; without it the defaults")
-    serve.add_argument("--bind", action="append", metavar="ADDR", help="listen on this address (may be repeated)")
+    serve.add_argument(
+        "--bind", action="append", type=_address, metavar="ADDR", help="listen on this address (may be repeated)"
+    )
     serve.add_argument("--port", type=_port, metavar="N", help="listen on this TCP port; 0 takes any free one")
     serve.set_defaults(run=_serve)
     for name, run, text in (
@@ -52,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         asking = commands.add_parser(name, help=text)
         asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({DEFAULT_SOCKET})")
+        asking.add_argument("--config", type=Path, metavar="FILE", help="a relay.toml that says where that socket is")
         asking.set_defaults(run=run)
         if name == "status":
             asking.add_argument("--json", action="store_true", help="as JSON")
@@ -72,6 +87,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _address(text: str) -> str:
+    try:
+        return settings.normal_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"an address to listen on is like 192.0.2.7 or ::, not {text!r}") from None
+
+
 def _check_config(arguments: argparse.Namespace) -> int:
     config = settings.load(arguments.file)
     ports = ", ".join(str(port) for port in config.ports)
@@ -87,6 +109,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     if arguments.port is not None:
         listen = dataclasses.replace(listen, port=arguments.port)
     config = dataclasses.replace(config, listen=listen)
+    if len(set(config.ports)) < len(config.ports):
+        raise SystemExit(f"netplay-relay: port {listen.port} is a room's port already. Take another one: --port N")
+    sockets.raise_file_limit()
     events = set_up(config.log)
     return asyncio.run(_run(config, arguments.config, events))
 
@@ -146,9 +171,13 @@ def _upgrade(arguments: argparse.Namespace) -> int:
 
 
 def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
-    path = arguments.socket or control.default_path() or DEFAULT_SOCKET
+    configured = settings.load(arguments.config).control.socket if arguments.config else None
+    path = arguments.socket or configured or control.default_path() or DEFAULT_SOCKET
     try:
-        return control.ask(path, request)
+        answer = control.ask(path, request)
+        if "error" in answer and request == "status":
+            raise ValueError(answer["error"])
+        return answer
     except PermissionError:
         raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
     except (OSError, ValueError) as error:

@@ -153,7 +153,7 @@ CHOICES = {
 def load(path: Path) -> Config:
     """Read and check relay.toml. Raises ConfigError, also for a file that cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(path, None, f"cannot read this file: {reason}.") from error
@@ -169,7 +169,7 @@ def read_toml(text: str, path: Path) -> dict[str, Any]:
     """Parse TOML; a syntax error becomes a ConfigError with its line."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (RecursionError, ValueError) as error:  # too deep, or a number of thousands of digits, besides bad TOML
         match = re.search(r"\(at line (\d+)", str(error))
         line = int(match.group(1)) if match else text.count("\n") + 1  # "(at end of document)"
         what = str(error).split(" (at ")[0].rstrip(".")
@@ -288,10 +288,15 @@ class _Reader:
         entries = [value] if isinstance(value, str) else value
         good = isinstance(entries, list) and entries and all(_is_address(entry) for entry in entries)
         self.expect("listen", "bind", bool(good), 'addresses to listen on, like ["0.0.0.0", "::"]', value)
-        return tuple(entries)
+        found = tuple(dict.fromkeys(normal_address(entry) for entry in entries))
+        for every in ("0.0.0.0", "::"):  # noqa: S104 - a relay's purpose; the gate decides who gets in
+            others = [entry for entry in found if entry != every and (":" in entry) == (":" in every)]
+            if every in found and others:
+                raise self.error("listen", "bind", f"{every} covers {others[0]} already.", "Leave one of them out.")
+        return found
 
     def absolute_path(self, table: str, key: str, value: Any) -> Path:
-        good = isinstance(value, str) and value.startswith("/")
+        good = isinstance(value, str) and value.startswith("/") and "\0" not in value
         self.expect(table, key, good, "the absolute path of a file", value)
         return Path(value)
 
@@ -339,9 +344,20 @@ def _shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+def normal_address(text: str) -> str:
+    """Return an address to listen on in its one usual form. Raises ValueError for anything else.
+
+    A zone (fe80::1%eth0) is refused, for it means nothing to players elsewhere, and so is IPv4 in IPv6 form.
+    """
+    address = ipaddress.ip_address(text)
+    if "%" in text or getattr(address, "ipv4_mapped", None):
+        raise ValueError(f"not an address to listen on: {text}")
+    return str(address)
+
+
 def _is_address(value: object) -> bool:
     try:
-        ipaddress.ip_address(value if isinstance(value, str) else "")
+        normal_address(value if isinstance(value, str) else "")
     except ValueError:
         return False
     return True

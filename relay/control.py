@@ -15,10 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from relay import sockets
+
 log = logging.getLogger("netplay-relay")
 
 MOST = 16
 SECONDS = 10.0
+# How long nothing is accepted when file descriptors have run out.
+PAUSE = 0.1
 REQUEST_SIZE = 65536
 
 Handler = Callable[[socket.socket, dict[str, Any]], Awaitable[dict[str, Any] | None]]
@@ -39,8 +43,19 @@ class ControlSocket:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sock: socket.socket | None = None
 
-    def open(self) -> None:
-        """Listen. Raises OSError. What an older program left at the path is replaced."""
+    def open(self, inherited: int | None = None) -> None:
+        """Listen, on the descriptor an older program left or anew. Raises OSError.
+
+        A socket of somebody else at the path is replaced.
+        """
+        self._sock = sockets.inherit(inherited) if inherited is not None else self._listen()
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
+
+    def capture(self) -> dict[str, Any] | None:
+        """Return descriptor and path for a newer program."""
+        return {"fd": self._sock.fileno(), "path": str(self._path)} if self._sock else None
+
+    def _listen(self) -> socket.socket:
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
@@ -53,8 +68,7 @@ class ControlSocket:
         sock.listen(MOST)
         sock.setblocking(False)
         temporary.replace(self._path)
-        self._sock = sock
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._accept)
+        return sock
 
     def close(self) -> None:
         """Stop listening; the path stays for whoever comes next."""
@@ -70,7 +84,12 @@ class ControlSocket:
             return
         try:
             sock, _ = self._sock.accept()
-        except OSError:
+        except OSError as error:
+            if error.errno in sockets.OUT_OF_FILES:
+                # What waits would wake the loop for ever.
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._sock.fileno())
+                loop.call_later(PAUSE, self._accept_again)
             return
         sock.setblocking(False)
         if len(self._tasks) >= MOST:
@@ -79,6 +98,10 @@ class ControlSocket:
         task = asyncio.get_running_loop().create_task(self._serve(sock))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _accept_again(self) -> None:
+        if self._sock:
+            asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
 
     async def _serve(self, sock: socket.socket) -> None:
         kept = False

@@ -19,6 +19,9 @@ from relay.observe import Events, log
 from relay.server import Server
 from relay.upgrade import Verdict
 
+# Turns of the event loop in which a signal that has come reaches its handler: wake-up, dispatch, handler.
+SIGNAL_TURNS = 4
+
 
 class Daemon:
     """Runs a relay until it is told to stop. config_path is what a new program is checked with."""
@@ -30,6 +33,7 @@ class Daemon:
         self._done = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._upgrading: asyncio.Task[None] | None = None
+        self._waiting_for_new: asyncio.Task[None] | None = None
         self._replies: list[socket.socket] = []
 
     async def run(self, listeners: Listeners, state: dict[str, Any] | None) -> None:
@@ -41,22 +45,31 @@ class Daemon:
         if state is not None:
             self._restore(state)
         self._server.start()
-        control_socket = self._open_control()
+        self._control = self._open_control(state)
         self._handle_signals()
         discovery = Discovery(listeners.datagrams, self._server.lan_rooms, self._server.allows, time.monotonic)
         for sock in listeners.streams:
             address, port = sock.getsockname()[:2]
             self._events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)
+        self._warn_of_ports(listeners)
         service.notify("READY=1")
         if state is not None:
             await self._after_upgrade(state)
-        if self._server.board.draining:
-            self._stop()
         await self._done.wait()
-        if control_socket:
-            control_socket.close()
+        if self._control:
+            self._control.close()
         discovery.close()
         self._server.stop()
+
+    def _warn_of_ports(self, listeners: Listeners) -> None:
+        """Say which settings have no effect because the service manager opens no socket for them."""
+        open_ports = {sock.getsockname()[1] for sock in listeners.streams}
+        if not listeners.activated:
+            return
+        for port in set(self._config.ports) - open_ports:
+            log.warning("relay.toml names port %s, but no socket was passed for it. Deploy again: invoke deploy", port)
+        if self._config.lan.answer and not listeners.datagrams:
+            log.warning("LAN discovery is on, but no UDP socket was passed for it. Deploy again: invoke deploy")
 
     def _restore(self, state: dict[str, Any]) -> None:
         try:
@@ -64,17 +77,17 @@ class Daemon:
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise upgrade.UnusableStateError(repr(error)) from error
 
-    def _open_control(self) -> control.ControlSocket | None:
+    def _open_control(self, state: dict[str, Any] | None) -> control.ControlSocket | None:
         path = self._config.control.socket or control.default_path()
         if path is None:
             return None
         handlers = {"status": self._answer_status, "kick": self._answer_kick, "upgrade": self._answer_upgrade}
         opened = control.ControlSocket(path, handlers)
         try:
-            opened.open()
+            opened.open(upgrade.control_socket_of(state, path))
         except OSError as error:
             # Without it there is no status; that is no reason not to serve games.
-            log.warning("no control socket at %s: %s", path, error.strerror)
+            log.warning("no control socket at %s: %s", path, error.strerror or error)
             return None
         return opened
 
@@ -103,6 +116,8 @@ class Daemon:
             self._done.set()
             return
         service.notify("STOPPING=1")
+        if self._waiting_for_new:
+            self._waiting_for_new.cancel()
         self._server.drain()
         self._stopping = asyncio.get_running_loop().create_task(self._wait_for_games())
 
@@ -134,7 +149,7 @@ class Daemon:
     async def _change_programs(self) -> None:
         verdict, words = await upgrade.check(str(self._config_path) if self._config_path else None)
         if verdict is Verdict.READY:
-            words = self._become_new()
+            words = await self._become_new()
         elif verdict is Verdict.OTHER_STATE:
             await self._reply(
                 {"waiting": "the new release cannot take over running games; it starts after the last one"}
@@ -147,14 +162,28 @@ class Daemon:
         await self._reply({"error": words})
         self._upgrading = None
 
-    def _become_new(self) -> str:
-        """Exec; if it fails, return why."""
+    async def _become_new(self) -> str:
+        """Exec; if it cannot be, return why."""
+        # A signal that came before this is handled before the state is written; one that comes later waits in the
+        # kernel for the new program. What lay in between would be lost with this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, upgrade.HELD)
+        try:
+            for _ in range(SIGNAL_TURNS):
+                await asyncio.sleep(0)
+            return "the relay is stopping" if self._stopping else self._exec()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, upgrade.HELD)
+
+    def _exec(self) -> str:
         service.notify("RELOADING=1")
         state = self._server.capture()
+        # Whoever waited for a program that reads its state has found one: rooms are open again.
+        state["board"]["draining"] = False
         state["activated"] = self._listeners.activated
         # What we opened ourselves for datagrams the new program opens anew: there is nothing in it to lose.
         passed_on = self._listeners.datagrams if self._listeners.activated else []
         state["datagrams"] = [sock.fileno() for sock in passed_on]
+        state["control"] = self._control.capture() if self._control else None
         state["replies"] = [sock.fileno() for sock in self._replies]
         try:
             upgrade.become_new(state, upgrade.descriptors_of(state))
@@ -175,7 +204,8 @@ class Daemon:
         sentence = "the new release cannot read this one's state: no new rooms, it starts when the last game is over"
         self._events.write(logging.WARNING, "draining", sentence)
         self._server.drain()
-        self._stopping = asyncio.get_running_loop().create_task(self._wait_without_bound())
+        if not self._waiting_for_new:
+            self._waiting_for_new = asyncio.get_running_loop().create_task(self._wait_without_bound())
 
     async def _wait_without_bound(self) -> None:
         await self._server.drained.wait()

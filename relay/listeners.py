@@ -63,10 +63,22 @@ def _reconcile(config: Config, kept: list[socket.socket]) -> list[socket.socket]
         return kept
     by_name = {sock.getsockname()[:2]: sock for sock in kept}
     wanted = _wanted(config)
-    for name in by_name.keys() - set(wanted):
-        by_name.pop(name).close()
-    opened = _open(config, [name for name in wanted if name not in by_name], required=not by_name)
-    return [*by_name.values(), *opened]
+    opened = []
+    for name in wanted:
+        if name not in by_name:
+            try:
+                opened += _open(config, [name], required=False)
+            except CannotListenError as error:
+                # Games are going on: a new port that is not to be had is no reason to end them.
+                log.error("%s", error)
+    staying = [sock for name, sock in by_name.items() if name in wanted]
+    # What is wanted no more is kept, should nothing else be left.
+    if not (staying or opened):
+        return kept
+    for name, sock in by_name.items():
+        if name not in wanted:
+            sock.close()
+    return [*staying, *opened]
 
 
 def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) -> list[socket.socket]:
@@ -100,8 +112,10 @@ def _open_datagrams(config: Config) -> list[socket.socket]:
 
 def _cannot_listen(address: str, port: int, error: OSError) -> str:
     where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return (
-        f"cannot listen on {where}: {reason}.\n"
-        f"See who has the port with: ss -ltnp 'sport = :{port}'   Or take another one with: --port N"
-    )
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    hints = {
+        errno.EACCES: "Ports below 1024 are root's: take a higher one with --port N",
+        errno.EADDRNOTAVAIL: "This machine does not have that address; those it has: ip -brief address",
+        errno.EADDRINUSE: f"See who has the port with: ss -ltnp 'sport = :{port}'   Or take another one: --port N",
+    }
+    return f"cannot listen on {where}: {reason}.\n{hints.get(error.errno or 0, 'Name another address: --bind ADDR')}"

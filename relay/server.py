@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import logging
 import os
@@ -41,7 +40,6 @@ FAREWELLS_TO_STRANGERS = 32
 # How long (seconds) nothing is accepted when there is no file descriptor left at all.
 OUT_OF_FILES = 0.1
 READ_SIZE = 4096
-_OUT_OF_FDS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Server:
@@ -199,7 +197,7 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _OUT_OF_FDS:
+                if error.errno in sockets.OUT_OF_FILES:
                     self._shed(listener)
                 # Anything else happened to one connection before it was ours (ECONNABORTED and the like).
                 return

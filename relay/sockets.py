@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import fcntl
+import resource
 import socket
 import termios
 
 BACKLOG = 4096
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # A dead peer is noticed after 60 + 4 * 15 seconds; a paused RetroArch is silent for hours but its kernel answers.
 # Keepalive rests while something is on its way, a ping for one; then it is the time without an acknowledgement that
 # counts (milliseconds). A paused RetroArch's kernel acknowledges.
@@ -56,6 +59,13 @@ def prepare(listener: socket.socket) -> None:
     for name, value in DEAD_PEER.items():
         with contextlib.suppress(AttributeError, OSError):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def raise_file_limit() -> None:
+    """Allow this process as many open files as it may have: the usual 1024 are fewer than the relay's own limit."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def inherit(fd: int) -> socket.socket:

@@ -24,6 +24,8 @@ NETPACKET = 0x48
 NETPACKET_HIDDEN = 4
 # RetroArch's own commands end at 0x2001. It skips what it does not know, and so does this, within reason.
 MOST_COMMAND = 0xFFFF
+# In one chunk; a game's smallest commands fill a chunk of 64 KiB with fewer.
+MOST_COMMANDS = 4096
 MOST_BODY = 64 * 1024 * 1024
 LEAST_INPUT = 8
 MOST_INPUT = 4096
@@ -88,7 +90,13 @@ class Direction:
         if at < size:
             if self._begun:
                 at = self._continue(data)
+            most = MOST_COMMANDS
             while at < size:
+                most -= 1
+                if not most:
+                    # Thousands of commands without a body are no game, and reading them costs the neighbours time.
+                    at = size + self._stop()
+                    break
                 # By far the most frequent command, so it comes first and by itself.
                 if size - at >= HEAD_SIZE + LEAST_INPUT:
                     command, length = _pair(data, at)

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import MutableMapping, Sequence
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
 from relay import snapshot
@@ -75,13 +76,15 @@ async def check(config: str | None) -> tuple[Verdict, str]:
 
 
 def become_new(state: dict[str, Any], descriptors: Sequence[int]) -> None:
-    """Replace this program by the new one, which finds state and the descriptors. Returns only by raising OSError."""
+    """Replace this program by the new one, which finds state and the descriptors. Returns only by raising OSError.
+
+    The signals in HELD must be blocked: they stay blocked in the new program until it has handlers for them.
+    """
     fd = os.memfd_create("netplay-relay-state")
     try:
         with os.fdopen(os.dup(fd), "wb") as file:
             file.write(json.dumps(state).encode())
         os.lseek(fd, 0, os.SEEK_SET)
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         for each in (fd, *descriptors):
             os.set_inheritable(each, True)
         os.environ[STATE_FD] = str(fd)
@@ -92,7 +95,6 @@ def become_new(state: dict[str, Any], descriptors: Sequence[int]) -> None:
             os.set_inheritable(each, False)
         os.environ.pop(STATE_FD, None)
         os.close(fd)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         raise
 
 
@@ -114,6 +116,8 @@ def inherited_state(environ: MutableMapping[str, str] = os.environ) -> dict[str,
 def descriptors_of(state: dict[str, Any]) -> list[int]:
     """Return every descriptor a state speaks of."""
     farewells = [fd for fd, _ in state["farewells"]]
+    if state["control"]:
+        farewells.append(state["control"]["fd"])
     return [
         *state["listeners"],
         *state["datagrams"],
@@ -121,3 +125,14 @@ def descriptors_of(state: dict[str, Any]) -> list[int]:
         *farewells,
         *state.get("replies", []),
     ]
+
+
+def control_socket_of(state: dict[str, Any] | None, path: Path) -> int | None:
+    """Return the control socket an older program left, if it is the one at path; another one is closed."""
+    left = state.get("control") if state else None
+    if not left:
+        return None
+    if left["path"] == str(path):
+        return int(left["fd"])
+    os.close(left["fd"])
+    return None

@@ -141,3 +141,46 @@ def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture
         main(["serve", f"--port={port}"])
     assert caught.value.code == 2
     assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["relay.example", "fe80::1%lo", "::ffff:127.0.0.1"])
+def test_what_is_no_address_to_listen_on_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--bind", address])
+    assert caught.value.code == 2
+    assert "an address to listen on is like 192.0.2.7" in capsys.readouterr().err
+
+
+def test_an_address_this_machine_does_not_have_is_said_so() -> None:
+    command = [sys.executable, "-m", "relay", "serve", "--bind", "192.0.2.1", "--port", "0"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False)
+    assert result.returncode == 1
+    assert "This machine does not have that address; those it has: ip -brief address" in result.stderr
+
+
+def test_whoever_reads_only_the_beginning_gets_no_traceback(tmp_path: Path) -> None:
+    with serving(RUNTIME_DIRECTORY=str(tmp_path)):
+        status = [sys.executable, "-m", "relay", "status", "--json", "--socket", str(tmp_path / "control.sock")]
+        process = subprocess.Popen(status, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == ""
+        assert process.wait(BOUND) == 0
+        process.stderr.close()
+
+
+def test_the_file_limit_is_raised_to_what_is_allowed() -> None:
+    script = f"import subprocess,sys; sys.exit(subprocess.run([sys.executable,'-c',{LIMITED!r}]).returncode)"
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=BOUND, check=False)
+    assert result.returncode == 0
+
+
+LIMITED = """
+import resource
+from relay import sockets
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+sockets.raise_file_limit()
+assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
+"""

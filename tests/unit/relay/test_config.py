@@ -16,6 +16,21 @@ FILE = Path("relay.toml")
 EXAMPLE = Path(relay.__file__).parent / "relay.toml"
 
 
+def test_an_address_has_one_form_and_is_listened_on_once() -> None:
+    config = parse('[listen]\nbind = ["0:0:0:0:0:0:0:1", "::1"]', FILE)
+    assert config.listen.bind == ("::1",)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "relay.toml").write_bytes(b"\xef\xbb\xbf[listen]\nport = 4000\n")
+    assert load(tmp_path / "relay.toml").listen.port == 4000
+
+
+def test_brackets_without_end_are_a_sentence() -> None:
+    with pytest.raises(ConfigError, match="this is not TOML"):
+        parse("x = " + "[" * 100_000, FILE)
+
+
 def test_an_empty_file_means_the_defaults() -> None:
     assert parse("", FILE) == Config()
 
@@ -57,6 +72,11 @@ def test_the_example_documents_every_setting_with_its_default() -> None:
         ("[listen]\nport = true", 2, "not True"),
         ('[listen]\nbind = ["relay.example"]', 2, "addresses to listen on"),
         ("[listen]\nbind = []", 2, "addresses to listen on"),
+        ('[listen]\nbind = ["fe80::1%eth0"]', 2, "addresses to listen on"),
+        ('[listen]\nbind = ["::ffff:192.0.2.1"]', 2, "addresses to listen on"),
+        ('[listen]\nbind = ["0.0.0.0", "192.0.2.1"]', 2, "0.0.0.0 covers 192.0.2.1 already. Leave one of them out."),
+        ('[control]\nsocket = "/run/a\\u0000b"', 2, "the absolute path of a file"),
+        ("[listen]\nport = " + "9" * 5000, 2, "this is not TOML"),
         ("[listen]\nprot = 1", 2, "Did you mean port?"),
         ("[listen]\nxyzzy = 1", 2, "[listen] knows: port, bind."),
         ("[lisen]\nport = 1", 1, "Did you mean [listen]?"),

@@ -27,6 +27,17 @@ ROOT = Path(__file__).parents[3]
 BOUND = 20.0
 
 
+# A self-check that says when it begins, and takes until it is let go.
+SLOW_CHECK = """def _self_check(arguments: argparse.Namespace) -> int:
+    Path("checking").touch()
+    while not Path("go").exists():
+        pass
+    return 0
+
+
+def _unused(arguments: argparse.Namespace) -> int:"""
+
+
 @dataclass
 class Running:
     """A relay that runs as a program from a copy of the sources, so that a test can install other ones."""
@@ -238,6 +249,97 @@ def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(runnin
         assert exactly(link, 5) == b"input"
         assert running.process.poll() is None
     assert running.process.wait(BOUND) == 0
+
+
+def test_the_first_stop_still_lets_the_game_go_on_while_a_new_program_waits(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.replace("snapshot.py", "READS = (1,)", "READS = (2,)")
+        assert "waiting" in running.ask("upgrade")
+        running.process.send_signal(signal.SIGTERM)
+        assert "games go on for at most 60" in running.line("stopping:")
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+def test_a_later_release_that_reads_the_state_need_not_wait(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.replace("snapshot.py", "READS = (1,)", "READS = (2,)")
+        running.ask("upgrade")
+        running.replace("snapshot.py", "READS = (2,)", "READS = (1,)")
+        assert "upgraded" in running.ask("upgrade")
+        assert not running.ask("status")["draining"]
+        connect(running, wire.HOST_HELLO).close()
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+def test_status_is_answered_all_through_an_upgrade(running: Running) -> None:
+    failed: list[str] = []
+    stopped = threading.Event()
+
+    def watch() -> None:
+        while not stopped.is_set():
+            try:
+                running.ask("status")
+            except (OSError, ValueError) as error:
+                failed.append(repr(error))
+
+    with game(running):
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for _ in range(3):
+            running.ask("upgrade")
+        stopped.set()
+        watcher.join(BOUND)
+    # One that had been accepted when the program changed is closed without an answer; none is refused.
+    assert not [words for words in failed if "Refused" in words], failed
+    assert len(failed) <= 3
+
+
+def test_a_stop_while_the_new_program_is_checked_keeps_its_bound(running: Running) -> None:
+    with game(running):
+        running.replace("cli.py", "def _self_check(arguments: argparse.Namespace) -> int:", SLOW_CHECK)
+        running.process.send_signal(signal.SIGHUP)
+        while not (running.folder / "checking").exists():
+            assert running.process.poll() is None
+        running.process.send_signal(signal.SIGTERM)
+        running.line("stopping: games go on")
+        (running.folder / "go").touch()
+        assert "the relay is stopping" in running.line("so this one goes on")
+
+
+def test_a_stop_that_comes_when_the_state_is_written_is_obeyed_by_the_new_program(running: Running) -> None:
+    deed = "board, conns = snapshot.dump(self.board)"
+    suicide = f"{deed}; import signal; os.kill(os.getpid(), signal.SIGTERM)"
+    running.replace("server.py", deed, suicide)
+    running.ask("upgrade")
+    running.replace("server.py", suicide, deed)
+    with contextlib.suppress(OSError, ValueError):
+        running.ask("upgrade")
+    assert running.process.wait(BOUND) == 0
+
+
+def test_a_new_port_that_is_taken_ends_no_game(tmp_path: Path) -> None:
+    config = tmp_path / "relay.toml"
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        port, taken = free.getsockname()[1], other.getsockname()[1]
+        free.close()
+        config.write_text(f'[listen]\nport = {port}\nbind = ["127.0.0.1"]\n')
+        command = [sys.executable, "-m", "relay", "serve", "--config", str(config)]
+        environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ)
+        relay = Running(process, port, ROOT, tmp_path / "control.sock")
+        try:
+            relay.line("listening")
+            with game(relay) as (_host, link, client):
+                config.write_text(config.read_text() + f'[[room]]\nid = "FridayNightRoom1"\nport = {taken}\n')
+                assert "upgraded" in relay.ask("upgrade")
+                assert f"cannot listen on 127.0.0.1:{taken}" in relay.line("cannot listen")
+                client.sendall(b"input")
+                assert exactly(link, 5) == b"input"
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_sighup_upgrades_too(running: Running) -> None:
