@@ -105,6 +105,8 @@ def _fetch(address: str) -> bytes:
         with urllib.request.urlopen(address, timeout=FETCH_SECONDS) as answer:  # noqa: S310 - http(s), checked
             content: bytes = answer.read(MOST + 1)
     except (OSError, ValueError, urllib.error.URLError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer too, and holds the connection
         raise UserError(
             f"{address} cannot be fetched, so its checksum is unknown: {getattr(error, 'reason', None) or error}",
             fix="Fetch it elsewhere and give the file: --distfile FILE\nOr give its checksum: --checksum SHA256",
