@@ -41,9 +41,15 @@ def network(tmp_path: Path) -> Iterator[PrivateNetwork]:
 
 
 @pytest.fixture
-def relay(tmp_path: Path, network: PrivateNetwork) -> Iterator[PlainRelay]:
+def relay_toml() -> str:
+    """Return the relay's settings. A test parametrizes it to have others."""
+    return ""
+
+
+@pytest.fixture
+def relay(tmp_path: Path, network: PrivateNetwork, relay_toml: str) -> Iterator[PlainRelay]:
     """Run the checkout's relay in the private network. Name it before ``start``: while games go on it does not stop."""
-    with PlainRelay(tmp_path, network.command) as running:
+    with PlainRelay(tmp_path, network.command, relay_toml) as running:
         yield running
 
 

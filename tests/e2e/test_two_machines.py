@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.play import play_in_step
+from tests.support.lab_relay import UNIT
+from tests.support.play import FRAMES, assert_same_history, play_in_step, play_through, snapshot_of
 from tests.support.retroarch_settings import host_through, join
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import StartMachine
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 # Deploying, which the first of these tests waits for, has bounds of its own.
 pytestmark = [pytest.mark.retroarch, pytest.mark.lab, pytest.mark.timeout(40, func_only=True)]
+RELOADS = 5
+# systemd waits 2 s before it starts a program again.
+BACK_WITHIN = 15.0
 # A connection that nobody answers is given up by RetroArch after 10 s, during which the game stands still.
 REFUSED_WITHIN = 20.0
 
@@ -47,3 +52,41 @@ def test_a_stranger_never_gets_a_game(deployed: LabRelay, start: StartMachine) -
     # The same words from a friend's address are let in, so it was the address that was refused.
     friend = start("friend", right, deployed.inside("friend"))
     assert friend.wait_until_joined() == 2
+
+
+def test_a_game_goes_on_while_the_service_is_reloaded(deployed: LabRelay, start: StartMachine) -> None:
+    player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
+    player.wait_until_joined()
+    friend = start("friend", join(deployed.address, deployed.port), deployed.inside("friend"))
+    friend.wait_until_joined()
+    pid, before = deployed.pid(), deployed.log().count("upgraded in place")
+    play_through([player, friend], lambda: deployed.run("systemctl", "reload", UNIT), RELOADS)
+    assert deployed.log().count("upgraded in place") == before + RELOADS
+    assert deployed.pid() == pid
+
+
+def test_a_killed_relay_is_noticed_and_comes_back(deployed: LabRelay, start: StartMachine) -> None:
+    player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
+    player.wait_until_joined()
+    friend = start("friend", join(deployed.address, deployed.port), deployed.inside("friend"))
+    friend.wait_until_joined()
+    beginning = snapshot_of(player).frame
+    play_in_step([player, friend])
+    killed = deployed.pid()
+    deployed.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT)
+
+    player.wait_for_log("Tunnel server error", within=5)
+    player.wait_for_log('"friend" has disconnected', within=5)
+    friend.wait_for_log("Netplay disconnected", within=5)
+    # Each goes on alone with what it has, and nothing of what they have played is lost or changed.
+    for machine in (player, friend):
+        left_at = snapshot_of(machine).frame
+        machine.wait_for_ram(lambda snapshot, frame=left_at: snapshot.frame > frame + 60, 5, "the game to go on alone")
+    assert_same_history(player.history, friend.history, beginning, FRAMES)
+    assert friend.quit() == 0
+
+    wait_for(lambda: deployed.pid() not in (0, killed), BACK_WITHIN, "systemd to start the relay again")
+    player.host_again()
+    guest = start("guest", join(deployed.address, deployed.port), deployed.inside("friend"))
+    guest.wait_until_joined()
+    play_in_step([player, guest])

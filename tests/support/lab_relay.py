@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tests.support.namespace import Inside
 
 PORT = 55435
-LOG = ["journalctl", "--unit=netplay-relay.service", "--output=cat", "--no-pager"]
+UNIT = "netplay-relay.service"
+LOG = ["journalctl", f"--unit={UNIT}", "--output=cat", "--no-pager"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,16 @@ class LabRelay:
 
     def log(self) -> str:
         """Return what the relay has logged so far."""
-        return subprocess.run(
-            self.lab.inside("relay", LOG), check=True, capture_output=True, text=True, timeout=20
-        ).stdout
+        return self.run(*LOG)
+
+    def run(self, *argv: str) -> str:
+        """Run a program on the host as root and return what it prints. Raises CalledProcessError."""
+        inside = self.lab.inside("relay", argv)
+        return subprocess.run(inside, check=True, capture_output=True, text=True, timeout=20).stdout
+
+    def pid(self) -> int:
+        """Return the relay's process id on the host; 0 while none runs."""
+        return int(self.run("systemctl", "show", "--property=MainPID", "--value", UNIT))
 
     def sessions(self) -> list[str]:
         """Return the ids of the sessions opened so far, oldest first: the log alone tells them."""

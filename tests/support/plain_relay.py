@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from relay import control
 from tests.support.child import Child, tail
 from tests.support.waiting import wait_for
 
@@ -16,19 +19,30 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[2]
 # The interpreter that the tests' own environment was made from; -S leaves out every installed package.
 PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+RELAY = [str(PYTHON), "-S", "-B", "-m", "relay"]
 LISTENING = re.compile(r"listening on \[(?P<address>.+)\]:(?P<port>\d+)$", re.MULTILINE)
+ASK_WITHIN = 20.0
 SESSION = re.compile(r"session (?P<id>[A-Za-z0-9+/]{16}) opened")
 
 
 class PlainRelay:
-    """``python3 -m relay serve`` on 127.0.0.1; a context manager. ``port`` is where it listens, ``log`` its log."""
+    """``python3 -m relay serve`` on 127.0.0.1; a context manager.
 
-    def __init__(self, folder: Path, inside: Inside) -> None:
-        """Start the relay by ``inside``, wait until it listens; its log goes to a file in ``folder``."""
+    Attributes: ``port`` (where it listens), ``log`` (its log), ``control`` (its unix socket).
+    """
+
+    def __init__(self, folder: Path, inside: Inside, toml: str = "") -> None:
+        """Start the relay by ``inside``, wait until it listens; log, settings and socket are files in ``folder``.
+
+        ``toml`` is its relay.toml, without [listen] and [control].
+        """
         self.log = folder / "relay.log"
-        serve = [str(PYTHON), "-S", "-B", "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0"]
+        self.control = folder / "control.sock"
+        settings = folder / "relay.toml"
+        settings.write_text(f"[control]\nsocket = {json.dumps(str(self.control))}\n{toml}")
+        where = ["--config", str(settings), "--bind", "127.0.0.1", "--port", "0"]
         # It does not watch its input, so the kernel is asked to end it with the tests.
-        argv = inside(["setpriv", "--pdeathsig", "KILL", "env", "-i", *serve])
+        argv = inside(["setpriv", "--pdeathsig", "KILL", "env", "-i", *RELAY, "serve", *where])
         self._child = Child(argv, log=self.log, cwd=CHECKOUT)
         try:
             self.port = int(self.wait_for_log(LISTENING, within=10)["port"])
@@ -46,6 +60,26 @@ class PlainRelay:
     def session(self, within: float = 5.0) -> str:
         """Return the id of the session that was opened first: the host's player is never shown it."""
         return self.wait_for_log(SESSION, within)["id"]
+
+    @property
+    def pid(self) -> int:
+        """The relay's process id: what puts it into the network becomes the relay, and the relay its successors."""
+        return self._child.pid
+
+    def status(self) -> dict[str, Any]:
+        """Return what the relay says of itself, as `netplay-relay status --json` does."""
+        return control.ask(self.control, "status", ASK_WITHIN)
+
+    def clients(self) -> list[dict[str, Any]]:
+        """Return the clients of every session, from `status`."""
+        return [client for session in self.status()["sessions"] for client in session["clients"]]
+
+    def run(self, subcommand: str) -> str:
+        """Type ``netplay-relay SUBCOMMAND`` and return what it prints. Raises AssertionError when it fails."""
+        argv = [*RELAY, subcommand, "--socket", str(self.control)]
+        done = subprocess.run(argv, cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=ASK_WITHIN)
+        assert done.returncode == 0, f"{argv} ended with {done.returncode}: {done.stderr}"
+        return done.stdout
 
     def stop(self) -> int:
         """Ask the relay to stop, and return its exit code."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from tests.support.nes.layout import Button, Snapshot, next_check
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.support.history import History
     from tests.support.retroarch import Machine
@@ -27,11 +28,41 @@ def play_in_step(machines: Sequence[Machine], frames: int = FRAMES) -> None:
     """
     before = snapshot_of(machines[0])
     press_every_button(machines)
+    assert_in_step(machines, before, frames=frames)
+
+
+def play_through(machines: Sequence[Machine], disturb: Callable[[], object], times: int) -> None:
+    """Let something happen several times, pressing each button on each machine the while, and assert as above.
+
+    ``disturb`` makes it happen once, within a bound, and raises what it has to report.
+    """
+    before = snapshot_of(machines[0])
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        for _ in range(times):
+            disturbance = pool.submit(disturb)
+            press_every_button(machines)
+            while not disturbance.done():
+                read(machines)
+            disturbance.result()
+    assert_in_step(machines, before, times)
+
+
+def assert_in_step(machines: Sequence[Machine], before: Snapshot, times: int = 1, frames: int = FRAMES) -> None:
+    """Play on for ``frames`` since ``before``, at least, and assert that all saw the same.
+
+    Each button was pressed ``times`` times on each machine.
+    """
     settle(machines, at_least=before.frame + frames)
     for machine in machines:
-        assert_pressed_once(machine, machines, before)
+        assert_pressed(machine, machines, before, times)
     for left, right in combinations(machines, 2):
         assert_same_history(left.history, right.history, before.frame, frames)
+
+
+def read(machines: Sequence[Machine]) -> None:
+    """Read each machine's RAM once: the ring is 3 s long, and a machine that is not read for 2 s loses rows."""
+    for machine in machines:
+        machine.ram()
 
 
 def snapshot_of(machine: Machine) -> Snapshot:
@@ -53,19 +84,17 @@ def settle(machines: Sequence[Machine], at_least: int = 0) -> None:
     last = max(at_least, *(snapshot_of(machine).frame for machine in machines))
 
     def all_hold_it() -> bool:
-        # All are read in each round: the ring is 3 s long, and a machine that is not read for 2 s loses rows.
-        for machine in machines:
-            machine.ram()
+        read(machines)
         return all(last in machine.history.rows for machine in machines)
 
     wait_for(all_hold_it, SETTLE_WITHIN, f"frame {last} to be settled on {[machine.name for machine in machines]}")
 
 
-def assert_pressed_once(witness: Machine, players: Sequence[Machine], before: Snapshot) -> None:
-    """Assert that ``witness`` counted one press more than ``before`` for each button of each player, and no other."""
+def assert_pressed(witness: Machine, players: Sequence[Machine], before: Snapshot, times: int) -> None:
+    """Assert that ``witness`` counted ``times`` presses more than ``before`` of each player's buttons, and no other."""
     expected = [list(pad) for pad in before.presses]
     for player in players:
-        expected[player.player - 1] = [(count + 1) % 256 for count in expected[player.player - 1]]
+        expected[player.player - 1] = [(count + times) % 256 for count in expected[player.player - 1]]
     seen = [list(pad) for pad in snapshot_of(witness).presses]
     assert seen == expected, f"{witness.name} counted presses {seen}, the players made {expected}"
 

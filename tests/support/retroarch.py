@@ -6,7 +6,9 @@ buttons, and waits for lines of its log. Every wait is bounded, and every failur
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -31,6 +33,8 @@ JOIN_WITHIN = 10.0
 PRESS_WITHIN = 5.0
 RESEND_AFTER = 1.0
 PAUSED_ANSWERS = 10
+# RetroArch answers once a frame: after two answers it has seen what was sent before.
+TAP_ANSWERS = 2
 JOINED = r"\[Netplay\] You have joined as player (\d+)"
 
 
@@ -49,6 +53,7 @@ class Machine:
         self.name = name
         self.history = History(name)
         self.player = 1
+        self._page = 0
         own = folder / name
         own.mkdir()
         self.console = Console(name, role, own, inside)
@@ -70,6 +75,14 @@ class Machine:
         """End RetroArch, however it is."""
         self.console.stop()
 
+    def freeze(self) -> None:
+        """Let the process stand still, as a machine does that is far too busy: it reads nothing more."""
+        os.kill(self.console.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        os.kill(self.console.pid, signal.SIGCONT)
+
     def __enter__(self) -> Self:
         return self
 
@@ -80,7 +93,7 @@ class Machine:
 
     def logged(self, pattern: str) -> re.Match[str] | None:
         """Return the first place in the log that matches."""
-        return re.search(pattern, self.console.log.read_text(errors="replace"))
+        return re.search(pattern, self.console.log.read_text(errors="replace")[self._page :])
 
     def wait_for_log(self, pattern: str, within: float) -> re.Match[str]:
         """Wait for the log to match. Raises AssertionError, with the end of the log."""
@@ -91,6 +104,16 @@ class Machine:
         self.player = int(self.wait_for_log(JOINED, within)[1])
         self.history = History(self.name)
         return self.player
+
+    def host_again(self, within: float = START_WITHIN) -> None:
+        """Begin to host anew, after netplay has ended: RetroArch loads the game afresh and opens its ports again.
+
+        What was logged before is not looked at any more.
+        """
+        self._page = len(self.console.log.read_text(errors="replace"))
+        self.console.command("NETPLAY_HOST_TOGGLE")
+        self.wait_for_log(JOINED + r"(\n.*)*Bringing up remote interface", within)
+        self.wait_until_joined()
 
     # The game, seen in the console's RAM.
 
@@ -109,6 +132,11 @@ class Machine:
             return snapshot if snapshot is not None and condition(snapshot) else None
 
         return self._wait(probe, within, what)
+
+    def wait_for_frames(self, count: int) -> None:
+        """Wait until RetroArch has gone through that many frames, at least, whatever the game does meanwhile."""
+        for _ in range(count):
+            self.wait_for_ram(lambda _: True, 5.0, "RAM")
 
     def wait_until_paused(self, within: float = 5.0) -> Snapshot:
         """Wait until the game stands still: the same frame in a row of answers, which take a frame's time each."""
@@ -134,6 +162,12 @@ class Machine:
         """Hold and release."""
         self.hold(button)
         self.release(button)
+
+    def tap(self, button: Button) -> None:
+        """Press a button where the game's RAM does not show it: in a menu."""
+        for down in (True, False):
+            self.console.set(button, down=down)
+            self.wait_for_frames(TAP_ANSWERS)
 
     def toggle_pause(self) -> None:
         """Pause the game, or let it go on."""

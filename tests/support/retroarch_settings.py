@@ -96,6 +96,30 @@ def join(address: str, port: int, session: str = "") -> Role:
     return Role(("--connect", target))
 
 
+def may_pause(role: Role) -> Role:
+    """Let the players of a host pause the game."""
+    return _with(role, netplay_allow_pausing="true")
+
+
+def asking(role: Role, password: str) -> Role:
+    """Have a host ask for this password."""
+    return _with(role, netplay_password=password)
+
+
+def with_a_menu(role: Role) -> Role:
+    """Give a machine a menu, which nobody sees: it is what asks a client's player for the password."""
+    return _with(role, menu_driver="rgui")
+
+
+def watching(role: Role) -> Role:
+    """Have a client watch the game and not play."""
+    return _with(role, netplay_start_as_spectator="true")
+
+
+def _with(role: Role, **more: str) -> Role:
+    return replace(role, settings=role.settings | more)
+
+
 def four_players(role: Role) -> Role:
     """Plug in the adapter for pads 3 and 4; every machine of the game needs it."""
     pads = ("--device", "3:257", "--device", "4:257")  # 257: the core's own kind of joypad
