@@ -126,7 +126,7 @@ class Gate:
         desired = self.wall(wanted, made, state)
         before = state.applied
         backend = self.backend(wanted.settings.gate.backend, state)
-        if isinstance(backend, Iptables) and (before is None or before.backend != backend.name):
+        if isinstance(backend, Iptables) and not state.created and (before is None or before.backend != backend.name):
             state.created = backend.untouched()
         done, state.applied = enforce(backend, desired, before, self.clock())
         outcome = Outcome(made, desired, backend.name, done)

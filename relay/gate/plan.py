@@ -66,7 +66,7 @@ def make(friends: Sequence[Friend], answers: Answers, now: float) -> Plan:
             if not answers.get(name):
                 unresolved.append((friend, name))
     entries = tuple(sorted(found.values(), key=lambda entry: order(entry.network)))
-    expired = tuple(friend for friend in friends if friend not in current)
+    expired = tuple(friend for friend in friends if friend.until is not None and friend.until <= now)
     return Plan(entries, expired, tuple(unresolved), tuple(_warnings(entries)))
 
 

@@ -26,9 +26,9 @@ class ProgramError(Exception):
 class Programs:
     """The programs of this host."""
 
-    def __init__(self, places: str = PLACES) -> None:
-        """Look for programs in places, a PATH."""
-        self._places = places
+    def __init__(self, places: str = "") -> None:
+        """Look for programs in places, a PATH; by itself where every distribution has them."""
+        self._places = places or PLACES
 
     def find(self, name: str) -> str | None:
         """Return the path of a program, None when the host does not have it."""

@@ -126,7 +126,9 @@ class Iptables:
 
     def untouched(self) -> list[str]:
         """Return the programs (iptables, ip6tables) whose table filter does not exist yet. Raises FilterError."""
-        return [_WORDS[version] for version in self.versions if "*filter" not in self._saved(version)]
+        # Asked for one table, iptables-save prints it whether it is there or not.
+        saved = {version: self._programs.answer([f"{_WORDS[version]}{self._kind}-save"]) for version in self.versions}
+        return [_WORDS[version] for version, text in saved.items() if "*filter" not in text]
 
     def forget(self, created: list[str]) -> None:
         """Take away tables that exist through us alone (see `untouched`), unless somebody uses them by now."""
