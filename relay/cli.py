@@ -21,6 +21,7 @@ from relay.daemon import Daemon
 from relay.gate import cli as gate
 from relay.listeners import Listeners
 from relay.observe import Events, set_up
+from relay.selector import LinkSelector
 
 BAD_INPUT = 2
 DEFAULT_SOCKET = Path("/run/netplay-relay/control.sock")
@@ -113,13 +114,15 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise SystemExit(f"netplay-relay: port {listen.port} is a room's port already. Take another one: --port N")
     sockets.raise_file_limit()
     events = set_up(config.log)
-    return asyncio.run(_run(config, arguments.config, events))
+    selector = LinkSelector()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        return runner.run(_run(config, arguments.config, events, selector))
 
 
-async def _run(config: Config, path: Path | None, events: Events) -> int:
+async def _run(config: Config, path: Path | None, events: Events, selector: LinkSelector) -> int:
     try:
         state = upgrade.inherited_state()
-        await Daemon(config, path, events).run(_listeners(config, state), state)
+        await Daemon(config, path, events, selector).run(_listeners(config, state), state)
     except listeners.CannotListenError as error:
         print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
         return 1

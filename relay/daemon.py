@@ -16,6 +16,7 @@ from relay.config import Config
 from relay.discovery import Discovery
 from relay.listeners import Listeners
 from relay.observe import Events, log
+from relay.selector import LinkSelector
 from relay.server import Server
 from relay.upgrade import Verdict
 
@@ -24,9 +25,15 @@ SIGNAL_TURNS = 4
 
 
 class Daemon:
-    """Runs a relay until it is told to stop. config_path is what a new program is checked with."""
+    """Runs a relay until it is told to stop.
 
-    def __init__(self, config: Config, config_path: Path | None, events: Events) -> None:
+    config_path is what a new program is checked with; selector is the event loop's, if it can serve links.
+    """
+
+    def __init__(
+        self, config: Config, config_path: Path | None, events: Events, selector: LinkSelector | None = None
+    ) -> None:
+        self._selector = selector
         self._config = config
         self._config_path = config_path
         self._events = events
@@ -41,7 +48,7 @@ class Daemon:
         for sock in listeners.streams:
             sockets.prepare(sock)
         self._listeners = listeners
-        self._server = Server(self._config, listeners.streams, self._events)
+        self._server = Server(self._config, listeners.streams, self._events, selector=self._selector)
         if state is not None:
             self._restore(state)
         self._server.start()

@@ -38,7 +38,7 @@ class Farewells:
     def __len__(self) -> int:
         return len(self._left)
 
-    def say(self, sock: socket.socket, data: bytes = b"") -> None:
+    def say(self, sock: socket.socket, data: bytes | bytearray = b"") -> None:
         """Close a non-blocking socket that nobody watches any more, after sending data to it."""
         if len(self._left) >= self._most:
             sock.close()

@@ -1,7 +1,8 @@
 """The byte path: what is read from one end of a link is sent to the other, at once and unchanged.
 
-All linked sockets sit in one epoll of their own, whose descriptor the event loop watches: one wake-up drains up to
-256 of them, without a task, a lock or a timer for a message. Measured against alternatives in docs/performance.md.
+One wake-up serves up to 256 linked sockets, without a task, a lock, a timer or a callback for a message: they are
+registered with the event loop's own epoll (relay/selector.py), or, on a loop that has another selector, with one of
+their own that the loop watches. Measured against alternatives in docs/performance.md.
 
 A slow reader is treated by what it is. A client: the host is read on, and what it sends waits in that client's own
 bounded buffer, for a host whose socket is full freezes its game for everybody. The host: the client that sends to it
@@ -16,11 +17,11 @@ import socket
 from collections.abc import Callable
 
 from relay.outcomes import Outcome
+from relay.selector import BATCH, Events, LinkSelector
 from relay.states import Conn
 from relay.stream import Watcher
 
 READ_SIZE = 64 * 1024
-BATCH = 256
 # What one slow reader that catches up may be sent in one wake-up, so that its neighbours do not wait for it.
 FLUSH_SIZE = 1024 * 1024
 # Reads of what an end sent before it failed: its last words still reach the other end.
@@ -34,10 +35,10 @@ _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 class End:
     """One end of a link. received counts its bytes; out is what waits to be sent to it.
 
-    watcher is shown what this end sends, after it was sent on; None where nothing is to be seen.
+    watcher is shown what this end sends (by feed), after it was sent on; None where nothing is to be seen.
     """
 
-    __slots__ = ("conn", "fd", "out", "peer", "read", "received", "sock", "to_host", "watcher")
+    __slots__ = ("conn", "fd", "feed", "out", "peer", "read", "received", "sock", "to_host", "watcher")
 
     peer: End
 
@@ -49,7 +50,12 @@ class End:
         self.received = 0
         self.read = True
         self.to_host = not conn.is_link
+        self.watch(watcher)
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Show a watcher what this end sends from now on."""
         self.watcher = watcher
+        self.feed = watcher.feeder(self.to_host) if watcher else None
 
 
 class Forwarder:
@@ -65,17 +71,21 @@ class Forwarder:
         ended: Callable[[Conn, Outcome], None],
         slow_client: int,
         slow_clients: int,
+        selector: LinkSelector | None = None,
     ) -> None:
         self._loop = loop
         self._ended = ended
         self._slow_client = slow_client
         self._slow_clients = slow_clients
         self._waiting = 0
-        self._epoll = select.epoll()
+        self._touched = False
+        self._selector = selector
+        self._epoll = selector.attach(self._serve) if selector else select.epoll()
         self._ends: dict[int, End] = {}
         self._by_conn: dict[Conn, End] = {}
         self._view = memoryview(bytearray(READ_SIZE))
-        loop.add_reader(self._epoll.fileno(), self._ready)
+        if not selector:
+            loop.add_reader(self._epoll.fileno(), self._ready)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -101,13 +111,15 @@ class Forwarder:
                 if watcher:
                     watcher.feed(end.peer.to_host, data)
 
-    def release(self, conn: Conn) -> tuple[socket.socket, bytes]:
+    def release(self, conn: Conn) -> tuple[socket.socket, bytearray]:
         """Stop forwarding for one end; return its socket and what could not be sent to it yet. KeyError if unknown."""
         end = self._by_conn.pop(conn)
         del self._ends[end.fd]
         self._epoll.unregister(end.fd)
         self._waiting -= len(end.out)
-        return end.sock, bytes(end.out)
+        # What the caller does now may be for the event loop to carry out.
+        self._touched = True
+        return end.sock, end.out
 
     def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
@@ -121,7 +133,8 @@ class Forwarder:
     def pair(self, client: End, link: End, watcher: Watcher | None) -> None:
         """Begin to forward between two adopted ends."""
         client.peer, link.peer = link, client
-        client.watcher = link.watcher = watcher
+        client.watch(watcher)
+        link.watch(watcher)
         client.read = not link.out
         for end in (client, link):
             self._epoll.register(end.fd, 0)
@@ -133,48 +146,62 @@ class Forwarder:
 
     def close(self) -> None:
         """Stop watching. Ends must have been released."""
-        self._loop.remove_reader(self._epoll.fileno())
-        self._epoll.close()
+        if self._selector:
+            self._selector.detach()
+        else:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
 
     def _ready(self) -> None:
-        ends = self._ends
-        for fd, mask in self._epoll.poll(0, BATCH):
-            # An end may have gone with its peer earlier in this batch.
-            if mask & _OUT and (end := ends.get(fd)):
-                self._flush(end)
-            if mask & _READABLE and (end := ends.get(fd)):
-                self._pump(end)
+        self._serve(self._epoll.poll(0, BATCH))
 
-    def _pump(self, end: End) -> None:
-        view = self._view
-        try:
-            count = end.sock.recv_into(view)
-        except BlockingIOError:
-            return
-        except OSError:
-            count = 0
-        if not count:
-            self._ended(end.conn, Outcome.LEFT)
-            return
-        end.received += count
-        data = view[:count]
-        peer = end.peer
-        if peer.out:
-            self._park(peer, data)
-        else:
-            # Not one try block with the read: a count left over from it would send old bytes twice.
+    def _serve(self, events: Events) -> Events | None:
+        """Serve the links among events. Longer than it were nice: a message pays for every call."""
+        others: Events | None = None
+        self._touched = False
+        get, view = self._ends.get, self._view
+        for fd, mask in events:
+            end = get(fd)
+            if end is None:
+                # Somebody else's, or an end that has gone with its peer earlier in this batch.
+                others = others or []
+                others.append((fd, mask))
+                continue
+            if mask != _IN:
+                if mask & _OUT:
+                    self._flush(end)
+                if not mask & _READABLE or get(fd) is not end:
+                    continue
             try:
-                sent = peer.sock.send(data)
+                count = end.sock.recv_into(view)
             except BlockingIOError:
-                sent = 0
+                continue
             except OSError:
-                self._failed(peer)
-                return
-            if sent != count:
-                self._park(peer, data[sent:])
-        # Last, so that looking never delays a byte.
-        if end.watcher:
-            end.watcher.feed(end.to_host, data)
+                count = 0
+            if not count:
+                self._ended(end.conn, Outcome.LEFT)
+                continue
+            end.received += count
+            data = view[:count]
+            peer = end.peer
+            if peer.out:
+                self._park(peer, data)
+            else:
+                # Not one try block with the read: a count left over from it would send old bytes twice.
+                try:
+                    sent = peer.sock.send(data)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:
+                    self._failed(peer)
+                    continue
+                if sent != count:
+                    self._park(peer, data[sent:])
+            # Last, so that looking never delays a byte.
+            feed = end.feed
+            if feed is not None:
+                feed(data)
+        return [] if others is None and self._touched else others
 
     def _pass_on(self, end: End, data: memoryview) -> None:
         try:

@@ -27,6 +27,7 @@ from relay.observe import Events
 from relay.outcomes import Outcome
 from relay.protocol import Address
 from relay.rooms import Room, RoomTable
+from relay.selector import LinkSelector
 from relay.states import Action, Close, Conn, Send, Session, SessionEnded, SessionOpened, Splice, State
 from relay.stream import Watcher
 from relay.switchboard import Switchboard
@@ -52,6 +53,7 @@ class Server:
         events: Events,
         clock: Callable[[], float] = time.monotonic,
         new_id: Callable[[], bytes] = lambda: secrets.token_bytes(protocol.ID_SIZE),
+        selector: LinkSelector | None = None,
     ) -> None:
         rooms = RoomTable(
             (Room(protocol.session_id(room.id), room.port) for room in config.rooms),
@@ -77,7 +79,7 @@ class Server:
         self._farewells = Farewells(self._loop, config.timeouts.farewell, FAREWELLS, self._check_drained)
         self._to_strangers = Farewells(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
         buffers = config.buffers
-        self._forwarder = Forwarder(self._loop, self._end, buffers.slow_client, buffers.slow_clients)
+        self._forwarder = Forwarder(self._loop, self._end, buffers.slow_client, buffers.slow_clients, selector)
         self._socks: dict[Conn, socket.socket] = {}
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._timer: asyncio.TimerHandle | None = None
@@ -297,7 +299,8 @@ class Server:
         self._forwarder.splice(*ends, action.to_host, action.to_client, watcher)
 
     def _close(self, action: Close) -> None:
-        conn, waiting = action.conn, action.farewell
+        conn = action.conn
+        waiting: bytes | bytearray = action.farewell
         if end := self._forwarder.end_of(conn):
             sock, waiting = self._forwarder.release(conn)
             received = end.received

@@ -7,6 +7,7 @@ Netplay stream). Chat is counted past, never read; names are kept only where the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from relay.stream_commands import ToClient, ToHost
@@ -29,6 +30,10 @@ class Watcher:
     def feed(self, to_host: bool, data: Data) -> None:
         """Take the next bytes of a direction. Never raises; data is the caller's again when it returns."""
         (self._to_host if to_host else self._to_client).feed(data)
+
+    def feeder(self, to_host: bool) -> Callable[[Data], None]:
+        """Return `feed` of one direction, which saves a call for each message."""
+        return (self._to_host if to_host else self._to_client).feed
 
     def save(self) -> dict[str, Any]:
         """Return all it knows as simple types, so that a successor of this program can watch on."""

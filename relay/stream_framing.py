@@ -34,6 +34,7 @@ MOST_HELD = HEAD_SIZE + MOST_LOOKED_AT
 # Where a direction is not followed any more, all that comes is one body without end.
 FOREVER = 1 << 62
 
+_quad = struct.Struct(">4I").unpack_from
 _pair = struct.Struct(">2I").unpack_from
 _words = struct.Struct(">5I").unpack_from
 
@@ -87,6 +88,12 @@ class Direction:
         """Take the next bytes. Never raises, keeps at most MOST_HELD of them."""
         size = len(data)
         at = self._skip
+        # Nearly always a chunk is one whole INPUT.
+        if not at and not self._begun and size >= HEAD_SIZE + LEAST_INPUT:
+            command, length, frame, who = _quad(data)
+            if command == INPUT and length == size - HEAD_SIZE and length <= MOST_INPUT:
+                self.played(frame, who)
+                return
         if at < size:
             if self._begun:
                 at = self._continue(data)

@@ -63,6 +63,7 @@ class Switchboard:
         self._waiting: dict[bytes, Conn] = {}
         self._linked: set[Conn] = set()
         self._per_address: Counter[Address] = Counter()
+        self._hosts_at: Counter[Address] = Counter()
         self._setups: dict[Address, tuple[float, float]] = {}
         self._actions: list[Action] = []
 
@@ -153,6 +154,7 @@ class Switchboard:
         for conn in conns:
             if conn.state is State.HOSTING and conn.session:
                 self.sessions[conn.session.id] = conn.session
+                self._hosts_at[conn.source] += 1
                 self.rooms.hosted.add(conn.session.id)
 
     @property
@@ -233,6 +235,8 @@ class Switchboard:
         return self._open_session(conn, now)
 
     def _same_place(self, conn: Conn) -> Conn | None:
+        if not self._hosts_at[conn.source]:
+            return None
         claimed = {claim.peer for claim in self._claiming}
         hosts = (session.host for session in self.sessions.values() if session.host not in claimed)
         place = (conn.address, conn.room_port)
@@ -264,6 +268,7 @@ class Switchboard:
         if session_id is None:
             return self._close(conn, Outcome.ROOM_TAKEN)
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
+        self._hosts_at[conn.source] += 1
         self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
         return None
 
@@ -360,6 +365,7 @@ class Switchboard:
         if session is None or self.sessions.get(session.id) is not session:
             return
         del self.sessions[session.id]
+        self._hosts_at -= Counter([host.source])
         keep = outcome is Outcome.REPLACED
         self.rooms.give_back(session.id, host.address, session.since, now, keep)
         for client in list(session.waiting.values()):
