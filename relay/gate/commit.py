@@ -170,6 +170,8 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     finally:
         state.save(gate.places.state, known)
         gate.places.pending.unlink(missing_ok=True)
+    if known.applied is None:
+        return True
     # The snapshot's times have run on meanwhile.
     with contextlib.suppress(ConfigError, FilterError, OSError):
         gate.settle(gate.wanted(), known)

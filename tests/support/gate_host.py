@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -133,14 +134,15 @@ class GateHost:
     def rulesets(self) -> dict[str, str]:
         """Return all rules of the host, as their programs print them, without counts and handles.
 
-        Tables of legacy iptables are part of the kernel once somebody has looked: empty ones count as none.
+        Tables that hold nothing count as none: those of legacy iptables are there once somebody has looked, and
+        iptables cannot take away a table of nft.
         """
-        shown = {"nft": self.run(["nft", "-s", "list", "ruleset"])}
+        shown = {"nft": re.sub(r"table ip6? filter \{\n\}\n", "", self.run(["nft", "-s", "list", "ruleset"]))}
         for family in SIDES:
             for kind, path in MULTI.items():
                 listed = self.run([path, f"ip{family}tables-save"])
                 rules = [line.partition(" [")[0] for line in listed.splitlines() if not line.startswith("#")]
-                bare = kind == "legacy" and all(rule.startswith((":", "*", "COMMIT")) for rule in rules)
+                bare = all(rule.startswith((":", "*", "COMMIT")) for rule in rules)
                 shown[f"ip{family}tables-{kind}"] = "" if bare and " DROP" not in listed else "\n".join(rules)
         return {**shown, "ipset": self.run(["ipset", "list", "-n"])}
 

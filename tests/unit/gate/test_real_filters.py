@@ -42,14 +42,6 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GateHost]:
         yield made
 
 
-@pytest.fixture
-def nft_host(tmp_path: Path) -> Iterator[GateHost]:
-    with GateHost(tmp_path, {"nft", "conntrack", "iptables-nft", "iptables-legacy", "ipset"}) as made:
-        made.listen(PORT)
-        made.listen(OTHER)
-        yield made
-
-
 def until(seconds: float) -> str:
     end = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() + seconds))
     return f'until = "{end}Z"\n'
