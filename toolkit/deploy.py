@@ -10,15 +10,19 @@ import getpass
 import math
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import config
 from relay.config import ConfigError
-from toolkit import ansible, friends, inventory, join, login, proof, ssh, zipapp
+from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
 from toolkit.console import block, say, short, step
 from toolkit.errors import UserError
+from toolkit.friends_edit import Wish, put
+from toolkit.outgoing import Outgoing, tell_plan
+from toolkit.remote import Remote
 
 if TYPE_CHECKING:
     from relay.gate.friends import Friend
@@ -47,7 +51,7 @@ class Plan:
 
     def variables(self, settings_file: Path, *, become: bool) -> dict[str, Any]:
         """Return what the playbook is told."""
-        ports = list(self.settings.ports)
+        ports, allowlist = list(self.settings.ports), self.settings.gate.allowlist
         return {
             "ansible_become": become,
             "preflight_ports": ports,
@@ -58,19 +62,19 @@ class Plan:
             "relay_addresses": list(self.settings.listen.bind),
             "relay_lan_discovery": self.settings.lan.answer,
             "relay_drain_seconds": math.ceil(self.settings.timeouts.drain),
-            "firewall_friends": [
-                {"name": friend.name, "addresses": [str(network) for network in friend.addresses]}
-                for friend in self.friends
-            ],
+            **({"firewall_allowlist_dir": str(allowlist.parent)} if allowlist else {}),
         }
 
 
 def deploy(place: Place, request: Request) -> int:
-    """Do all of it; return how many tasks changed something. Raises UserError with the exit code that fits."""
+    """Do all of it; return how many tasks changed something, the list of friends counted as one.
+
+    Raises UserError with the exit code that fits.
+    """
     files = inventory.files_of(place.host)
     check_files(files)
     entry = inventory.update_entry(files, place.host, request.user, request.become or request.ask_become)
-    password = _ask_password(place) if request.ask_become else ""
+    password = ask_password(place) if request.ask_become else ""
     with (
         ssh.connection(entry.host.alias, entry.user, place.ssh_config) as link,
         tempfile.TemporaryDirectory(prefix="netplay-relay-") as scratch,
@@ -80,16 +84,30 @@ def deploy(place: Place, request: Request) -> int:
         step("host", f"{place.host.alias}: logged in as {visit.account}{', with sudo' if visit.become else ''}")
         used = _make_files(place, entry, files, visit, request, folder)
         plan = Plan(_settings(used.relay), friends.load(used.friends), zipapp.build(folder))
+        outgoing = Outgoing.of(used.friends, files.friends, time.time())
         _show(plan, files)
         inventory.to_json(folder / "variables.json", plan.variables(used.relay, become=visit.become))
         run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, password)
         changed = ansible.play(run, link)
+        remote = Remote(place, link, visit.become, password)
+        changed += _look(remote, outgoing, plan) if request.check else outgoing.push(remote)
         if not request.check:
+            last.remember(place)
             _prove(place, visit, plan)
     (_say_looked if request.check else _say_deployed)(place, changed)
     if not request.check:
         _say_next(place, visit.hostname, plan, files)
     return changed
+
+
+def _look(remote: Remote, outgoing: Outgoing, plan: Plan) -> int:
+    """Show what the list of friends would change, 1 when it would: on a fresh host all of it."""
+    answer = outgoing.look(remote)
+    if answer is None:
+        tell_plan(plan.friends, time.time())
+        return 1
+    gate.tell(answer)
+    return int(answer["changed"])
 
 
 def check_files(files: HostFiles) -> None:
@@ -107,7 +125,8 @@ def _settings(path: Path) -> config.Config:
         raise friends.as_user_error(error) from None
 
 
-def _ask_password(place: Place) -> str:
+def ask_password(place: Place) -> str:
+    """Ask the person for sudo's password on a host. Raises UserError where there is no terminal."""
     if not sys.stdin.isatty():
         raise UserError("--ask-become asks for a password, and there is no terminal to ask on", fix="Run it by hand.")
     return getpass.getpass(f"sudo's password on {place.host.alias}: ")
@@ -120,11 +139,11 @@ def _make_files(
     used = inventory.scratch_files(files, entry, folder) if request.check else files
     made = inventory.make_missing(used, entry)
     for name, addresses in place.nodes.items():
-        friends.put(used.friends, name, addresses, only=True, note="a node of the lab")
+        put(used.friends, Wish(name, addresses, only=True, note="a node of the lab"))
     if used.friends in made and place.lab is None and (mine := visit.my_addresses()):
-        friends.put(used.friends, "me", mine, note="this machine, as the host saw it when this file was made")
+        put(used.friends, Wish("me", mine, note="this machine, as the host saw it when this file was made"))
     for name, address in request.friends:
-        friends.put(used.friends, name, [address])
+        put(used.friends, Wish(name, [address]))
     if made and not request.check:
         step("files", f"made {', '.join(path.name for path in made)} in {short(files.relay.parent)}")
     return used
@@ -168,7 +187,7 @@ def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None
         "To let in another friend",
         [
             f"invoke friends.add anna --ip 203.0.113.7{place.option}",
-            f"or edit {short(files.friends)}, then: invoke deploy{place.option}",
+            f"or edit {short(files.friends)}, then: invoke friends.push{place.option}",
         ],
     )
     if place.lab is not None:

@@ -24,6 +24,8 @@ DEPLOY_FAILED: Final = 5
 """The playbook stopped half-way; running it again goes on from there."""
 PROOF_FAILED: Final = 6
 """The relay is installed, but a friend did not get in or a stranger did."""
+ROLLED_BACK: Final = 7
+"""A change of who gets in could not be confirmed over a new login; the host took it back."""
 INTERRUPTED: Final = 130
 """Ctrl-C, as every shell counts it."""
 

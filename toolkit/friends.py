@@ -1,20 +1,13 @@
-"""Editing friends.toml for a person: their comments and their order stay, and nothing wrong is ever written."""
+"""Friends as their owner types them and writes them down: read, checked, and refused with a sentence."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from relay.config import ConfigError
+from relay.gate import dnsname, expiry
 from relay.gate import friends as gate
 from toolkit.errors import UserError
-from toolkit.inventory import write
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def load(path: Path) -> list[gate.Friend]:
@@ -50,58 +43,34 @@ def check_address(name: str, address: str) -> None:
         ) from None
 
 
-def put(path: Path, name: str, addresses: Sequence[str], *, only: bool = False, note: str = "") -> bool:
-    """Let name in from these addresses too (or, with only, from no others); return whether the file changed.
-
-    Raises UserError, and leaves the file as it is, when it is broken or what would be written is.
-    """
-    known = load(path)
-    text = path.read_text(encoding="utf-8")
-    if any(friend.name == name for friend in known):
-        changed = _changed(text, path, name, addresses, only=only)
-    else:
-        changed = f"{text.rstrip()}\n\n{_entry(name, addresses, note)}"
-    if changed == text:
-        return False
+def check_name(name: str, text: str) -> None:
+    """Raise UserError when the DNS name typed for a friend can be none."""
     try:
-        gate.parse(changed, path)
+        dnsname.parse(text)
+    except ValueError as problem:
+        raise UserError(f"the DNS name of {name}: {problem}", fix="Write it like --dns anna.example.org") from None
+
+
+def parse_end(length: str | None, until: str | None, now: float) -> int | None:
+    """Return when an entry ends, by --for or --until as typed; None for neither. Raises UserError.
+
+    now and what is returned are seconds since 1970.
+    """
+    if length and until:
+        raise UserError("--for and --until were both given", fix="Give one of them.")
+    try:
+        end = int(now) + expiry.duration(length) if length else expiry.parse(until) if until else None
+    except ValueError as problem:
+        option = "--for" if length else "--until"
+        raise UserError(f"{option}: {problem}", fix='Write --for 12h, or --until "2026-12-24 23:00"') from None
+    if end is not None and end <= now:
+        raise UserError(f"--until {until} is over: it is {expiry.shown(int(now))} here", fix="Give a later time.")
+    return end
+
+
+def parse(text: str, path: Path) -> list[gate.Friend]:
+    """Check the text of a friends.toml; path names it in errors. Raises UserError."""
+    try:
+        return gate.parse(text, path)
     except ConfigError as error:
         raise as_user_error(error) from None
-    write(path, changed)
-    return True
-
-
-def _entry(name: str, addresses: Sequence[str], note: str) -> str:
-    """Return a new entry; it goes to the end of the file, where the comments above it stay above it."""
-    entry = tomlkit.table()
-    entry.add("name", name)
-    entry.add("ip", addresses[0] if len(addresses) == 1 else list(addresses))
-    if note:
-        entry.add("note", note)
-    entries = tomlkit.aot()
-    entries.append(entry)
-    return tomlkit.dumps({"friend": entries})
-
-
-def _changed(text: str, path: Path, name: str, addresses: Sequence[str], *, only: bool) -> str:
-    """Return the file with the addresses of a friend in it changed where they must be."""
-    try:
-        document = tomlkit.parse(text)
-    except TOMLKitError as error:  # what tomllib reads and tomlkit does not
-        raise UserError(f"{path} cannot be edited by a program: {error}", fix="Add the address by hand.") from None
-    entries: Any = document["friend"]
-    entry = next(entry for entry in entries if entry["name"] == name)
-    known = entry.get("ip", [])
-    before = [known] if isinstance(known, str) else list(known)
-    missing = [address for address in addresses if not _covered(address, before)]
-    if only and (missing or len(before) != len(addresses)):
-        entry["ip"] = list(addresses)
-    elif missing:
-        entry["ip"] = [*before, *missing]
-    return tomlkit.dumps(document)
-
-
-def _covered(address: str, by: Sequence[str]) -> bool:
-    wanted = gate.network(address)
-    found = (gate.network(other) for other in by)
-    return any(wanted.version == other.version and wanted.subnet_of(other) for other in found)  # type: ignore[arg-type]

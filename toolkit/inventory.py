@@ -40,11 +40,14 @@ relays:
       ansible_become: {{ become | tojson }}
 """)
 FRIENDS = _TEMPLATES.from_string("""\
-# Who may use the relay on {{ alias }}; everybody else is kept out. After a change: invoke deploy --host {{ alias }}
+# Who may use the relay on {{ alias }}; everybody else is kept out.
+# After a change: invoke friends.push --host {{ alias }}
 #
 # [[friend]]
 # name = "anna"
 # ip = ["203.0.113.7", "2001:db8:1:2::/64"]
+# dns = "anna.example.org"
+# until = "2026-12-24 23:00"
 # note = "plays on Fridays"
 """)
 

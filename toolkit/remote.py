@@ -7,10 +7,11 @@ always goes through; what is long or came from a file goes in by standard input.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from toolkit import inventory
@@ -28,27 +29,38 @@ NOT_FOUND = (127, 2)
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The relay's program on a host."""
+    """The relay's program on a host.
+
+    password: sudo's, where it asks for one. anew: log in for each run, also where the person's own ssh configuration
+    would share a connection.
+    """
 
     place: Place
     link: Connection
     become: bool
+    password: str = field(default="", repr=False)
+    anew: bool = False
 
-    def run(self, arguments: Sequence[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, arguments: Sequence[str], text: str = "", seconds: float = SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run netplay-relay with arguments and text on its standard input. Raises UserError if it cannot be run.
 
-        The program's own exit code is the caller's to judge.
+        The program's own exit code is the caller's to judge. seconds: when it counts as hanging.
         """
-        sudo = ["sudo", "-n"] if self.become else []
-        command = shlex.join(["exec", *sudo, "/usr/bin/python3", "-I", PROGRAM, *arguments])
-        argv = self.link.argv(command)
+        options = ["-o", "ControlMaster=no", "-o", "ControlPath=none"] if self.anew else []
+        argv = self.link.argv(self._command(arguments), options=options)
+        # Without a password sudo reads nothing; with one its line is read by sudo, or by the shell if sudo needs none.
+        given = f"{self.password}\n{text}" if self._asks else text
+        environment = {**os.environ, "LC_ALL": "C"}  # ssh's reasons come from the C library, in the person's language
         try:
             done = subprocess.run(
-                argv, input=text, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False
-            )
+                argv, input=given, capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
+                env=environment,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"{self.link.alias} did not answer within {SECONDS} s",
+                f"{self.link.alias} did not answer within {seconds:g} s",
                 fix=f"Look at it by hand: {self.link.typed}",
                 exit_code=HOST_UNUSABLE,
             ) from None
@@ -57,6 +69,20 @@ class Remote:
         if done.returncode in NOT_FOUND and PROGRAM in done.stderr and "can't open file" in done.stderr:
             raise never_deployed(self.place)
         return done
+
+    @property
+    def _asks(self) -> bool:
+        return self.become and bool(self.password)
+
+    def _command(self, arguments: Sequence[str]) -> str:
+        program = shlex.join(["/usr/bin/python3", "-I", PROGRAM, *arguments])
+        if not self._asks:
+            return f"exec {'sudo -n ' if self.become else ''}{program}"
+        script = (
+            f"if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n {program}; "
+            f"else exec sudo -k -S -p '' {program}; fi"
+        )
+        return shlex.join(["exec", "sh", "-c", script])
 
     def ask(self, arguments: Sequence[str], text: str = "") -> dict[str, Any]:
         """Run netplay-relay and return the JSON object it printed. Raises UserError with its own words if it failed."""

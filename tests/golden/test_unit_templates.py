@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 UNITS = ("netplay-relay.socket", "netplay-relay.service", "netplay-relay-firewall.service")
 VARIABLES: dict[str, Any] = {
+    "firewall_allowlist_dir": "/etc/netplay-relay",
     "firewall_config_dir": "/etc/netplay-relay",
+    "firewall_program": "/opt/netplay-relay/current/netplay-relay.pyz",
     "relay_addresses": ["0.0.0.0", "::"],  # noqa: S104  # what the relay listens on
     "relay_config_dir": "/etc/netplay-relay",
     "relay_drain_seconds": 60,
@@ -55,8 +57,8 @@ def test_a_unit_stands_the_check_that_the_role_makes_before_it_lands(units: Path
 
 def test_systemd_complains_of_a_unit_with_a_mistake(units: Path) -> None:
     service = units / "netplay-relay-firewall.service"
-    service.write_text(service.read_text().replace("RemainAfterExit=", "RemainAfterExi="))
-    assert "RemainAfterExi" in run(program("systemd-analyze"), "--man=no", "verify", str(service)).stderr
+    service.write_text(service.read_text().replace("RestartSec=", "RestartSe="))
+    assert "RestartSe" in run(program("systemd-analyze"), "--man=no", "verify", str(service)).stderr
 
 
 def test_the_relay_is_shut_off_from_nearly_everything(units: Path) -> None:

@@ -255,7 +255,7 @@ def test_the_playbook_runs_through_sudo_with_the_password(
     story: Story, accounts: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(story.owner.folder))
-    monkeypatch.setattr(deploy, "_ask_password", lambda _: "it is $ecret")
+    monkeypatch.setattr(deploy, "ask_password", lambda _: "it is $ecret")
     before = (story.owner.files / "inventory.yml").read_text()
     place = places.real(accounts.alias, accounts.lab.ssh_config)
     assert deploy.deploy(place, Request("keeper", ask_become=True, check=True)) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -36,16 +35,13 @@ def plugin(path: str) -> ModuleType:
 
 def environment() -> Environment:
     """Return Jinja2 set up as Ansible's template action sets it up, and strict."""
-    made = Environment(
+    return Environment(
         loader=FileSystemLoader(ROOT / "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  # units and rules, no HTML
     )
-    made.filters["wall"] = plugin("filter/wall.py").wall
-    made.filters["hash"] = lambda text, name: hashlib.new(name, text.encode()).hexdigest()
-    return made
 
 
 def render(name: str, **variables: Any) -> str:

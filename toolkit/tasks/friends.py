@@ -1,82 +1,115 @@
-"""Who may play: friends.toml of a host, for those who would rather type than edit."""
+"""Who may play: friends.toml of a host, for those who would rather type than edit. None of these runs a playbook."""
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from toolkit.errors import UserError, user_errors
+from toolkit.errors import user_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from invoke.context import Context
 
-    from toolkit.hosts import HostName
+    from toolkit.places import Place
 
-HOST = "whose: a host that was deployed to; without it, the lab on this machine"
+WHERE = {
+    "host": "whose: a host that was deployed to; without it, the one that was deployed to last",
+    "ssh_config": "an ssh configuration to use instead of your own",
+}
 
 
 @task(
     auto_shortflags=False,
-    iterable=["ip"],
+    iterable=["ip", "dns"],
     help={
         "name": "what to call the friend",
         "ip": "an address or prefix of the friend; may be given several times",
-        "host": HOST,
-        "ssh_config": "an ssh configuration to use instead of your own",
+        "dns": "a DNS name that follows the friend's address; may be given several times",
+        "for": "for how long, like 12h or 2d",
+        "until": "until when, like '2026-12-24 23:00'",
+        "note": "what you want to remember of the friend",
+        **WHERE,
     },
 )
 @user_errors
 def add(
-    _: Context, name: str, ip: Sequence[str] | None = None, host: str | None = None, ssh_config: str | None = None
+    _: Context,
+    name: str,
+    ip: Sequence[str] | None = None,
+    dns: Sequence[str] | None = None,
+    for_: str | None = None,
+    until: str | None = None,
+    note: str = "",
+    host: str | None = None,
+    ssh_config: str | None = None,
 ) -> None:
-    """Let a friend in: note it in friends.toml and deploy."""
-    from toolkit import friends
-    from toolkit.deploy import Request, deploy
-    from toolkit.tasks.deploy import place_typed
+    """Let a friend in, or in from another address too, at once."""
+    import time
 
-    if not ip:
-        raise UserError(f"no address was given for {name}", fix=f"invoke friends.add {name} --ip 203.0.113.7")
-    for address in ip:
+    from toolkit import friends, guests
+    from toolkit.friends_edit import Wish
+
+    for address in ip or ():
         friends.check_address(name, address)
-    place = place_typed(host, None if ssh_config is None else Path(ssh_config))
-    deploy(place, Request(friends=tuple((name, address) for address in ip)))
+    for text in dns or ():
+        friends.check_name(name, text)
+    end = friends.parse_end(for_, until, time.time())
+    guests.add(_place(host, ssh_config), Wish(name, tuple(ip or ()), tuple(dns or ()), end, note))
 
 
-@task(name="list", auto_shortflags=False, help={"host": HOST})
+@task(auto_shortflags=False, help={"name": "whom", "kick": "end a game that runs, too", **WHERE})
 @user_errors
-def show(_: Context, host: str | None = None) -> None:
-    """Show who is in friends.toml."""
-    from rich.table import Table
+def remove(_: Context, name: str, kick: bool = False, host: str | None = None, ssh_config: str | None = None) -> None:
+    """Let a friend in no more; a game that runs may end first, unless --kick."""
+    from toolkit import guests
 
-    from toolkit import friends, inventory
-    from toolkit.console import draw, say
-
-    name = _host(host)
-    path = inventory.files_of(name).friends
-    if not path.exists():
-        option = "" if host is None else f" --host {name.alias}"
-        raise UserError(
-            f"{name.alias} has no friends.toml yet", fix=f"The first deployment makes it: invoke deploy{option}"
-        )
-    table = Table("friend", "addresses", "note")
-    for friend in friends.load(path):
-        addresses = "\n".join(str(network) for network in friend.addresses)
-        table.add_row(friend.name, addresses, friend.note)
-    draw(table)
-    say(f"from {path}")
+    guests.remove(_place(host, ssh_config), name, kick=kick)
 
 
-def _host(text: str | None) -> HostName:
-    from toolkit import places
-    from toolkit.hosts import parse_host
-    from toolkit.lab import DEFAULT_SPEC
+@task(name="list", auto_shortflags=False, help={"json": "as JSON, for a program", **WHERE})
+@user_errors
+def show(_: Context, json: bool = False, host: str | None = None, ssh_config: str | None = None) -> None:
+    """Show who is let in on the host now, until when, by which entry, and who was there last."""
+    from toolkit import guests
+    from toolkit.console import say
 
-    return places.lab_host(DEFAULT_SPEC.name) if text is None else parse_host(text)
+    place = _place(host, ssh_config)
+    state = guests.fetch(place)
+    if json:
+        say(dumps(state, indent=2))
+    else:
+        guests.show(place, state)
 
 
-ns = Collection("friends", add, show)
+@task(auto_shortflags=False, help={"subject": "a friend's name, or an address", **WHERE})
+@user_errors
+def check(_: Context, subject: str, host: str | None = None, ssh_config: str | None = None) -> None:
+    """Say why somebody gets in or is refused, layer by layer; exit code 1 when refused."""
+    from toolkit import guests
+
+    if not guests.check(_place(host, ssh_config), subject):
+        raise SystemExit(1)
+
+
+@task(auto_shortflags=False, help=WHERE)
+@user_errors
+def push(_: Context, host: str | None = None, ssh_config: str | None = None) -> None:
+    """Make friends.toml, as you have edited it, the host's list."""
+    from toolkit import guests
+
+    guests.push(_place(host, ssh_config))
+
+
+def _place(host: str | None, ssh_config: str | None) -> Place:
+    from toolkit import last
+
+    return last.typed(host, None if ssh_config is None else Path(ssh_config))
+
+
+ns = Collection("friends", add, show, remove, check, push)

@@ -13,8 +13,8 @@ DOCUMENTATION = r"""
 module: netplay_survey
 short_description: Look at a host before a relay is put on it
 description:
-  - Says who holds the relay's ports, whether the kernel can filter with nftables, whether it has IPv6, and which
-    firewalls of others keep the ports shut.
+  - Says who holds the relay's ports, whether they are forwarded elsewhere, whether the kernel can filter with nftables
+    and which programs for that there are, and whether it has IPv6.
   - Reads only. Works on a host where nothing has been installed yet, and says the same in check mode.
 options:
   ports:
@@ -22,10 +22,6 @@ options:
     type: list
     elements: int
     required: true
-  rules_file:
-    description: Where our own rules are installed.
-    type: path
-    default: /etc/netplay-relay/netplay.nft
 author: The netplay-relay developers
 """
 
@@ -47,18 +43,13 @@ forwarded:
   type: list
   elements: int
   returned: always
-shut:
-  description: Filters of others that keep a port shut, each with firewall, port, state and the command that opens it.
-  type: list
-  elements: dict
-  returned: always
 nft:
   description: Whether the program nft is installed.
   type: bool
   returned: always
-wall:
-  description: Our own table, C(current) when it is that of the file, else C(outdated) or C(absent).
-  type: str
+iptables:
+  description: Whether the program iptables is installed.
+  type: bool
   returned: always
 nftables:
   description: Whether the kernel answers nftables questions.
@@ -93,10 +84,7 @@ def has_nftables() -> bool:
 def main() -> None:
     """Answer one call."""
     module = AnsibleModule(
-        argument_spec={
-            "ports": {"type": "list", "elements": "int", "required": True},
-            "rules_file": {"type": "path", "default": "/etc/netplay-relay/netplay.nft"},
-        },
+        argument_spec={"ports": {"type": "list", "elements": "int", "required": True}},
         supports_check_mode=True,
     )
 
@@ -110,7 +98,7 @@ def main() -> None:
         held=netplay_ports.survey(ports, run),
         nftables=has_nftables(),
         ipv6=Path("/proc/net/if_inet6").exists(),
-        **netplay_firewalls.survey(ports, run, Path(module.params["rules_file"])),
+        **netplay_firewalls.survey(ports, run),
     )
 
 

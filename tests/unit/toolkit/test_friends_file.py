@@ -8,6 +8,7 @@ import pytest
 
 from toolkit import friends
 from toolkit.errors import UserError
+from toolkit.friends_edit import Wish, put, sendable, wished, without
 
 OWN = """\
 # My friends
@@ -30,12 +31,12 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_new_friend_stands_at_the_end_and_all_else_stays(path: Path) -> None:
-    assert friends.put(path, "carla", ["192.0.2.1"], note="new")
+    assert put(path, Wish("carla", ["192.0.2.1"], note="new"))
     assert path.read_text() == OWN + '\n[[friend]]\nname = "carla"\nip = "192.0.2.1"\nnote = "new"\n'
 
 
 def test_another_address_of_a_friend_is_added_to_theirs(path: Path) -> None:
-    assert friends.put(path, "anna", ["192.0.2.1"])
+    assert put(path, Wish("anna", ["192.0.2.1"]))
     text = path.read_text()
     assert '"anna"   # from school' in text
     assert [str(network) for network in friends.load(path)[0].addresses] == ["203.0.113.7/32", "192.0.2.1/32"]
@@ -43,21 +44,21 @@ def test_another_address_of_a_friend_is_added_to_theirs(path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "203.0.113.7/32"])
 def test_what_is_there_already_changes_nothing(path: Path, address: str) -> None:
-    assert not friends.put(path, "anna", [address])
-    assert not friends.put(path, "bert", ["198.51.100.9", "2001:db8::5"])
+    assert not put(path, Wish("anna", [address]))
+    assert not put(path, Wish("bert", ["198.51.100.9", "2001:db8::5"]))
     assert path.read_text() == OWN
 
 
 def test_only_these_addresses_means_no_others(path: Path) -> None:
-    assert friends.put(path, "bert", ["192.0.2.1"], only=True)
+    assert put(path, Wish("bert", ["192.0.2.1"], only=True))
     assert [str(network) for network in friends.load(path)[1].addresses] == ["192.0.2.1/32"]
-    assert not friends.put(path, "bert", ["192.0.2.1"], only=True)
+    assert not put(path, Wish("bert", ["192.0.2.1"], only=True))
 
 
 def test_a_file_with_nobody_gets_its_first_friend_below_its_comments(tmp_path: Path) -> None:
     file = tmp_path / "friends.toml"
     file.write_text("# Who may come in\n")
-    friends.put(file, "anna", ["203.0.113.7", "2001:db8::7"])
+    put(file, Wish("anna", ["203.0.113.7", "2001:db8::7"]))
     assert file.read_text().startswith("# Who may come in\n\n[[friend]]\n")
     assert len(friends.load(file)[0].addresses) == 2
 
@@ -66,7 +67,7 @@ def test_a_broken_file_is_left_as_it_is(path: Path) -> None:
     path.write_text(OWN + '[[friend]]\nname = "dora"\nip = "203.0.113.777"\n')
     before = path.read_text()
     with pytest.raises(UserError) as caught:
-        friends.put(path, "anna", ["192.0.2.1"])
+        put(path, Wish("anna", ["192.0.2.1"]))
     assert caught.value.message.startswith(f"{path}:11: ")
     assert "203.0.113.777" in caught.value.message
     assert path.read_text() == before
@@ -74,7 +75,7 @@ def test_a_broken_file_is_left_as_it_is(path: Path) -> None:
 
 def test_a_bad_name_is_refused_and_nothing_is_written(path: Path) -> None:
     with pytest.raises(UserError, match="name"):
-        friends.put(path, 'a"b', ["192.0.2.1"])
+        put(path, Wish('a"b', ["192.0.2.1"]))
     assert path.read_text() == OWN
 
 
@@ -91,15 +92,82 @@ def test_a_friend_typed_right_is_name_and_address() -> None:
     assert friends.parse_option("anna b = 2001:db8::/64") == ("anna b", "2001:db8::/64")
 
 
-def test_the_list_shows_addresses_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    from toolkit import inventory
-    from toolkit.hosts import parse_host
-    from toolkit.tasks.friends import show
+def test_a_friend_may_come_by_name_for_a_time_and_be_changed_later(path: Path) -> None:
+    assert put(path, Wish("dora", names=["dora.example.org"], until=2_000_000_000, note="new"))
+    dora = friends.load(path)[2]
+    assert (dora.names, dora.until, dora.note) == (("dora.example.org",), 2_000_000_000, "new")
+    assert put(path, Wish("dora", ["192.0.2.9"], ["dora.example.net"], 2_000_000_060))
+    dora = friends.load(path)[2]
+    assert (dora.names, dora.until) == (("dora.example.org", "dora.example.net"), 2_000_000_060)
+    assert [str(network) for network in dora.addresses] == ["192.0.2.9/32"]
 
-    files = inventory.files_of(parse_host("myvps"))
-    # ':b:' is a picture to a terminal library, '[red]' a colour.
-    inventory.write(files.friends, '[[friend]]\nname = "an[red]na"\nip = "fd00:b:1::/64"\n')
-    show.body(None, host="myvps")
-    shown = capsys.readouterr().out
-    assert "an[red]na" in shown
-    assert "fd00:b:1::/64" in shown
+
+def test_a_friend_without_an_address_is_refused_unless_already_known(path: Path) -> None:
+    with pytest.raises(UserError, match="no address"):
+        wished(OWN, path, Wish("dora", until=2_000_000_000))
+    assert "until" in wished(OWN, path, Wish("anna", until=2_000_000_000))
+
+
+def test_a_friend_who_goes_takes_nothing_else_along(path: Path) -> None:
+    left = without(OWN, path, "bert")
+    assert left.startswith(OWN[: OWN.index('[[friend]]\nname = "bert"')].rstrip())
+    assert [friend.name for friend in friends.parse(left, path)] == ["anna"]
+    assert friends.parse(without(left, path, "anna"), path) == []
+    assert "# My friends" in without(left, path, "anna")
+    with pytest.raises(UserError, match="names no 'dora'") as caught:
+        without(OWN, path, "dora")
+    assert "anna, bert" in caught.value.fix
+
+
+NOW = 1_800_000_000.0
+OVER = '[[friend]]\nname = "carla"\nip = "192.0.2.1"\nuntil = "2027-01-15 08:59:00+01:00"\n'
+LATER = '[[friend]]\nname = "dora"\nip = "192.0.2.2"\nuntil = "2027-01-16 08:59:00+01:00"\n'
+
+
+def test_who_was_sent_before_the_end_is_left_out_after_it_and_lines_stay_where_they_are(path: Path) -> None:
+    text = OWN + OVER + LATER
+    left, over = sendable(text, path, text, NOW)
+    assert [friend.name for friend in over] == ["carla"]
+    assert [(friend.name, friend.line) for friend in friends.parse(left, path)] == [
+        (friend.name, friend.line) for friend in friends.parse(text, path) if friend.name != "carla"
+    ]
+
+
+def test_an_end_that_was_over_when_it_was_written_is_refused_with_its_line(path: Path) -> None:
+    for before in ("", OWN, OVER.replace("2027", "2028")):
+        with pytest.raises(UserError) as caught:
+            sendable(OWN + OVER, path, before, NOW)
+        assert caught.value.message.startswith(f"{path}:12: carla's entry ended")
+
+
+def test_an_end_that_has_come_is_refused_where_the_entry_cannot_be_left_out(path: Path) -> None:
+    text = 'friend = [{ name = "carla", ip = "192.0.2.1", until = "2027-01-15 08:59:00+01:00" }, '
+    text += '{ name = "dora", ip = "192.0.2.2" }]\n'
+    with pytest.raises(UserError, match="ended"):
+        sendable(text, path, text, NOW)
+
+
+def test_a_local_time_is_sent_with_its_offset(path: Path) -> None:
+    text = '[[friend]]\nname = "carla"\nip = "192.0.2.1"\nuntil = "2028-01-15 08:59"\n'
+    left, _ = sendable(text, path, "", NOW)
+    assert friends.parse(left, path)[0].until == friends.parse(text, path)[0].until
+    assert "08:59:00" in left
+
+
+@pytest.mark.parametrize(
+    ("length", "until", "end"),
+    [("12h", None, NOW + 43200), ("1d12h", None, NOW + 129600), (None, "2027-01-15 09:00:01+01:00", NOW + 1)],
+)
+def test_an_end_is_typed_as_a_length_or_a_moment(length: str | None, until: str | None, end: float) -> None:
+    assert friends.parse_end(length, until, NOW) == end
+    assert friends.parse_end(None, None, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "until"),
+    [("12", None), ("0h", None), ("-1h", None), (None, "tomorrow"), (None, "2020-01-01 10:00"), ("1h", "2028-01-01")],
+)
+def test_an_end_typed_wrong_is_refused(length: str | None, until: str | None) -> None:
+    with pytest.raises(UserError) as caught:
+        friends.parse_end(length, until, NOW)
+    assert caught.value.fix

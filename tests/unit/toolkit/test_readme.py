@@ -28,11 +28,12 @@ def test_every_file_it_points_to_is_there(name: str) -> None:
 
 
 def test_the_exit_codes_are_the_real_ones() -> None:
-    told = [int(number) for number in re.findall(r"\b([2-6]) (?:for|when)", README)]
+    told = [int(number) for number in re.findall(r"\b([2-7]) (?:for|when)", README)]
     assert told == [
         errors.BAD_INPUT,
         errors.HOST_UNUSABLE,
         errors.PREFLIGHT_REFUSED,
         errors.DEPLOY_FAILED,
         errors.PROOF_FAILED,
+        errors.ROLLED_BACK,
     ]

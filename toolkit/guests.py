@@ -1,0 +1,136 @@
+"""What friends.* do: change the list of a host that was deployed to, and ask the host who is let in and why."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from relay.gate import expiry, state
+from toolkit import friends, friends_edit, gate, inventory
+from toolkit.console import draw, say, short, step
+from toolkit.errors import UserError
+from toolkit.outgoing import Outgoing
+from toolkit.remote import Remote, entry_of, never_deployed
+from toolkit.ssh import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from toolkit.friends_edit import Wish
+    from toolkit.places import Place
+
+MARKS = {True: "yes", False: "NO", None: "-"}
+
+
+def add(place: Place, wish: Wish) -> None:
+    """Make a wish true on the host, then in friends.toml. Raises UserError; then nothing has changed."""
+    _change(place, lambda text, path: friends_edit.wished(text, path, wish))
+
+
+def remove(place: Place, name: str, *, kick: bool) -> None:
+    """Take a friend out, on the host, then in friends.toml; kick: end what runs. Raises UserError."""
+    remote = _remote(place)
+    networks = _own(gate.ask(remote, ["status"]), name) if kick else []
+    _change(place, lambda text, path: friends_edit.without(text, path, name))
+    for network in networks:
+        answer = gate.ask(remote, ["kick", network])
+        step("gate", f"{network}: {answer['kicked']} connections ended")
+
+
+def push(place: Place) -> None:
+    """Make friends.toml as it is the host's list. Raises UserError."""
+    _change(place, lambda text, _: text)
+
+
+def fetch(place: Place) -> dict[str, Any]:
+    """Return what the gate on the host says of itself (relay/gate/cli.py, status). Raises UserError."""
+    return gate.ask(_remote(place), ["status"])
+
+
+def show(place: Place, state: dict[str, Any]) -> None:
+    """Print who is let in, and what is not as it should be."""
+    draw(table(state))
+    for problem in problems(state):
+        say(f"note: {problem}")
+    file = inventory.files_of(place.host).friends
+    there = {friend for entry in state["entries"] for friend in entry["friends"]}
+    there |= {over["friend"] for over in state["expired"]}
+    known = [friend.name for friend in friends.load(file) if friend.addresses] if file.exists() else []
+    if missing := [name for name in known if name not in there]:
+        say(f"note: in {short(file)} alone: {', '.join(missing)}. To let them in: invoke friends.push{place.option}")
+
+
+def table(state: dict[str, Any]) -> Table:
+    """Return who is in force on the host."""
+    made = Table("friend", "let in", "until", "last seen", "now")
+    for entry in state["entries"]:
+        until = "for good" if entry["until"] is None else expiry.shown(entry["until"])
+        left = "" if entry["remaining"] is None else f"\n{expiry.remaining(entry['remaining'])} left"
+        seen = expiry.shown(entry["seen"]) if entry["seen"] else ""
+        by = "".join(f"\nby {name}" for name in entry["names"])
+        missing = "" if entry["in_force"] else "\nNOT IN FORCE"
+        here = f"{entry['connected']} connected" if entry["connected"] else ""
+        made.add_row(", ".join(entry["friends"]), entry["network"] + by + missing, until + left, seen, here)
+    for over in state["expired"]:
+        made.add_row(over["friend"], "", f"{expiry.shown(over['until'])}\nover", "", "")
+    return made
+
+
+def problems(state: dict[str, Any]) -> list[str]:
+    """Return what the owner should know, in sentences."""
+    found = [] if state["present"] else ["the wall does not stand; the relay's own list alone keeps strangers out"]
+    found += [] if state["agent"] else ["the wall's keeper does not run: systemctl start netplay-relay-firewall"]
+    found += [state["problem"]] if state["problem"] else []
+    if back := state["rolled_back"]:
+        found.append(f"a change was taken back on {expiry.shown(back['at'])}: {back['why']}")
+    if healed := state["healed"]["count"]:
+        last = expiry.shown(state["healed"]["at"])
+        found.append(f"the wall was put back {healed} times, the last time on {last}: {state['healed']['what']}")
+    return [*found, *state["warnings"], *state["others"]]
+
+
+def check(place: Place, subject: str) -> bool:
+    """Print what every layer says of a friend or an address; return whether they get in. Raises UserError."""
+    # What begins with a dash would be an option over there.
+    answer = gate.ask(_remote(place), ["check", "--", subject], good=(0, gate.REFUSED))
+    for one in answer["steps"]:
+        say(f"{MARKS[one['ok']]:<4} {one['layer']:<10} {one['sentence']}")
+    verdict = "gets in" if answer["verdict"] == "in" else f"is refused: {answer['because']}"
+    say(f"{answer['subject']} {verdict}")
+    return bool(answer["verdict"] == "in")
+
+
+def _change(place: Place, edit: Callable[[str, Path], str]) -> None:
+    """Change friends.toml: checked here, applied and confirmed there, and only then written."""
+    file = inventory.files_of(place.host).friends
+    remote = _remote(place)
+    if not file.exists():
+        raise never_deployed(place)
+    with _alone(file):
+        text = edit(file.read_text(encoding="utf-8"), file)
+        Outgoing.of_text(text, file, time.time()).push(remote)
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Let nobody else change the file meanwhile: one of two changes would be lost."""
+    try:
+        with state.locked(file.with_name(".lock")):
+            yield
+    except state.BusyError:
+        raise UserError(f"another command changes {file}", fix="Try again in a moment.") from None
+
+
+def _remote(place: Place) -> Remote:
+    """Return the program on the host, each time over a login of its own: a shared one would cost more than it saves."""
+    entry = entry_of(place)
+    return Remote(place, Connection(entry.host.alias, entry.user, place.ssh_config), entry.become)
+
+
+def _own(known: dict[str, Any], name: str) -> list[str]:
+    """Return the networks that let in this friend and nobody else."""
+    return [entry["network"] for entry in known["entries"] if entry["friends"] == [name]]
