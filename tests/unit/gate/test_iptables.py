@@ -1,0 +1,167 @@
+"""iptables: the text we give it and the listing it gives back."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from relay.gate import iptables, plan, wall
+from relay.gate.backend import FilterError, enforce
+from relay.gate.friends import Friend
+from relay.gate.programs import ProgramError
+from relay.gate.xtables import Iptables, variant
+from tests.support.gate_memory import NOW, ScriptedPrograms
+
+ANNA = Friend("anna", (ipaddress.ip_network("1.2.3.4/32"), ipaddress.ip_network("2001:db8:1:2::/64")), 1)
+WALL = wall.build(plan.make([ANNA], {}, NOW), (55435,), 96)
+SETS = "create netplay4 hash:net family inet\nadd netplay4 1.2.3.4 timeout 0 packets 3 bytes 180\n"
+SETS6 = "create netplay6 hash:net family inet6\nadd netplay6 2001:db8:1:2::/64 timeout 59 packets 0 bytes 0\n"
+
+
+def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2) -> str:
+    """Return what iptables-save -c prints of the wall above."""
+    rules = [f"[{count}:120] {rule}" for rule in iptables.frame(WALL, version, ipset=ipset)]
+    jump = ["[9:9] -A INPUT -j NETPLAY"] * jumps
+    chains = [f":{chain} - [0:0]" for chain in iptables.CHAINS]
+    return "\n".join(["# Generated", "*filter", ":INPUT ACCEPT [5:5]", *chains, *jump, *rules, "COMMIT", ""])
+
+
+def test_one_text_replaces_our_chains_and_touches_nothing_else() -> None:
+    text = iptables.restore(iptables.frame(WALL, 4, ipset=True), jumps=0)
+    assert text.splitlines()[:4] == ["*filter", *(f":{chain} - [0:0]" for chain in iptables.CHAINS)]
+    assert text.splitlines()[-2:] == ["-I INPUT 1 -j NETPLAY", "COMMIT"]
+    assert not [line for line in text.splitlines() if line.startswith(("-F", ":INPUT", ":FORWARD", ":OUTPUT"))]
+
+
+def test_many_ports_are_several_rules() -> None:
+    many = wall.build(plan.make([], {}, NOW), tuple(range(1, 33)), 9)
+    rules = [rule for rule in iptables.frame(many, 4, ipset=True) if rule.startswith("-A NETPLAY ")]
+    assert len(rules) == 6
+
+
+def test_a_listing_is_read_with_entries_as_rules() -> None:
+    standing = iptables.parse({4: saved(4, ipset=False), 6: saved(6, ipset=False)}, None)
+    assert standing is not None
+    assert standing.shape
+    assert standing.sets["host4"] == {ipaddress.ip_network("1.2.3.4/32"): None}
+    assert standing.sets["host6"] == {ipaddress.ip_network("2001:db8:1:2::/64"): None}
+    assert standing.packets == {"established": 4, "friends": 4, "capped": 4, "refused": 4}
+    assert standing.seen[ipaddress.ip_network("1.2.3.4/32")] == 2
+
+
+def test_a_listing_is_read_with_entries_in_sets() -> None:
+    standing = iptables.parse({4: saved(4, ipset=True), 6: saved(6, ipset=True)}, SETS + SETS6)
+    assert standing is not None
+    assert standing.sets["host4"] == {ipaddress.ip_network("1.2.3.4/32"): None}
+    assert standing.sets["host6"] == {ipaddress.ip_network("2001:db8:1:2::/64"): 59.0}
+    assert standing.seen[ipaddress.ip_network("1.2.3.4/32")] == 3
+
+
+def test_counts_and_entries_are_no_change_of_the_rules_and_anything_else_is() -> None:
+    def frame(text: str) -> str:
+        standing = iptables.parse({4: text}, None)
+        assert standing is not None
+        return standing.frame
+
+    plain = saved(4, ipset=False)
+    assert frame(saved(4, ipset=False, count=99)) == frame(plain)
+    assert frame(plain.replace("-s 1.2.3.4/32", "-s 1.2.3.5/32")) == frame(plain)
+    assert frame(plain.replace("-A NETPLAY-GATE -j DROP", "-A NETPLAY-GATE -j ACCEPT")) != frame(plain)
+    assert frame(plain.replace("55435", "22")) != frame(plain)
+    assert frame(saved(4, ipset=False, jumps=2)) != frame(plain)
+
+
+@pytest.mark.parametrize("jumps", [0, 2])
+def test_a_jump_too_few_or_too_many_is_noticed(jumps: int) -> None:
+    standing = iptables.parse({4: saved(4, ipset=False, jumps=jumps), 6: saved(6, ipset=False)}, None)
+    assert standing is not None
+    assert not standing.shape
+
+
+def test_nothing_of_ours_is_nothing() -> None:
+    assert iptables.parse({4: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n"}, "") is None
+
+
+def test_the_chain_that_opens_other_filters_is_not_taken_for_ours() -> None:
+    other = "*filter\n:INPUT DROP [0:0]\n:NETPLAY-OPEN - [0:0]\n-A INPUT -j NETPLAY-OPEN\nCOMMIT\n"
+    assert iptables.parse({4: other}, "") is None
+    assert iptables.rules(other) == []
+
+
+def test_sets_are_changed_element_by_element() -> None:
+    network = ipaddress.ip_network("1.2.3.4/32")
+    change = wall.Difference({network: 0.2}, {ipaddress.ip_network("1.2.3.5/32"): 5}, {})
+    assert iptables.elements({"host4": change}).splitlines() == [
+        "del netplay4 1.2.3.5/32",
+        "add netplay4 1.2.3.4/32 timeout 1",
+    ]
+    forever = wall.Difference({network: None}, {}, {ipaddress.ip_network("10.0.0.0/8"): 1e12})
+    assert iptables.elements({"net4": forever}).splitlines() == [
+        "add netplay4 10.0.0.0/8 timeout 2147483",
+        "add netplay4 1.2.3.4/32 timeout 0",
+    ]
+
+
+def test_a_snapshot_of_sets_brings_back_what_remained() -> None:
+    assert iptables.replay_sets(SETS + SETS6).splitlines()[2:] == [
+        "flush netplay4",
+        "flush netplay6",
+        "add netplay4 1.2.3.4 timeout 0",
+        "add netplay6 2001:db8:1:2::/64 timeout 59",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n", True),
+        ("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", False),
+        ("*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\nCOMMIT\n", False),
+        ("*filter\n:INPUT ACCEPT [0:0]\n[0:0] -A INPUT -j LOG\nCOMMIT\n", False),
+    ],
+)
+def test_a_table_that_somebody_uses_is_not_bare(text: str, bare: bool) -> None:
+    assert iptables.is_bare(text) == bare
+
+
+@pytest.mark.parametrize(
+    ("has", "kind"), [("iptables-restore", ""), ("iptables-legacy-restore", "-legacy"), ("nft", None)]
+)
+def test_the_iptables_a_host_has(has: str, kind: str | None) -> None:
+    assert variant(ScriptedPrograms({has: ""})) == kind
+
+
+def test_an_ipset_the_kernel_does_not_know_is_done_without() -> None:
+    state = {"v4": "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", "v6": "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"}
+
+    def load(argv: object, _: str) -> str:
+        words = list(argv)  # type: ignore[call-overload]
+        if "--test" not in words:
+            version = 6 if words[0].startswith("ip6") else 4
+            state[f"v{version}"] = saved(version, ipset=False)
+        return ""
+
+    scripted = ScriptedPrograms(
+        {
+            "iptables-save": lambda *_: state["v4"],
+            "ip6tables-save": lambda *_: state["v6"],
+            "iptables-restore": load,
+            "ip6tables-restore": load,
+            "ipset": ProgramError(["ipset"], 1, "Kernel error received: set type not supported"),
+        }
+    )
+    backend = Iptables(scripted)
+    assert not backend.plain
+    done, applied = enforce(backend, WALL, None, NOW)
+    assert done.changed
+    assert applied is not None
+    assert applied.plain
+
+
+def test_what_iptables_refuses_is_put_back_and_said() -> None:
+    bare = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
+    refusal = ProgramError(["iptables-restore"], 2, "iptables-restore v1.8.9: Couldn't load match `connlimit'")
+    scripted = ScriptedPrograms({"iptables-save": bare, "ip6tables-save": bare, "iptables-restore": refusal})
+    with pytest.raises(FilterError, match=r"Couldn't load match `connlimit'\. Nothing has changed"):
+        enforce(Iptables(scripted), WALL, None, NOW)
