@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.lab import cgroups
+from toolkit.lab import cgroups, inits
 from toolkit.lab.programs import DROPPED, ENTER, run, search_path
 from toolkit.lab.spec import name_option
 
@@ -113,18 +113,19 @@ def start(state: State, node: Node) -> None:
 def wait(state: State, node: Node, bound: float = BOOT_BOUND, *, besides: int | None = None) -> str:
     """Wait until the host has booted and sshd answers on both addresses.
 
-    Returns systemd's word for the host's state ("running", "degraded"). `besides` is a PID 1 that is on its way out
+    Returns the init's word for the host's state ("running", "degraded"). `besides` is a PID 1 that is on its way out
     and does not count. Raises UserError when `bound` seconds are over or the host died.
     """
     deadline = time.monotonic() + bound
     number = _wait_for_init(state, node, deadline, besides)
-    # Waits by itself, but not for a systemd that is too young to be asked.
-    question = [*inside(number), "systemctl", "is-system-running", "--wait"]
+    init = inits.of(node.rootfs)
+    # systemd waits by itself, but not when it is too young to be asked.
+    question = [*inside(number), *init.state, *(["--wait"] if init.name == "systemd" else [])]
     while True:
         word = run(question, check=False, timeout=max(1.0, deadline - time.monotonic())).strip()
         if word in {"running", "degraded"}:
             break
-        _give_up_at(deadline, state, node, f"systemd says {word or 'nothing'}")
+        _give_up_at(deadline, state, node, f"{init.name} says {word or 'nothing'}")
     for address in (node.ipv4, node.ipv6):
         while not _sshd_answers(address):
             _give_up_at(deadline, state, node, f"sshd does not answer at {address}")
@@ -152,13 +153,14 @@ def is_supervised(state: State, node: Node) -> bool:
 
 def _wait_for_init(state: State, node: Node, deadline: float, besides: int | None) -> int:
     """Wait for a PID 1 that takes orders; return its number."""
+    init = inits.of(node.rootfs)
     while True:
         number = pid(state, node)
-        if number and number != besides and Path(f"/proc/{number}/root/run/systemd/private").exists():
+        if number and number != besides and Path(f"/proc/{number}/root", init.marker).exists():
             return number
         if number is None and not is_supervised(state, node):
             _give_up_at(0, state, node, "it died")
-        _give_up_at(deadline, state, node, "systemd does not answer")
+        _give_up_at(deadline, state, node, f"{init.name} does not answer")
 
 
 def _sshd_answers(address: str) -> bool:

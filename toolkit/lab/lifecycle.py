@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.lab import cgroups, hosts, network, sshfiles, state
+from toolkit.lab import cgroups, hosts, inits, network, sshfiles, state
 from toolkit.lab.programs import run
 from toolkit.lab.spec import name_option
 
@@ -71,7 +71,7 @@ def reboot(known: State, node: Node, *, power_cut: bool) -> None:
         hosts.start(known, node)
         hosts.wait(known, node)
     else:
-        run([*hosts.inside(before), "systemctl", "reboot"], check=False)
+        run([*hosts.inside(before), *inits.of(node.rootfs).reboot], check=False)
         hosts.wait(known, node, _SHUTDOWN_BOUND + hosts.BOOT_BOUND, besides=before)
 
 

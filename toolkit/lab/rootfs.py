@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.lab import sources, state
+from toolkit.lab import inits, sources, state, voidlike
 from toolkit.lab.programs import require, run
 
 if TYPE_CHECKING:
@@ -56,6 +56,30 @@ class Recipe:
         return cache / self.name()
 
 
+@dataclass(frozen=True)
+class Voidlike(Recipe):
+    """The stand-in for Void: a Debian release without systemd, and what is written into it."""
+
+    packages: tuple[str, ...] = voidlike.PACKAGES
+    offered: tuple[str, ...] = ("nftables",)
+    disabled: tuple[str, ...] = ()
+    layout: str = voidlike.LAYOUT
+
+    def name(self) -> str:
+        """Return the directory name of the result."""
+        return f"{inits.VOIDLIKE}-{super().name()}"
+
+
+def recipe_of(rootfs: str) -> Recipe:
+    """Return the recipe of a root file system; UserError when there is none of that name."""
+    if rootfs == inits.VOIDLIKE:
+        return Voidlike(sources.SUITES[0])
+    if rootfs not in sources.SUITES:
+        known = ", ".join((*sources.SUITES, inits.VOIDLIKE))
+        raise UserError(f"there is no root file system {rootfs!r}", fix=f"Choose one of: {known}.")
+    return Recipe(rootfs)
+
+
 def ensure(
     suite: str,
     progress: Callable[[str], None],
@@ -66,9 +90,7 @@ def ensure(
 
     Two at once do one build: the second waits. A build that is broken off leaves nothing that looks whole.
     """
-    recipe = Recipe(suite)
-    if suite not in sources.SUITES:
-        raise UserError(f"there is no root file system {suite!r}", fix=f"Choose one of: {', '.join(sources.SUITES)}.")
+    recipe = recipe_of(suite)
     finished = recipe.path(cache)
     if finished.is_dir():
         return finished
@@ -106,6 +128,8 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
         timeout=_BUILD_BOUND,
     )
     _finish(recipe, root)
+    if isinstance(recipe, Voidlike):
+        voidlike.finish(root)
     _prove_clean(root, mirrors)
 
 

@@ -22,8 +22,8 @@ MAX_NODES: Final = 200
 class NodeSpec:
     """One node.
 
-    A "host" has its own root file system (`rootfs`: a Debian suite), systemd as PID 1 and sshd. A "client" is a
-    network namespace only: programs of the controller run in it.
+    A "host" has its own root file system (`rootfs`: a Debian suite, or "voidlike"), its init as PID 1 and sshd. A
+    "client" is a network namespace only: programs of the controller run in it.
     """
 
     name: str

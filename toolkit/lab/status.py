@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolkit.lab import hosts, network, state
+from toolkit.lab import hosts, inits, network, state
 from toolkit.lab.programs import run
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ def _word(known: State, node: Node) -> str:
     number = hosts.pid(known, node)
     if number is None:
         return "dead"
-    argv = ["timeout", "5", *hosts.inside(number), "systemctl", "is-system-running"]
+    argv = ["timeout", "5", *hosts.inside(number), *inits.of(node.rootfs).state]
     return run(argv, check=False).strip() or "hanging"

@@ -1,0 +1,36 @@
+"""How a host's init is asked and told things: systemd on Debian, runit on the stand-in for Void."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+VOIDLIKE: Final = "voidlike"
+"""The name of the root file system that has runit as PID 1."""
+
+
+@dataclass(frozen=True)
+class Init:
+    """An init: its name, the file that is there when it takes orders, and the commands for its state and a restart.
+
+    The state's first word is "running" when everything has been started.
+    """
+
+    name: str
+    marker: str
+    state: tuple[str, ...]
+    reboot: tuple[str, ...]
+
+
+_SYSTEMD: Final = Init(
+    "systemd",
+    "run/systemd/private",
+    ("systemctl", "is-system-running"),
+    ("systemctl", "reboot"),
+)
+_RUNIT: Final = Init("runit", "run/runit/state", ("cat", "/run/runit/state"), ("runit-init", "6"))
+
+
+def of(rootfs: str) -> Init:
+    """Return the init of a host with that root file system."""
+    return _RUNIT if rootfs == VOIDLIKE else _SYSTEMD
