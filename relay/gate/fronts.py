@@ -135,10 +135,10 @@ class Firewalld:
         self._programs.run(["firewall-cmd", "--quiet", *options])
 
 
-def _uplinks(routes: Path = ROUTES) -> list[str]:
+def _uplinks() -> list[str]:
     """Return the interfaces of the default routes, by the kernel's table of IPv4 routes."""
     try:
-        lines = [line.split() for line in routes.read_text().splitlines()[1:]]
+        lines = [line.split() for line in ROUTES.read_text().splitlines()[1:]]
     except OSError:
         return []
     return list(

@@ -1,0 +1,182 @@
+"""ufw, firewalld and what is done there: found by what they print, opened in their terms, undone by our name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from relay.gate import coexist, fronts
+from relay.gate.coexist import Coexistence
+from relay.gate.fronts import Firewalld, Ufw
+from relay.gate.programs import ProgramError
+from tests.support.gate_memory import ScriptedPrograms
+
+UFW = """Status: active
+
+To                         Action      From
+--                         ------      ----
+22/tcp                     ALLOW       Anywhere
+{}
+22/tcp (v6)                ALLOW       Anywhere (v6)
+"""
+
+
+def ufw(*lines: str) -> ScriptedPrograms:
+    return ScriptedPrograms({"ufw status": UFW.format("\n".join(lines)), "ufw allow": "Rule added", "ufw --force": ""})
+
+
+@pytest.mark.parametrize(
+    ("line", "shut"),
+    [
+        ("", [55435]),
+        ("55435                      ALLOW       Anywhere                   # netplay-relay", []),
+        ("55435/tcp                  ALLOW IN    Anywhere", []),
+        ("55435/udp                  ALLOW       Anywhere", [55435]),
+        ("55435                      DENY        Anywhere", [55435]),
+        ("55435                      ALLOW       203.0.113.7", [55435]),
+        ("554351                     ALLOW       Anywhere", [55435]),
+    ],
+)
+def test_ufw_keeps_shut_what_it_does_not_allow_from_anywhere(line: str, shut: list[int]) -> None:
+    assert Ufw(ufw(line)).shut([55435]) == shut
+
+
+@pytest.mark.parametrize("programs", [ScriptedPrograms(), ScriptedPrograms({"ufw status": "Status: inactive\n"})])
+def test_an_ufw_that_is_not_at_work_is_none(programs: ScriptedPrograms) -> None:
+    assert Ufw(programs).shut([55435]) is None
+
+
+def test_ufw_is_opened_under_our_name_and_only_that_is_undone() -> None:
+    programs = ufw()
+    programs.answers["ufw show added"] = (
+        "Added user rules (see 'ufw status' for running firewall):\nufw allow 22/tcp\n"
+        "ufw allow 55435 comment 'netplay-relay'\nufw allow 55440 comment 'netplay-relay'\n"
+        "ufw allow 80 comment 'netplay-relay is not mine'\n"
+    )
+    front = Ufw(programs)
+    front.open([55435, 55440])
+    assert programs.ran[-2:] == ["ufw allow 55435 comment netplay-relay", "ufw allow 55440 comment netplay-relay"]
+    assert front.close(keep=[55435]) == [55440]
+    assert programs.ran[-1] == "ufw --force delete allow 55440"
+
+
+class FakeFirewalld(ScriptedPrograms):
+    """A firewall-cmd with a memory: what is for good and what is for now, in one zone."""
+
+    def __init__(self) -> None:
+        super().__init__({"firewall-cmd": self._command})
+        self.now: set[str] = set()
+        self.good: set[str] = set()
+        self.services: dict[str, set[str]] = {}
+
+    def _command(self, argv: Sequence[str], _: str) -> str:
+        options = [word for word in argv[1:] if word != "--quiet"]
+        permanent = "--permanent" in options
+        service = next((word.partition("=")[2] for word in options if word.startswith("--service=")), "")
+        if service and service not in self.services:
+            raise ProgramError(argv, 101, "INVALID_SERVICE")
+        held = self.services[service] if service else (self.good if permanent else self.now)
+        answers = []
+        for option in options:
+            verb, _, value = option.partition("=")
+            answers.append(self._one(verb, value, held))
+        return "\n".join(answer for answer in answers if answer)
+
+    def _one(self, verb: str, value: str, held: set[str]) -> str:
+        if verb.startswith("--query-"):
+            return "yes" if value in held else "no"
+        if verb.startswith("--add-"):
+            held.add(value)
+        if verb.startswith("--remove-"):
+            held.remove(value)
+        if verb == "--new-service":
+            self.services[value] = set()
+        if verb == "--delete-service":
+            del self.services[value]
+        shown = {
+            "--state": "running",
+            "--get-default-zone": "public",
+            "--get-zones": "public",
+            "--get-services": " ".join(self.services),
+            "--get-ports": " ".join(sorted(held)),
+        }
+        return shown.get(verb, "")
+
+
+@pytest.fixture
+def firewalld(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeFirewalld:
+    monkeypatch.setattr(fronts, "ROUTES", tmp_path / "no routes")
+    monkeypatch.setattr(fronts, "OLD_SERVICE", tmp_path / "netplay-relay.xml.old")
+    return FakeFirewalld()
+
+
+def test_firewalld_is_opened_for_good_and_for_now_and_all_of_it_is_undone(firewalld: FakeFirewalld) -> None:
+    front = Firewalld(firewalld)
+    assert front.shut([55435]) == [55435]
+    front.open([55435])
+    assert front.shut([55435]) == []
+    assert firewalld.services == {"netplay-relay": {"55435/tcp", "55435/udp"}}
+    assert (firewalld.good, firewalld.now) == ({"netplay-relay"}, {"55435/tcp", "55435/udp"})
+    assert front.close() == [55435]
+    assert (firewalld.services, firewalld.good, firewalld.now) == ({}, set(), set())
+    assert front.close() == []
+
+
+def test_a_port_the_owner_has_opened_for_good_stays_open(firewalld: FakeFirewalld) -> None:
+    front = Firewalld(firewalld)
+    firewalld.good.add("55435/udp")
+    front.open([55435])
+    front.close()
+    assert firewalld.now == {"55435/udp"}
+
+
+def test_a_firewalld_that_does_not_run_is_none() -> None:
+    stopped = ScriptedPrograms({"firewall-cmd --state": ProgramError(["firewall-cmd"], 252, "not running")})
+    assert Firewalld(stopped).shut([55435]) is None
+    assert Firewalld(stopped).close() == []
+
+
+def test_the_zone_is_that_of_the_way_to_the_internet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = tmp_path / "route"
+    routes.write_text(
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
+        "ens3\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\nens4\t0000A8C0\t00000000\t1\t0\t0\t0\t00FFFFFF\n"
+    )
+    monkeypatch.setattr(fronts, "ROUTES", routes)
+    answers = {"firewall-cmd --get-default-zone": "public", "firewall-cmd --get-zone-of-interface=ens3": "external\n"}
+    assert Firewalld(ScriptedPrograms(answers)).zones() == ["external"]
+
+
+def test_each_other_firewall_is_one_sentence() -> None:
+    rule = {"family": "ip", "table": "nat", "chain": "X", "expr": [
+        {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 55435}},
+        {"dnat": {"addr": "172.17.0.2"}},
+    ]}  # fmt: skip
+    programs = ufw()
+    programs.answers["nft -j list ruleset"] = json.dumps({"nftables": [{"rule": rule}]})
+    active, sent = Coexistence(programs, "nftables").survey([55435])
+    assert active.sentence == "ufw is active and keeps port 55435 shut."
+    assert active.command == "ufw allow 55435 comment netplay-relay"
+    assert (sent.tool, sent.forwarded) == ("forwarding", [55435])
+    assert json.dumps(active.as_dict())
+
+
+def test_what_cannot_be_opened_is_said_and_the_rest_is_opened() -> None:
+    programs = ufw()
+    programs.answers["ufw allow"] = ProgramError(["ufw"], 1, "ERROR: could not write")
+    others = Coexistence(programs, "nftables")
+    records, complaints = others.open(others.survey([55435]))
+    assert records == []
+    assert complaints == ["ufw keeps port 55435 shut, and opening it failed: ufw: ERROR: could not write"]
+
+
+def test_a_chain_that_nft_cannot_name_is_said() -> None:
+    evil = coexist.Finding("nftables", "x", "x", [55435], where=("inet", "a; flush ruleset", "input"))
+    programs = ScriptedPrograms({"nft": ""})
+    records, complaints = Coexistence(programs, "nftables").open([evil])
+    assert records == []
+    assert "no way to name the chain" in complaints[0]
+    assert not [line for line in programs.ran if "insert" in line]
