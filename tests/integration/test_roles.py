@@ -14,7 +14,6 @@ import pytest
 
 from tests.support.labs import a_lab
 from tests.support.role_host import PORT, SETTINGS, Outcome, RoleHost
-from tests.support.templates import render
 from tests.support.waiting import wait_for
 from toolkit.lab import NodeSpec
 
@@ -108,18 +107,6 @@ def test_friends_get_in_and_strangers_reach_nothing_but_what_they_could_before(h
     assert host.reaches("stranger", 22) == IN
 
 
-def test_what_is_installed_is_what_the_golden_files_show(host: RoleHost) -> None:
-    friends = [host.friend("friend")]
-    rules = render(
-        "nftables/netplay.nft.j2",
-        firewall_friends=friends,
-        firewall_ports=[PORT],
-        firewall_config_dir="/etc/netplay-relay",
-    )
-    assert host.run("cat", "/etc/netplay-relay/netplay.nft") == rules
-    assert host.run("cat", "/etc/netplay-relay/allowlist") == render("nftables/allowlist.j2", firewall_friends=friends)
-
-
 def test_secrets_and_programs_have_the_owners_they_should(host: RoleHost) -> None:
     said = host.run(
         "sh", "-c", "cd /etc/netplay-relay && stat --format='%n %a %U:%G' . *; stat -c '%a %U:%G' /opt/n*/*/*/*"
@@ -127,7 +114,7 @@ def test_secrets_and_programs_have_the_owners_they_should(host: RoleHost) -> Non
     assert said.splitlines() == [
         ". 750 root:netplay-relay",
         "allowlist 640 root:netplay-relay",
-        "netplay.nft 600 root:root",
+        "friends.toml 600 root:root",
         "relay.toml 640 root:netplay-relay",
         "644 root:root",
     ]
@@ -173,13 +160,12 @@ def test_a_port_that_another_program_has_is_refused_in_a_sentence(host: RoleHost
 def test_an_edited_setting_and_a_removed_friend_change_just_that_and_end_no_game(host: RoleHost) -> None:
     process = host.property("netplay-relay.service", "MainPID")
     with a_game(host) as game:
-        run = host.play("--diff", settings=SETTINGS.replace("ping = 1", "ping = 2"), firewall_friends=[])
+        run = host.play("--diff", settings=SETTINGS.replace("ping = 1", "ping = 2"), friends=())
         try:
             assert run.changed == [
-                "Write the allowlist of the relay's own gate",
-                "Write the rules, once nft accepts them",
-                "Replace the rules in force",
                 "Install the settings, once this release accepts them",
+                "Install the list of friends",
+                "Change the keeper of the wall to what is installed now",
                 "Change to the new release and settings",
             ]
             assert "-ping = 1\n+ping = 2\n" in run.said
@@ -188,7 +174,7 @@ def test_an_edited_setting_and_a_removed_friend_change_just_that_and_end_no_game
             assert _pinged_after(game, time.monotonic()), "the game ended"
         finally:
             back = host.play()
-    assert len(back.changed) == 5
+    assert len(back.changed) == 4
     assert host.reaches("friend") == IN
 
 
@@ -198,29 +184,39 @@ def _pinged_after(game: subprocess.Popen[str], moment: float) -> bool:
     return any(float(line.split()[0]) > moment for line in game.stdout)
 
 
-def test_a_run_finishes_what_an_interrupted_one_and_a_flush_left(host: RoleHost) -> None:
+def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules_of_others(host: RoleHost) -> None:
     host.run(
         "sh", "-c", "cd /opt/netplay-relay/releases && mkdir a b c && touch -d 2001-01-01 a && touch -d 2002-02-02 b c"
     )
     host.run("touch", "/etc/netplay-relay/relay.toml")
-    host.run("nft", "flush", "ruleset")
     host.run("nft", "add table inet house; add chain inet house in { type filter hook input priority 5; }")
     host.run("nft", f"add rule inet house in tcp dport {PORT} drop")
     wait_for(lambda: _settled(host), SOON, "the second to pass in which the file was touched")
     try:
         run = host.play()
+        assert run.changed == [
+            "Change the keeper of the wall to what is installed now",
+            "Change to the new release and settings",
+            "Remove releases beyond the last 3",
+        ]
+        assert "an earlier run was interrupted" in run.said
+        assert "/opt/netplay-relay/releases/a" in run.said
+        assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
     finally:
         host.run("nft", "delete", "table", "inet", "house")
-    assert run.changed == [
-        "Put back a wall that is not the one on disk",
-        "Change to the new release and settings",
-        "Remove releases beyond the last 3",
-    ]
-    assert "an earlier run was interrupted" in run.said
-    assert f"note: nftables (table inet house, chain in) drops what it does not know on {host.alias}" in run.said
-    assert f"nft insert rule inet house in tcp dport {PORT} accept" in run.said
-    assert "/opt/netplay-relay/releases/a" in run.said
+
+
+def test_the_wall_stands_again_soon_after_somebody_flushed_every_rule(host: RoleHost) -> None:
+    host.run("nft", "flush", "ruleset")
+    wait_for(host.stands, SOON, "the wall")
     assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+
+
+def test_a_wall_that_cannot_stand_is_told_in_a_sentence_and_stops_the_run(host: RoleHost) -> None:
+    refused = host.play(settings=SETTINGS.replace("[gate]", '[gate]\nbackend = "iptables"'), firewall_program="/nowhere")
+    back = host.play()
+    assert (refused.status != 0, back.status) == (True, 0), refused.said + back.errors
+    assert "the relay's port was not opened" in refused.errors or "netplay-relay-firewall" in refused.errors
 
 
 def _settled(host: RoleHost) -> bool:

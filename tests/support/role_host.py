@@ -92,16 +92,24 @@ class RoleHost:
         """What the host is called in ssh's configuration and in the inventory."""
         return self.lab.ssh_alias("relay")
 
-    def play(self, *options: str, playbook: str = "deploy", settings: str = SETTINGS, **variables: Any) -> Outcome:
-        """Run a playbook of ours against the host, with the friend on the list unless variables say otherwise."""
+    def play(
+        self,
+        *options: str,
+        playbook: str = "deploy",
+        settings: str = SETTINGS,
+        friends: tuple[str, ...] = ("friend",),
+        **variables: Any,
+    ) -> Outcome:
+        """Run a playbook of ours against the host, with these clients of the lab on the list."""
         (self.folder / "relay.toml").write_text(settings)
+        (self.folder / "friends.toml").write_text("\n".join(self.friend(node) for node in friends))
         usual = {
             "relay_zipapp": str(self.release.path),
             "relay_release_id": self.release.id,
             "relay_config_file": str(self.folder / "relay.toml"),
             "relay_ports": [PORT],
             "preflight_ports": [PORT],
-            "firewall_friends": [self.friend("friend")],
+            "firewall_friends_file": str(self.folder / "friends.toml"),
         }
         (self.folder / "variables.json").write_text(json.dumps({**usual, **variables}))
         (self.folder / "hosts.json").write_text(json.dumps({"relays": {"hosts": {self.alias: {}}}}))
@@ -112,10 +120,10 @@ class RoleHost:
         changed = [match["task"].strip() for match in CHANGE.finditer(done.stdout)]
         return Outcome(done.returncode, done.stdout, done.stderr, changed)
 
-    def friend(self, node: str) -> dict[str, Any]:
-        """Return a client of the lab as an entry of the list of friends."""
+    def friend(self, node: str) -> str:
+        """Return a client of the lab as an entry of friends.toml."""
         at = self.lab.node(node)
-        return {"name": node, "addresses": [f"{at.ipv4}/32", f"{at.ipv6}/128"]}
+        return f'[[friend]]\nname = "{node}"\nip = ["{at.ipv4}", "{at.ipv6}/128"]\n'
 
     def run(self, *argv: str) -> str:
         """Run a program on the host and return what it printed."""
