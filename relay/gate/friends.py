@@ -199,8 +199,15 @@ def _each(entry: dict[str, Any], key: str, name: str, read: Callable[[str], Any]
         try:
             found.append(read(item))
         except ValueError as problem:
-            raise error(key, f"{name}: {problem}.") from None
+            raise _told(error, key, name, problem) from None
     return list(dict.fromkeys(found))
+
+
+def _told(error: Any, key: str, name: str, problem: ValueError) -> ConfigError:
+    """Return the error for a sentence about a value: what is wrong, then what to write."""
+    message, _, fix = str(problem).rstrip(".").partition(". ")
+    found: ConfigError = error(key, f"{name}: {message}.", fix and f"{fix}.")
+    return found
 
 
 def _until(entry: dict[str, Any], name: str, error: Any) -> int | None:
@@ -209,7 +216,7 @@ def _until(entry: dict[str, Any], name: str, error: Any) -> int | None:
     try:
         return expiry.parse(entry["until"])
     except ValueError as problem:
-        raise error("until", f"{name}: {str(problem).rstrip('.')}.") from None
+        raise _told(error, "until", name, problem) from None
 
 
 def _refuse_duplicates(friends: list[Friend], path: Path) -> None:

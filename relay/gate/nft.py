@@ -142,6 +142,18 @@ def parse(text: str) -> Standing:
         items = [next(iter(item.items())) for item in json.loads(text)["nftables"]]
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise ValueError(f"not a listing of nft: {error!r}") from error
+    packets = {content["name"]: int(content["packets"]) for kind, content in items if kind == "counter"}
+    try:
+        if _is_ours(items):
+            sets, seen = _sets(items)
+            return Standing(_digest(items), True, sets, packets, seen)
+    except ValueError:
+        # An element none of ours is like: somebody put it in by hand, or an older version of this table stands.
+        pass
+    return Standing(_digest(items), False, {name: {} for name in SETS}, packets, {})
+
+
+def _sets(items: list[tuple[str, Any]]) -> tuple[dict[str, dict[Network, float | None]], dict[Network, int]]:
     sets: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
     seen: dict[Network, int] = {}
     for kind, content in items:
@@ -149,8 +161,7 @@ def parse(text: str) -> Standing:
             for network, left, count in _listed(content):
                 sets[content["name"]][network] = left
                 seen[network] = count
-    packets = {content["name"]: int(content["packets"]) for kind, content in items if kind == "counter"}
-    return Standing(_digest(items), _is_ours(items), sets, packets, seen)
+    return sets, seen
 
 
 def _listed(content: dict[str, Any]) -> Iterator[tuple[Network, float | None, int]]:

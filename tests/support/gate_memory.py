@@ -47,7 +47,10 @@ class ScriptedPrograms(Programs):
 
 @dataclass
 class MemoryBackend:
-    """A packet filter that remembers. refuses: what it says to every load, while it says anything."""
+    """A packet filter that remembers.
+
+    refuses: what it says to every load, while it says anything; seldom: not yet when it is only tried.
+    """
 
     clock: Callable[[], float]
     name: str = "nftables"
@@ -56,6 +59,7 @@ class MemoryBackend:
     rules: str = ""
     sets: dict[str, dict[object, float | None]] = field(default_factory=dict)
     refuses: str = ""
+    seldom: bool = False
     loads: int = 0
 
     def text(self, wall: Wall) -> str:
@@ -79,7 +83,7 @@ class MemoryBackend:
 
     def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
         """Remember a wall."""
-        if self.refuses:
+        if self.refuses and not (check_only and self.seldom):
             raise FilterError(self.refuses)
         if not check_only:
             self.loads += 1

@@ -1,0 +1,235 @@
+"""The agent: looks, heals, counts, asks again, plans again, and never makes it worse."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from relay.gate import commit, push, state
+from relay.gate.agent import SURVEY, WHOLE, Agent
+from relay.gate.names import JITTER, MOST_OFTEN, Lookups
+from relay.gate.push import Push
+from relay.gate.state import State
+from relay.protocol import Address
+from tests.support.gate_memory import MemoryGate, friend
+from tests.support.waiting import wait_for
+
+ANNA = friend("anna", 'ip = "5.6.7.8"')
+DORA = friend("dora", 'dns = "dora.example.org"')
+
+
+class Bench:
+    """An agent with a clock that is told and a resolver that is scripted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.gate = MemoryGate(folder)
+        self.time = 0.0
+        self.answer: str | OSError = "5.6.7.10"
+        self.asked = 0
+        self.agent = Agent(self.gate, Lookups(self._look_up), lambda: self.time)
+
+    def _look_up(self, _: str) -> Sequence[Address]:
+        self.asked += 1
+        if isinstance(self.answer, OSError):
+            raise self.answer
+        return [ipaddress.ip_address(self.answer)]
+
+    def write(self, text: str) -> None:
+        """Replace the host's friends.toml."""
+        new = self.gate.places.config_dir / "new"
+        new.write_text(text)
+        new.replace(self.gate.places.friends)
+
+    def state(self) -> State:
+        """Return what the gate remembers."""
+        return state.load(self.gate.places.state)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let both clocks run."""
+        self.time += seconds
+        self.gate.now += seconds
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(commit, "_detach", lambda _: None)
+    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    return Bench(tmp_path)
+
+
+def test_it_puts_the_wall_up_and_then_has_nothing_to_do(bench: Bench) -> None:
+    bench.write(ANNA)
+    assert bench.agent.look(told=True) is not None
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.agent.look(told=False) is None
+    assert bench.state().healed["count"] == 0, "at the start there is nothing to heal"
+
+
+def test_without_a_list_the_wall_stands_and_nobody_gets_in(bench: Bench) -> None:
+    assert bench.agent.look(told=True) is not None
+    assert bench.gate.filter.rules
+    assert bench.gate.filter.holds() == set()
+
+
+def test_what_somebody_flushes_is_put_back_counted_and_said(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    bench.gate.filter.remove()
+    with caplog.at_level(logging.WARNING):
+        bench.agent.look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.state().healed == {"count": 1, "at": int(bench.gate.now), "what": "our rules were gone"}
+    assert "somebody changed our rules (our rules were gone)" in caplog.text
+
+
+def test_what_nobody_announced_is_found_within_a_bound(bench: Bench) -> None:
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    bench.gate.filter.remove()
+    bench.pass_time(WHOLE - 1)
+    assert bench.agent.look(told=False) is None
+    bench.pass_time(1)
+    assert bench.agent.look(told=False) is not None
+    assert bench.state().healed["count"] == 1
+
+
+def test_a_new_list_is_applied_and_is_no_healing(bench: Bench) -> None:
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    bench.write(ANNA + friend("ben", 'ip = "5.6.7.9"'))
+    bench.agent.look(told=False)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
+    assert bench.state().healed["count"] == 0
+
+
+def test_an_entry_that_ends_is_planned_away_in_that_second(bench: Bench) -> None:
+    end = datetime.fromtimestamp(bench.gate.now + 30, UTC).isoformat(timespec="seconds")
+    bench.write(ANNA + friend("club", 'ip = "5.6.0.0/16"', f"until = {end}"))
+    bench.agent.look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32", "5.6.0.0/16"}
+    bench.pass_time(29)
+    assert bench.agent.look(told=False) is None
+    bench.pass_time(1)
+    bench.agent.look(told=False)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert "5.6.0.0/16" not in bench.gate.places.allowlist.read_text()
+    assert bench.state().healed["count"] == 0
+
+
+def test_a_name_that_moves_is_followed_and_one_that_fails_keeps_its_answer(bench: Bench) -> None:
+    bench.write(DORA)
+    bench.agent.look(told=True)
+    wait_for(lambda: bench.agent.look(told=False) and bench.gate.filter.holds(), 10, "the first answer")
+    assert bench.gate.filter.holds() == {"5.6.7.10/32"}
+    bench.answer = "5.6.7.11"
+    bench.pass_time(MOST_OFTEN + JITTER)
+    wait_for(lambda: bench.agent.look(told=False) and "5.6.7.11/32" in bench.gate.filter.holds(), 10, "the second")
+    bench.answer = OSError(-3, "Temporary failure in name resolution")
+    bench.pass_time(MOST_OFTEN + JITTER)
+    bench.agent.look(told=True)
+    wait_for(lambda: bench.agent.look(told=False) and bench.state().names["dora.example.org"].error, 10, "the failure")
+    assert bench.gate.filter.holds() == {"5.6.7.11/32"}
+    assert bench.asked == 3
+
+
+def test_after_a_restart_names_have_their_last_answer_before_anybody_is_asked(bench: Bench) -> None:
+    bench.write(DORA)
+    bench.agent.look(told=True)
+    wait_for(lambda: bench.agent.look(told=False) and bench.gate.filter.holds(), 10, "the first answer")
+    bench.gate.filter.remove()
+    bench.answer = OSError(-3, "Temporary failure in name resolution")
+    Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time).look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.10/32"}
+
+
+def test_a_broken_list_leaves_what_was_applied_in_force_and_is_said_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    bench.write("[[friend]]\nname = ")
+    with caplog.at_level(logging.ERROR):
+        bench.agent.look(told=False)
+        bench.gate.filter.remove()
+        bench.agent.look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert caplog.text.count("this is not TOML") == 1
+    assert "friends.toml:2" in bench.state().problem
+    bench.write(ANNA)
+    bench.agent.look(told=False)
+    assert bench.state().problem == ""
+
+
+def test_a_broken_list_after_a_restart_is_that_of_last_time(bench: Bench) -> None:
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    bench.write("[[friend]]\nname = ")
+    bench.gate.filter.remove()
+    Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time).look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+
+
+def test_a_filter_that_refuses_is_tried_again_and_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.write(ANNA)
+    bench.gate.filter.refuses = "nft refused the rules"
+    with caplog.at_level(logging.ERROR):
+        for _ in range(3):
+            bench.agent.look(told=False)
+    assert caplog.text.count("nft refused the rules") == 1
+    assert bench.state().problem == "nft refused the rules"
+    bench.gate.filter.refuses = ""
+    bench.agent.look(told=False)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.state().problem == ""
+
+
+def test_what_a_push_applied_is_not_undone(bench: Bench) -> None:
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    push.push(bench.gate, Push(friend("ben", 'ip = "5.6.7.9"')))
+    bench.agent.look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.9/32"}
+    assert bench.state().healed["count"] == 0
+
+
+def test_while_somebody_applies_it_waits_its_turn(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.write(ANNA)
+    real = state.locked
+    monkeypatch.setattr(state, "locked", lambda path, patience=0.0: real(path, min(patience, 0.05)))
+    with real(bench.gate.places.lock):
+        assert bench.agent.look(told=True) is None
+    assert bench.agent.look(told=True) is not None
+
+
+def test_a_push_whose_timer_was_lost_is_taken_back(bench: Bench) -> None:
+    push.push(bench.gate, Push(ANNA))
+    push.push(bench.gate, Push(friend("ben", 'ip = "5.6.7.9"'), rollback_after=60))
+    bench.agent.look(told=True)
+    assert bench.gate.filter.holds() == {"5.6.7.9/32"}
+    bench.pass_time(60 + commit.GRACE + 1)
+    bench.agent.look(told=False)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.state().rolled_back["why"] == "it was not confirmed in time"  # type: ignore[index]
+
+
+def test_other_firewalls_are_looked_at_now_and_then(bench: Bench) -> None:
+    bench.write(ANNA)
+    programs = bench.gate.programs
+    programs.answers["ufw status"] = "Status: inactive"  # type: ignore[attr-defined]
+
+    def asked() -> int:
+        return programs.ran.count("ufw status")  # type: ignore[attr-defined,no-any-return]
+
+    bench.agent.look(told=True)
+    first = asked()
+    assert first
+    bench.agent.look(told=True)
+    assert asked() == first
+    bench.pass_time(SURVEY)
+    bench.agent.look(told=False)
+    assert asked() == first + 1

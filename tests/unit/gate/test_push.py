@@ -1,0 +1,249 @@
+"""Pushing a list: all of it checked first, applied at once, and back by itself unless it is confirmed."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import stat
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.config import ConfigError
+from relay.gate import commit, places, push, state
+from relay.gate.backend import FilterError
+from relay.gate.names import Lookups
+from relay.gate.push import Push
+from relay.protocol import Address
+from tests.support.gate_memory import MemoryGate, friend
+
+ANNA = friend("anna", 'ip = "5.6.7.8"')
+BEN = friend("ben", 'ip = "5.6.7.9"')
+DORA = friend("dora", 'dns = "dora.example.org"')
+OWNER = Path("/home/me/friends.toml")
+
+
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryGate:
+    monkeypatch.setattr(commit, "_detach", lambda _: None)
+    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    return MemoryGate(tmp_path)
+
+
+def resolver(**answers: str) -> Lookups:
+    def lookup(name: str) -> Sequence[Address]:
+        if name not in answers:
+            raise OSError(-2, "Name or service not known")
+        return [ipaddress.ip_address(answers[name])]
+
+    return Lookups(lookup)
+
+
+def apply(gate: MemoryGate, text: str | None = None, **wish: Any) -> dict[str, Any]:
+    return push.push(gate, Push(text, OWNER, **wish), resolver(**{"dora.example.org": "5.6.7.10"}))
+
+
+def test_a_list_is_in_force_in_the_filter_in_the_allowlist_and_on_disk(gate: MemoryGate) -> None:
+    answer = apply(gate, ANNA)
+    assert answer["changed"]
+    assert answer["added"] == ["5.6.7.8/32"]
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert "5.6.7.8  # anna" in gate.places.allowlist.read_text()
+    assert gate.places.friends.read_text() == ANNA
+    for private in (gate.places.friends, gate.places.state):
+        assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert json.dumps(answer)
+
+
+def test_the_same_list_again_changes_nothing(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    again = apply(gate, ANNA, rollback_after=60)
+    assert not again["changed"]
+    assert again["token"] is None
+    assert gate.filter.loads == 1
+    assert not gate.places.pending.exists()
+
+
+def test_only_looking_changes_nothing(gate: MemoryGate) -> None:
+    answer = apply(gate, ANNA, check_only=True)
+    assert (answer["changed"], answer["checked"], answer["added"]) == (True, True, ["5.6.7.8/32"])
+    assert gate.filter.holds() == set()
+    assert not gate.places.friends.exists()
+    assert not gate.places.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (ANNA + friend("ben", 'ip = "5.6.7"'), 6, "is not an IP address"),
+        (ANNA + friend("ben", 'ip = "0.0.0.0/0"'), 6, "lets in 4,294,967,296 addresses"),
+        (ANNA + friend("ben", 'ip = "5.6.7.9"', 'until = "2020-01-01 10:00Z"'), 7, "ben's entry ended on"),
+        (ANNA + friend("ben", 'ip = "5.6.7.9"', 'dns = "gone.example.org"'), 7, "Name or service not known"),
+        (ANNA + ANNA, 4, "stands here and on line 1"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_line_before_anything_is_touched(
+    gate: MemoryGate, text: str, line: int, words: str
+) -> None:
+    apply(gate, BEN)
+    before = {path: path.read_bytes() for path in (*gate.places.config_dir.iterdir(), gate.places.state)}
+    with pytest.raises(ConfigError, match=rf"^/home/me/friends.toml:{line}: ") as caught:
+        apply(gate, text)
+    assert words in str(caught.value)
+    assert caught.value.fix
+    assert gate.filter.holds() == {"5.6.7.9/32"}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_list_on_the_host_with_what_is_over_is_applied_without_it(gate: MemoryGate) -> None:
+    gate.places.friends.write_text(ANNA + friend("ben", 'ip = "5.6.7.9"', 'until = "2020-01-01 10:00Z"'))
+    answer = apply(gate)
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert answer["warnings"] == ["ben's entry is over."]
+
+
+def test_a_friend_by_name_is_let_in_by_the_answer_and_kept_when_the_name_fails(gate: MemoryGate) -> None:
+    apply(gate, DORA)
+    assert gate.filter.holds() == {"5.6.7.10/32"}
+    gate.now += 3600
+    answer = push.push(gate, Push(ANNA + DORA, OWNER), resolver())
+    assert gate.filter.holds() == {"5.6.7.8/32", "5.6.7.10/32"}
+    assert answer["warnings"] == [
+        "dora.example.org: Name or service not known; the last good answer is kept: 5.6.7.10/32."
+    ]
+
+
+def test_what_the_filter_refuses_leaves_everything_as_it_was(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    gate.filter.refuses = "nft refused the rules"
+    for wish in ({}, {"rollback_after": 60}):
+        with pytest.raises(FilterError, match="nft refused"):
+            apply(gate, BEN, **wish)
+    assert gate.places.friends.read_text() == ANNA
+    assert not gate.places.pending.exists()
+    assert state.load(gate.places.state).rolled_back is None
+
+
+def test_a_push_waits_and_is_kept_by_its_token_alone(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    answer = apply(gate, BEN, rollback_after=60)
+    assert answer["rollback_at"] == int(gate.now) + 60
+    assert not commit.confirm(gate, "another")
+    assert commit.confirm(gate, answer["token"])
+    assert not commit.confirm(gate, answer["token"])
+    assert not commit.roll_back(gate, answer["token"], "late")
+    assert gate.filter.holds() == {"5.6.7.9/32"}
+
+
+def test_what_comes_back_is_filter_files_and_what_is_known(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    before = (gate.places.friends.read_text(), gate.places.allowlist.read_text())
+    answer = apply(gate, BEN, rollback_after=60)
+    assert commit.roll_back(gate, answer["token"], "it was not confirmed in time")
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert (gate.places.friends.read_text(), gate.places.allowlist.read_text()) == before
+    known = state.load(gate.places.state)
+    assert known.rolled_back == {"at": int(gate.now), "token": answer["token"], "why": "it was not confirmed in time"}
+    assert known.friends == ANNA
+    assert not apply(gate, ANNA)["changed"]
+    assert apply(gate, BEN)["changed"]
+    assert state.load(gate.places.state).rolled_back is None, "the next good push takes the marker away"
+
+
+def test_what_ended_meanwhile_does_not_come_back(gate: MemoryGate) -> None:
+    apply(gate, ANNA + friend("ben", 'ip = "5.6.7.9"', f"until = {moment(gate.now + 30)}"))
+    answer = apply(gate, DORA, rollback_after=60)
+    gate.now += 60
+    commit.roll_back(gate, answer["token"], "late")
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert "5.6.7.9" not in gate.places.allowlist.read_text()
+
+
+def moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def test_a_timer_that_was_lost_is_made_up_for_by_whoever_comes_next(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    apply(gate, BEN, rollback_after=60)
+    gate.now += 60 + commit.GRACE
+    assert commit.overdue(gate) is None, "the timer has its chance"
+    gate.now += 1
+    assert commit.overdue(gate)
+    apply(gate)
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+
+
+def test_a_push_for_good_ends_the_waiting_of_one_before(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    answer = apply(gate, BEN, rollback_after=60)
+    apply(gate, ANNA + BEN)
+    assert not commit.roll_back(gate, answer["token"], "late")
+    assert gate.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
+
+
+def test_a_second_push_that_is_refused_leaves_the_first_waiting(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    answer = apply(gate, BEN, rollback_after=60)
+    gate.filter.refuses = "no"
+    with pytest.raises(FilterError):
+        apply(gate, DORA, rollback_after=60)
+    assert gate.filter.holds() == {"5.6.7.9/32"}
+    assert commit.confirm(gate, answer["token"])
+
+
+def test_a_second_push_that_fails_half_way_takes_the_unconfirmed_first_back(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    apply(gate, BEN, rollback_after=60)
+    gate.filter.refuses, gate.filter.seldom = "no", True
+    with pytest.raises(FilterError):
+        apply(gate, DORA, rollback_after=60)
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert gate.places.friends.read_text() == ANNA
+    known = state.load(gate.places.state)
+    assert known.rolled_back is not None
+    assert known.rolled_back["why"] == "the push after it could not be applied"
+
+
+def test_the_port_of_the_login_it_comes_by_is_never_filtered(gate: MemoryGate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.delattr(MemoryGate, "_check_ports")
+    gate.places.settings.write_text("# the relay\n[listen]\nport = 2200\n")
+    with pytest.raises(ConfigError, match=r"relay.toml:3: port 2200 is the way in to this host") as caught:
+        apply(gate, ANNA, controller="203.0.113.5 50000 198.51.100.1 2200")
+    assert "the login from 203.0.113.5 came by it" in str(caught.value)
+    assert apply(gate, ANNA, controller="203.0.113.5 50000 198.51.100.1 22")["changed"]
+    assert state.load(gate.places.state).controller.endswith(" 22")
+
+
+def test_the_relays_group_may_read_the_allowlist_it_shall_check(gate: MemoryGate) -> None:
+    gate.places.settings.write_text("")
+    apply(gate, ANNA)
+    found = gate.places.allowlist.stat()
+    assert stat.S_IMODE(found.st_mode) == 0o640
+    assert found.st_gid == gate.places.settings.stat().st_gid
+
+
+def test_the_program_that_takes_a_push_back_is_this_one() -> None:
+    command = commit.own_command()
+    assert Path(command[0]).is_absolute()
+    assert "-I" in command
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    assert places.write(path, "one")
+    assert not places.write(path, "one")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space"):
+        places.write(path, "two")
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("file", "one")]
+    assert places.write(path, None)
+    assert not places.write(path, None)
