@@ -18,7 +18,7 @@ from toolkit.errors import UserError
 
 NAME = "netplay-relay.pyz"
 SHEBANG = b"#!/usr/bin/python3 -I\n"
-MAIN = "import sys\n\nfrom relay.cli import main\n\nsys.exit(main())\n"
+MAIN = "import sys\n\nfrom relay.entry import main\n\nsys.exit(main())\n"
 # The beginning of time for zip files.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 SUFFIXES = {".py", ".toml"}

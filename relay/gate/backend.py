@@ -46,6 +46,9 @@ class Backend(Protocol):
     def remove(self) -> None:
         """Take away all that is ours."""
 
+    def untouched(self) -> list[str]:
+        """Return what of others' there is not yet, and will be there through us: to be taken away with us."""
+
 
 @dataclass(slots=True)
 class Done:

@@ -68,15 +68,29 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 LONGEST_ROLLBACK = 3600.0
 
 
+def main(argv: Sequence[str]) -> int:
+    """Run `netplay-relay gate` with what was typed behind it, without loading the relay; return the exit code."""
+    parser = argparse.ArgumentParser(prog="netplay-relay gate", description="Who may reach the relay on this host.")
+    _configure(parser)
+    try:
+        return int(_run(parser.parse_args(argv)))
+    except KeyboardInterrupt:
+        return 130
+
+
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `gate` to the commands of netplay-relay. What runs it is imported only when it is run."""
-    gate = commands.add_parser("gate", help="who may reach the relay: the packet filter of this host")
+    _configure(commands.add_parser("gate", help="who may reach the relay: the packet filter of this host"))
+
+
+def _configure(gate: argparse.ArgumentParser) -> None:
     gate.add_argument("--config-dir", type=_directory, metavar="DIR", default=Path("/etc/netplay-relay"))
     gate.add_argument("--state-dir", type=_directory, metavar="DIR", default=Path("/var/lib/netplay-relay"))
     gate.set_defaults(run=_run)

@@ -1,4 +1,8 @@
-"""What `netplay-relay gate COMMAND` does: runs it, prints its answer or its mistake, returns its exit code."""
+"""What `netplay-relay gate COMMAND` does: runs it, prints its answer or its mistake, returns its exit code.
+
+Each command imports what it alone needs: from a zip file nothing is compiled beforehand, and a friend is added while
+somebody waits.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from relay.config import ConfigError
-from relay.gate import check, commit, expiry, kick, push, remove, state, status
-from relay.gate.agent import Agent
+from relay.gate import expiry, state
 from relay.gate.backend import FilterError
-from relay.gate.coexist import Coexistence
+from relay.gate.errors import AgentRunsError, UnknownSubjectError
 from relay.gate.host import Gate
 from relay.gate.places import Places
 from relay.gate.programs import ProgramError
-from relay.gate.push import Push
-from relay.gate.remove import AgentRunsError
 from relay.gate.state import BusyError
-from relay.gate.subject import UnknownSubjectError
 
 DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED = range(6)
 LARGEST_FILE = 4 * 1024 * 1024
@@ -62,11 +62,13 @@ def _mistake(arguments: argparse.Namespace, code: int, error: Exception) -> int:
 
 
 def _apply(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import push
+
     text, source = None, arguments.shown_as
     if arguments.friends is not None:
         text = _read(arguments.friends)
         source = source or (None if arguments.friends == "-" else Path(arguments.friends))
-    wish = Push(text, source, arguments.rollback_after, arguments.check, arguments.survey, arguments.login)
+    wish = push.Push(text, source, arguments.rollback_after, arguments.check, arguments.survey, arguments.login)
     answer = push.push(gate, wish)
     return DONE, answer, _applied(answer)
 
@@ -102,6 +104,8 @@ def _applied(answer: dict[str, Any]) -> str:
 
 
 def _confirm(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import commit
+
     if commit.confirm(gate, arguments.token):
         return DONE, {"confirmed": True, "rolled_back": None}, "confirmed: it stays"
     back = state.load(gate.places.state).rolled_back
@@ -111,6 +115,8 @@ def _confirm(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import commit
+
     pending = commit.load(gate.places.pending)
     token = arguments.token or (pending.token if pending else "")
     timed = arguments.token is not None
@@ -123,16 +129,22 @@ def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _status(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import status
+
     answer = status.status(gate, arguments.socket)
     return DONE, answer, status.text(answer)
 
 
 def _check(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import check
+
     answer = check.check(gate, arguments.subject, arguments.socket)
     return DONE if answer["verdict"] == "in" else REFUSED, answer, check.text(answer)
 
 
 def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import kick
+
     answer = kick.kick(gate, arguments.subject, arguments.socket)
     lines = [f"the relay ended {answer['kicked']} connections"] if answer["kicked"] is not None else [answer["problem"]]
     if answer["conntrack"] is not None:
@@ -141,6 +153,8 @@ def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
+    from relay.gate.coexist import Coexistence
+
     applied = state.load(gate.places.state).applied
     findings = Coexistence(gate.programs, applied.backend if applied else "nftables").survey(gate.wanted().ports)
     lines = [f"{one.sentence}{' To open it: ' + one.command if one.command else ''}" for one in findings]
@@ -148,12 +162,16 @@ def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
 
 
 def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:
+    from relay.gate import remove
+
     answer = remove.remove(gate, keep_config=arguments.keep_config)
     gone = [*answer["rules"], *answer["closed"], *answer["files"]]
     return DONE, answer, "\n".join(f"removed: {one}" for one in gone) or "nothing of ours was there"
 
 
 def _agent(gate: Gate, _: argparse.Namespace) -> Answer:
+    from relay.gate.agent import Agent
+
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     return Agent(gate).run(), {}, ""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -60,7 +59,7 @@ def load(path: Path) -> Pending | None:
 
 def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: float) -> Pending:
     """Keep what stands now. A push over one that was not confirmed keeps what stood before that. Raises FilterError."""
-    token, deadline = secrets.token_hex(8), gate.clock() + seconds
+    token, deadline = os.urandom(8).hex(), gate.clock() + seconds
     if older := load(gate.places.pending):
         older.token, older.deadline = token, deadline
         return older
@@ -99,7 +98,7 @@ def own_command() -> list[str]:
     place = Path(relay.__file__).parents[1]
     if place.is_file():
         return [sys.executable, "-I", str(place.resolve())]
-    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.cli import main; sys.exit(main())"
+    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.entry import main; sys.exit(main())"
     return [sys.executable, "-I", "-c", run, str(place.resolve())]
 
 

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from relay import config, lan
+from relay import config
 from relay.config import Config
 from relay.gate import friends as friendslist
 from relay.gate import guard, names, places, plan, wall
 from relay.gate.backend import Backend, Done, FilterError, enforce
-from relay.gate.coexist import Coexistence
 from relay.gate.friends import Friend
 from relay.gate.nftables import Nftables
 from relay.gate.places import Places
@@ -21,10 +20,15 @@ from relay.gate.plan import Plan
 from relay.gate.programs import Programs
 from relay.gate.state import State
 from relay.gate.wall import Standing, Wall
-from relay.gate.xtables import Iptables, variant
+from relay.protocol import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    from relay.gate.xtables import Iptables
 
 # The relay refuses one address's connections above its own limit and says why; the filter's cap holds when it cannot.
 CAP_FACTOR = 2
+# Where RetroArch asks for rooms in its LAN, whatever port the relay has.
+LAN_PORT = DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Wanted:
     @property
     def ports(self) -> tuple[int, ...]:
         """Every port that is filtered, TCP and UDP."""
-        return (*self.settings.ports, *([lan.PORT] if self.settings.lan.answer else []))
+        return (*self.settings.ports, *([LAN_PORT] if self.settings.lan.answer else []))
 
     @property
     def names(self) -> list[str]:
@@ -88,7 +92,7 @@ class Gate:
             known = applied is not None and applied.backend == "nftables"
             if known or setting == "nftables" or self.programs.answer(["nft", "-j", "list", "tables"]):
                 return self.named("nftables", state)
-        if setting != "nftables" and variant(self.programs) is not None:
+        if setting != "nftables" and self._iptables():
             return self.named("iptables", state)
         missing = {"auto": "neither nft nor iptables", "nftables": "no nft", "iptables": "no iptables"}[setting]
         raise FilterError(f"this host has {missing} that works. Install the package nftables, then try again")
@@ -98,7 +102,14 @@ class Gate:
         plain = state.applied is not None and state.applied.backend == name and state.applied.plain
         if name == "nftables":
             return Nftables(self.programs, plain=plain)
-        return Iptables(self.programs, variant(self.programs) or "", plain=plain)
+        return self._iptables(plain=plain) or Nftables(self.programs)
+
+    def _iptables(self, *, plain: bool = False) -> Iptables | None:
+        """Return the host's iptables, None when it has none."""
+        from relay.gate.xtables import Iptables, variant  # most hosts have nft
+
+        kind = variant(self.programs)
+        return None if kind is None else Iptables(self.programs, kind, plain=plain)
 
     def plan(self, wanted: Wanted, state: State) -> Plan:
         """Return the plan for now, by the last good answers for DNS names."""
@@ -126,7 +137,7 @@ class Gate:
         desired = self.wall(wanted, made, state)
         before = state.applied
         backend = self.backend(wanted.settings.gate.backend, state)
-        if isinstance(backend, Iptables) and not state.created and (before is None or before.backend != backend.name):
+        if not state.created and (before is None or before.backend != backend.name):
             state.created = backend.untouched()
         done, state.applied = enforce(backend, desired, before, self.clock())
         outcome = Outcome(made, desired, backend.name, done)
@@ -141,6 +152,8 @@ class Gate:
         return outcome
 
     def _coexist(self, outcome: Outcome, state: State, *, ports_changed: bool) -> None:
+        from relay.gate.coexist import Coexistence  # not needed to add a friend
+
         others = Coexistence(self.programs, outcome.backend)
         if ports_changed and state.opened:
             others.close(keep=outcome.wall.ports)

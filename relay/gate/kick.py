@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from relay.gate import state, subject
+from relay.gate.errors import UnknownSubjectError
 from relay.gate.friends import Network
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
@@ -26,7 +27,7 @@ def kick(gate: Gate, text: str, socket: Path | None = None) -> dict[str, Any]:
     known = state.load(gate.places.state)
     whom = subject.find(text, wanted, known)
     if not whom.networks:
-        raise subject.UnknownSubjectError(f"{text} has no address: no name of {text} has been found yet")
+        raise UnknownSubjectError(f"{text} has no address: no name of {text} has been found yet")
     ended, problem = _by_relay(gate, whom.networks, socket)
     forgotten = _by_conntrack(gate, whom.networks, wanted.ports)
     return {

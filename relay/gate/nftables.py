@@ -64,6 +64,10 @@ class Nftables:
         if self._list() is not None:
             self._first([nft.removal()])
 
+    def untouched(self) -> list[str]:
+        """Return nothing: our table is all there is."""
+        return []
+
     def _list(self, *options: str) -> str | None:
         """Return the listing of our table, None when there is no such table. Raises FilterError."""
         try:

@@ -8,13 +8,10 @@ from typing import Any
 from relay.config import ConfigError
 from relay.gate import commit, places, state
 from relay.gate.coexist import Coexistence
+from relay.gate.errors import AgentRunsError
 from relay.gate.host import Gate
 from relay.gate.state import State
 from relay.gate.xtables import Iptables, variant
-
-
-class AgentRunsError(Exception):
-    """The agent would put everything back; str() is a sentence."""
 
 
 def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay import control
 from relay.gate import names
+from relay.gate.errors import UnknownSubjectError
 from relay.gate.friends import Friend, Network
 from relay.gate.host import Gate, Wanted
 from relay.gate.state import State
 from relay.protocol import Address
 
 SOCKET = Path("/run/netplay-relay/control.sock")
-
-
-class UnknownSubjectError(Exception):
-    """Neither a friend's name nor an address; str() is a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +54,8 @@ def ask_relay(
     gate: Gate, request: str, socket: Path | None = None, **details: Any
 ) -> tuple[dict[str, Any] | None, str]:
     """Ask the running relay; return its answer, or None and a sentence that says why there is none."""
+    from relay import control  # and with it asyncio: only for those who ask
+
     path = socket or gate.wanted().settings.control.socket or SOCKET
     try:
         answer = control.ask(path, request, 10.0, **details)

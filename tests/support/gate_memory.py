@@ -105,6 +105,10 @@ class MemoryBackend:
         """Forget."""
         self.rules, self.sets = "", {}
 
+    def untouched(self) -> list[str]:
+        """Return nothing."""
+        return []
+
     def holds(self) -> set[str]:
         """Return the networks that stand, as text."""
         standing = self.standing()
