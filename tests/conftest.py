@@ -1,0 +1,20 @@
+"""Where the owner's tools are not installed, as on a host that only builds the relay, their tests are left out.
+
+The first line of a run says so. With CI set nothing is left out: what is missing is then an error.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
+OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
+
+missing = [] if os.environ.get("CI") else [name for name in NEEDED if find_spec(name) is None]
+collect_ignore = list(OF_THE_TOOLS) if missing else []
+
+
+def pytest_report_header() -> str:
+    """Say what is left out, and for want of what."""
+    return f"left out: {', '.join(collect_ignore)}; not installed: {', '.join(missing)}" if missing else ""
