@@ -1,0 +1,151 @@
+"""A lab whose relay was deployed to, for tests of who gets in: its owner's files, its players, and what they can do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tests.support import labs
+from tests.support.role_host import PORT, SETTINGS, RoleHost
+from tests.support.waiting import wait_for
+from toolkit import guests, inventory, places
+from toolkit.deploy import Request, deploy
+from toolkit.lab import DEFAULT_SPEC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from toolkit.lab import Lab
+    from toolkit.places import Place
+
+SOON = 20.0
+# Hosts a session and prints when each word of the relay came: "RATS" is the way in, "RATP" that the game goes on.
+HOST = """
+import socket, sys, time
+try:
+    relay = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2)
+    relay.settimeout(60)
+    relay.sendall(b"RATS" + bytes(12))
+    while word := relay.recv(16)[:4]:
+        print(time.monotonic(), word.decode("ascii", "replace"), flush=True)
+        if len(sys.argv) > 3:
+            sys.exit()
+        if word == b"RATP":
+            relay.sendall(word)
+except OSError as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+CONNECT = """
+import socket, sys
+socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()
+"""
+
+
+@dataclass(frozen=True)
+class GateLab:
+    """The lab, where its relay is to the toolkit, and what stood on the host before anything was put there."""
+
+    lab: Lab
+    place: Place
+    host: RoleHost
+    before: dict[str, Any]
+    owners_list: str
+
+    @property
+    def friends_file(self) -> Path:
+        """The owner's friends.toml."""
+        return inventory.files_of(self.place.host).friends
+
+    def status(self) -> dict[str, Any]:
+        """Return what the gate says of itself."""
+        return guests.fetch(self.place)
+
+    def plays(self, node: str) -> list[bool]:
+        """Whether the relay answers somebody at a node who hosts: by IPv4, by IPv6."""
+        return self._tries(node, HOST, "once")
+
+    def connects(self, node: str) -> list[bool]:
+        """Whether a connection is made at all: the relay may still say nothing on it."""
+        return self._tries(node, CONNECT)
+
+    def _tries(self, node: str, script: str, *more: str) -> list[bool]:
+        relay = self.lab.node("relay")
+        argv = [sys.executable, "-I", "-c", script]
+        tries = [self.lab.command(node, [*argv, address, str(PORT), *more]) for address in (relay.ipv4, relay.ipv6)]
+        running = [
+            subprocess.Popen(each, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for each in tries
+        ]
+        said = [each.communicate(timeout=30)[0] for each in running]
+        return [
+            each.returncode == 0 and (script is CONNECT or " RATS" in text)
+            for each, text in zip(running, said, strict=True)
+        ]
+
+    @contextmanager
+    def a_game(self, node: str) -> Iterator[Game]:
+        """Yield a game that somebody at a node hosts."""
+        argv = [sys.executable, "-I", "-c", HOST, self.lab.node("relay").ipv4, str(PORT)]
+        with subprocess.Popen(self.lab.command(node, argv), stdout=subprocess.PIPE, text=True) as process:
+            try:
+                game = Game(process)
+                assert game.line().endswith(" RATS\n")
+                yield game
+            finally:
+                process.kill()
+
+    def addresses(self, node: str) -> tuple[str, str]:
+        """Return a node's addresses as friends.toml names them: its own /128, all nodes of a lab are neighbours."""
+        at = self.lab.node(node)
+        return at.ipv4, f"{at.ipv6}/128"
+
+    def begins_anew(self) -> None:
+        """Let the list be again what it was after the deployment."""
+        if self.friends_file.read_text() != self.owners_list:
+            self.friends_file.write_text(self.owners_list)
+        guests.push(self.place)
+
+
+@dataclass(frozen=True)
+class Game:
+    """A game under way."""
+
+    process: subprocess.Popen[str]
+
+    def line(self) -> str:
+        """Return the next word of the relay and when it came; "" at the end."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def goes_on(self) -> bool:
+        """Wait for a word that comes after this moment; False when the game ends first."""
+        now = time.monotonic()
+        while line := self.line():
+            if float(line.split()[0]) > now:
+                return True
+        return False
+
+    def ends(self) -> bool:
+        """Whether the relay ends it soon."""
+        return bool(wait_for(lambda: self.process.poll() is not None, SOON, "the end of the game"))
+
+
+@contextmanager
+def a_gate_lab(folder: Path) -> Iterator[GateLab]:
+    """Bring up a lab of one's own and deploy to it; the caller has set a configuration folder apart."""
+    with labs.a_name() as name:
+        place = places.lab(replace(DEFAULT_SPEC, name=name))
+        assert place.lab is not None
+        host = RoleHost.of(place.lab, folder)
+        before = host.snapshot()
+        # The lab's addresses are private ones.
+        inventory.write(
+            inventory.files_of(place.host).relay, SETTINGS.replace("[gate]\n", "[gate]\nprivate_names = true\n")
+        )
+        deploy(place, Request())
+        text = inventory.files_of(place.host).friends.read_text()
+        yield GateLab(place.lab, place, host, before, text)

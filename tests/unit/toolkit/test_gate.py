@@ -1,0 +1,191 @@
+"""What the owner's side makes of the gate's answers: pushes, mistakes, what was taken back, who is meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from toolkit import gate, guests, last, places
+from toolkit.errors import BAD_INPUT, DEPLOY_FAILED, HOST_UNUSABLE, ROLLED_BACK, UserError
+from toolkit.hosts import HostName
+from toolkit.places import Place
+from toolkit.remote import PROGRAM, Remote
+from toolkit.ssh import Connection
+
+if TYPE_CHECKING:
+    from tests.unit.toolkit.conftest import FakeSsh
+
+FILE = Path("/home/me/friends.toml")
+APPLIED: dict[str, Any] = {
+    "changed": True, "checked": False, "backend": "nftables", "ports": [55435], "rules": False,
+    "added": ["203.0.113.7/32"], "removed": [], "refreshed": [], "files": True, "entries": 1, "next_expiry": None,
+    "opened": [], "others": ["ufw is active and lets the port through."], "warnings": [], "token": None,
+    "rollback_at": None, "rollback_by": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    """Return a host that the fake ssh stands for."""
+    return Remote(Place(HostName("myvps", "myvps")), Connection("myvps"), become=False)
+
+
+def answers(fake_ssh: FakeSsh, by_command: dict[str, Any]) -> None:
+    """Let each command of the gate have an answer of its own: (exit code, JSON), or an exit code alone."""
+    script = fake_ssh.folder / "ssh.py"
+    table = {word: [code, text] for word, (code, text) in by_command.items()}
+    script.write_text(
+        script.read_text().replace(
+            'sys.stdout.write(answer["stdout"])',
+            f"table = {table!r}\n"
+            "word = next((word for word in table if f' {word} ' in sys.argv[-1] + ' '), '')\n"
+            "if word:\n    print(json.dumps(table[word][1]))\n    sys.exit(table[word][0])\n"
+            'sys.stdout.write(answer["stdout"])',
+        )
+    )
+
+
+def test_a_push_goes_in_by_standard_input_and_is_confirmed_by_a_login_of_its_own(
+    fake_ssh: FakeSsh, remote: Remote
+) -> None:
+    answers(fake_ssh, {"apply": (0, {**APPLIED, "token": "abc"}), "confirm": (0, {"confirmed": True})})
+    assert gate.push(remote, "the list", FILE)["added"] == ["203.0.113.7/32"]
+    (first, text), (second, _) = fake_ssh.calls
+    assert text == "the list"
+    assert f"--shown-as {FILE}" in first[-1]
+    assert "--rollback-after 30" in first[-1]
+    assert second[-1].endswith("gate confirm abc --json")
+    assert "ControlPath=none" in second
+    assert "ControlPath=none" not in first
+
+
+def test_a_push_that_changes_nothing_needs_no_confirmation(fake_ssh: FakeSsh, remote: Remote) -> None:
+    answers(fake_ssh, {"apply": (0, {**APPLIED, "changed": False})})
+    gate.push(remote, "", FILE)
+    assert len(fake_ssh.calls) == 1
+
+
+@pytest.mark.parametrize("back", [(0, {"rolled_back": True}), (0, {"rolled_back": False})])
+def test_a_push_that_was_not_confirmed_has_its_own_exit_code(
+    fake_ssh: FakeSsh, remote: Remote, back: tuple[int, Any]
+) -> None:
+    known = {"rolled_back": {"token": "abc", "at": 1, "why": "it was not confirmed in time"}}
+    answers(
+        fake_ssh,
+        {
+            "apply": (0, {**APPLIED, "token": "abc"}),
+            "confirm": (4, {"confirmed": False}),
+            "rollback": back,
+            "status": (0, known),
+        },
+    )
+    with pytest.raises(UserError, match="what stood before stands again") as caught:
+        gate.push(remote, "", FILE)
+    assert caught.value.exit_code == ROLLED_BACK == 7
+
+
+def test_a_confirmation_whose_answer_was_lost_counts(fake_ssh: FakeSsh, remote: Remote) -> None:
+    answers(
+        fake_ssh,
+        {
+            "apply": (0, {**APPLIED, "token": "abc"}),
+            "confirm": (255, {}),
+            "rollback": (0, {"rolled_back": False}),
+            "status": (0, {"rolled_back": None}),
+        },
+    )
+    assert gate.push(remote, "", FILE)["token"] == "abc"  # noqa: S105 - names a push, opens nothing
+
+
+def test_a_host_that_is_lost_is_waited_for_until_it_has_taken_the_push_back(
+    fake_ssh: FakeSsh, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(gate.time, "sleep", waited.append)
+    answers(fake_ssh, {"apply": (0, {**APPLIED, "token": "abc"}), "confirm": (255, {}), "rollback": (255, {})})
+    with pytest.raises(UserError) as caught:
+        gate.push(remote, "", FILE)
+    assert caught.value.exit_code == ROLLED_BACK
+    assert gate.WAY_BACK - 10 < max(waited) <= gate.WAY_BACK + gate.LATE < 60
+
+
+def mistake(**more: Any) -> dict[str, Any]:
+    return {"error": {"message": "it is wrong.", "fix": "", "file": None, "line": None, **more}}
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "begins", "exit_code"),
+    [
+        (2, mistake(file="/home/me/friends.toml", line=3), "/home/me/friends.toml:3: it is wrong.", BAD_INPUT),
+        (2, mistake(), "on myvps: it is wrong.", BAD_INPUT),
+        (3, mistake(), "on myvps: it is wrong.", DEPLOY_FAILED),
+        (1, mistake(), "on myvps: it is wrong.", DEPLOY_FAILED),
+    ],
+)
+def test_a_mistake_is_told_in_the_words_of_the_host(
+    fake_ssh: FakeSsh, remote: Remote, code: int, answer: Any, begins: str, exit_code: int
+) -> None:
+    fake_ssh.answers(json.dumps(answer), code=code)
+    with pytest.raises(UserError) as caught:
+        gate.push(remote, "", FILE)
+    assert caught.value.message.startswith(begins)
+    assert (caught.value.exit_code, bool(caught.value.fix)) == (exit_code, True)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        ("netplay-relay: error: argument COMMAND: invalid choice: 'gate' (choose from ...)", "older than its gate"),
+        (f"/usr/bin/python3: can't open file '{PROGRAM}': [Errno 2] No such file", "no relay on myvps"),
+    ],
+)
+def test_a_host_without_a_gate_is_told_to_be_deployed_to(
+    fake_ssh: FakeSsh, remote: Remote, stderr: str, words: str
+) -> None:
+    fake_ssh.answers(stderr=stderr, code=2)
+    with pytest.raises(UserError, match=words) as caught:
+        gate.look(remote, "", FILE)
+    assert caught.value.exit_code == HOST_UNUSABLE
+    assert "invoke deploy --host myvps" in caught.value.fix
+
+
+def test_sudos_password_is_the_first_line_and_in_no_command_line(fake_ssh: FakeSsh, remote: Remote) -> None:
+    answers(fake_ssh, {"apply": (0, APPLIED)})
+    gate.push(Remote(remote.place, remote.link, become=True, password="it is $ecret"), "the list", FILE)  # noqa: S106
+    ((arguments, text),) = fake_ssh.calls
+    assert text == "it is $ecret\nthe list"
+    assert "ecret" not in " ".join(arguments)
+
+
+def test_what_changed_is_told_with_what_the_owner_should_know(capsys: pytest.CaptureFixture[str]) -> None:
+    gate.tell({**APPLIED, "added": [f"192.0.2.{n}/32" for n in range(30)], "checked": True})
+    said = capsys.readouterr().out
+    assert "192.0.2.19/32 and 10 more would be let in" in said
+    assert "note: ufw is active" in said
+
+
+def test_friends_mean_the_host_of_the_last_deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "lab", lambda spec, *, check: (spec.name, check))
+    config = tmp_path / "config file"
+    config.write_text("")
+    last.remember(places.real("myvps", config))
+    assert (last.typed(None, None).host.alias, last.typed(None, None).ssh_config) == ("myvps", config)
+    assert last.typed("other", None).host.alias == "other"
+    last.forget(places.real("other"))
+    assert last.typed(None, None).host.alias == "myvps"
+    last.forget(places.real("myvps"))
+    assert last.typed(None, None) == ("lab", True)
+
+
+def test_what_the_owner_should_worry_about_is_said_in_sentences() -> None:
+    state: dict[str, Any] = {
+        "present": False, "agent": None, "problem": "nft says no", "warnings": ["w"], "others": ["o"],
+        "rolled_back": {"at": 1, "why": "it was not confirmed in time", "token": "x"},
+        "healed": {"count": 2, "at": 1, "what": "our rules were gone"},
+    }  # fmt: skip
+    assert len(guests.problems(state)) == 7
+    fine = {**state, "present": True, "agent": 7, "problem": "", "warnings": [], "others": [], "rolled_back": None}
+    assert guests.problems({**fine, "healed": {"count": 0, "at": None, "what": ""}}) == []
