@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from relay.gate import fronts, openers
-from relay.gate.foreign import Chain, Ruleset, forwards, iptables_input
+from relay.gate.foreign import Chain, Ruleset, entries, forwards, iptables_input
 from relay.gate.openers import LEGACY, OUR_TABLE, lists
 from relay.gate.programs import ProgramError, Programs
 
@@ -53,8 +53,8 @@ class Coexistence:
         """Return what other firewalls do with the ports; nothing is changed."""
         found = [finding for front in self._fronts if (finding := self._front(front, ports))]
         active = {finding.tool for finding in found}
-        listing = self._programs.answer(["nft", "-j", "list", "ruleset"])
-        rulesets = {port: Ruleset(listing, port) for port in ports}
+        listed = entries(self._programs.answer(["nft", "-j", "list", "ruleset"]))
+        rulesets = {port: Ruleset(listed, port) for port in ports}
         found += self._chains(rulesets, active)
         if "ufw" not in active:
             found += self._legacy(ports)

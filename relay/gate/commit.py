@@ -20,7 +20,6 @@ import relay
 from relay.config import ConfigError
 from relay.gate import places, state
 from relay.gate.backend import FilterError, Snapshot
-from relay.gate.coexist import Coexistence
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
 from relay.gate.state import Applied, State
@@ -189,6 +188,8 @@ def _close_again(gate: Gate, known: State, pending: Pending) -> None:
     """Undo what the push opened in other firewalls."""
     if known.opened == pending.opened:
         return
+    from relay.gate.coexist import Coexistence  # seldom needed
+
     ports = [port for record in pending.opened for port in record["ports"]]
     with contextlib.suppress(ProgramError):
         Coexistence(gate.programs, pending.backend).close(keep=ports)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,16 @@ class Chain:
         return ""
 
 
-class Ruleset:
-    """What `nft -j list ruleset` prints, seen by a packet to one port."""
+def entries(text: str) -> list[dict[str, Any]]:
+    """Return what `nft -j list ruleset` printed, one thing each; "" is an empty ruleset. Raises ValueError."""
+    found: list[dict[str, Any]] = json.loads(text)["nftables"] if text else []
+    return found
 
-    def __init__(self, text: str, port: int) -> None:
-        """Read a listing; "" is an empty one. Raises ValueError."""
-        entries = json.loads(text)["nftables"] if text else []
+
+class Ruleset:
+    """A ruleset of nftables (see `entries`), seen by a packet to one port."""
+
+    def __init__(self, entries: Sequence[dict[str, Any]], port: int) -> None:
         self._port = port
         self._chains = [entry["chain"] for entry in entries if "chain" in entry]
         self._rules: dict[tuple[str, str], dict[str, list[Rule]]] = {}

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from relay.gate.foreign import Ruleset, forwards, iptables_input
+from relay.gate.foreign import Ruleset, entries, forwards, iptables_input
 
 PORT = 55435
 TCP_DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
@@ -24,7 +24,7 @@ def lets_in(*rules: list[object], policy: str = "accept", others: dict[str, list
     chains: list[object] = [{"chain": {**where, "name": "incoming", "hook": "input", "policy": policy}}]
     for name, found in {"incoming": list(rules), **(others or {})}.items():
         chains += [{"rule": {**where, "chain": name, "expr": rule}} for rule in found]
-    (chain,) = Ruleset(json.dumps({"nftables": chains}), PORT).inputs()
+    (chain,) = Ruleset(entries(json.dumps({"nftables": chains})), PORT).inputs()
     return chain.lets_in()
 
 
@@ -86,9 +86,9 @@ def test_chains_are_followed() -> None:
 def test_what_is_forwarded_is_found() -> None:
     rule = {"family": "ip", "table": "nat", "chain": "DOCKER"}
     dnat = {"nftables": [{"rule": {**rule, "expr": [match(TCP_DPORT, PORT), {"dnat": {"addr": "172.17.0.2"}}]}}]}
-    assert Ruleset(json.dumps(dnat), PORT).forwards
-    assert not Ruleset(json.dumps(dnat), 1).forwards
-    assert not Ruleset("", PORT).forwards
+    assert Ruleset(entries(json.dumps(dnat)), PORT).forwards
+    assert not Ruleset(entries(json.dumps(dnat)), 1).forwards
+    assert not Ruleset(entries(""), PORT).forwards
     saved = f"*nat\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport {PORT} -j DNAT --to-destination 172.17.0.2:1\n"
     assert forwards(saved, PORT)
     assert not forwards(saved, 5543)
