@@ -73,6 +73,8 @@ def tell(answer: dict[str, Any]) -> None:
         step("gate", f"port {', '.join(map(str, opened['ports']))} {would}opened in {opened['tool']}")
     if not answer["changed"]:
         step("gate", "nothing to change")
+    elif not any(answer[key] for key in ("rules", "added", "removed", "refreshed", "opened")):
+        step("gate", f"the list {would or 'is '}written; nobody else gets in or is kept out by it")
     remarks(answer)
 
 

@@ -129,7 +129,7 @@ def story(owner: Owner) -> Story:
 def test_a_look_ahead_shows_a_diff_and_changes_nothing_anywhere(story: Story) -> None:
     assert story.looked.returncode == 0, story.looked.stderr
     assert "would change" in story.looked.stdout
-    assert f"+{story.owner.lab.node('friend').ipv4}" in story.looked.stdout
+    assert f"{story.owner.lab.node('friend').ipv4}/32 would be let in" in story.looked.stdout
     assert story.after_look == story.bare
     assert story.made_by_look == []
 
