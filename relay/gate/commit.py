@@ -168,9 +168,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     finally:
         state.save(gate.places.state, known)
         gate.places.pending.unlink(missing_ok=True)
-    if known.applied is None:
-        return True
-    # The snapshot's times have run on meanwhile.
+    # The snapshot's times have run on meanwhile; and where nothing stood, nobody may get in now.
     with contextlib.suppress(ConfigError, FilterError, OSError):
         gate.settle(gate.wanted(), known)
         state.save(gate.places.state, known)
