@@ -213,10 +213,16 @@ def test_the_wall_stands_again_soon_after_somebody_flushed_every_rule(host: Role
 
 
 def test_a_wall_that_cannot_stand_is_told_in_a_sentence_and_stops_the_run(host: RoleHost) -> None:
-    refused = host.play(settings=SETTINGS.replace("[gate]", '[gate]\nbackend = "iptables"'), firewall_program="/nowhere")
-    back = host.play()
+    host.run("mv", "/usr/sbin/nft", "/usr/sbin/nft.away")
+    try:
+        refused = host.play(settings=SETTINGS.replace("[gate]", '[gate]\nbackend = "nftables"'))
+    finally:
+        host.run("mv", "/usr/sbin/nft.away", "/usr/sbin/nft")
+        back = host.play()
     assert (refused.status != 0, back.status) == (True, 0), refused.said + back.errors
-    assert "the relay's port was not opened" in refused.errors or "netplay-relay-firewall" in refused.errors
+    assert f"The wall does not stand on {host.alias}" in refused.errors
+    assert "this host has no nft that works. Install the package nftables" in refused.errors
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
 
 
 def _settled(host: RoleHost) -> bool:
