@@ -36,6 +36,11 @@ class Finding:
     command: str = ""
     where: tuple[str, ...] = ()
 
+    def after(self, records: Sequence[dict[str, Any]]) -> str:
+        """Return the sentence that holds once these openings have been made."""
+        opened = any(record["tool"] == self.tool and record["where"] == list(self.where) for record in records)
+        return f"{self.tool} kept port {listed(self.shut)} shut; it is open there now." if opened else self.sentence
+
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as JSON can hold it."""
         return {**asdict(self), "where": list(self.where)}

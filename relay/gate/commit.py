@@ -170,7 +170,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
         gate.places.pending.unlink(missing_ok=True)
     # The snapshot's times have run on meanwhile; and where nothing stood, nobody may get in now.
     with contextlib.suppress(ConfigError, FilterError, OSError):
-        gate.settle(gate.wanted(), known)
+        gate.settle(gate.wanted(), known, others=False)
         state.save(gate.places.state, known)
     return True
 

@@ -127,10 +127,11 @@ class Gate:
             ways[login[1]] = f"the login from {login[0]} came by it"
         guard.refuse(wanted.ports, ways, self.places.settings)
 
-    def settle(self, wanted: Wanted, state: State, *, survey: bool = False) -> Outcome:
+    def settle(self, wanted: Wanted, state: State, *, survey: bool = False, others: bool = True) -> Outcome:
         """Make filter and allowlist what is wanted, and the state say so. Raises ConfigError, FilterError, OSError.
 
-        survey: look at other firewalls even if our rules stand; that takes a second where firewalld runs.
+        survey: look at other firewalls even if our rules stand; that takes a second where firewalld runs. others: open
+        the ports there at all.
         """
         state.names = {name: known for name, known in state.names.items() if name in wanted.names}
         made = self.plan(wanted, state)
@@ -147,7 +148,7 @@ class Gate:
         state.friends = wanted.text
         note_seen(state, done.standing, self.clock())
         ports_changed = before is None or before.ports != list(desired.ports)
-        if survey or done.rules:
+        if others and (survey or done.rules):
             self._coexist(outcome, state, ports_changed=ports_changed)
         return outcome
 
@@ -158,8 +159,8 @@ class Gate:
         if ports_changed and state.opened:
             others.close(keep=outcome.wall.ports)
         findings = others.survey(outcome.wall.ports)
-        outcome.others = [finding.sentence for finding in findings]
         outcome.opened, outcome.complaints = others.open(findings)
+        outcome.others = [finding.after(outcome.opened) for finding in findings]
         known = [record for record in state.opened if set(record["ports"]) <= set(outcome.wall.ports)]
         state.opened = known + [record for record in outcome.opened if record not in known]
         state.others = outcome.others

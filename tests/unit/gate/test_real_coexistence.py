@@ -33,6 +33,7 @@ def test_a_table_of_somebody_else_that_drops_is_opened_for_friends_alone(nft_hos
     assert found["sentence"] == f"nftables' table inet mine, chain incoming, drops what comes to port {PORT}."
     answer = nft_host.apply(ANNA)
     assert answer["opened"] == [{"tool": "nftables", "ports": [PORT], "where": ["inet", "mine", "incoming"]}]
+    assert answer["others"] == [f"nftables kept port {PORT} shut; it is open there now."]
     for friend in (ANNA4, ANNA6):
         assert nft_host.gets_in(friend)
     for stranger in (STRANGER4, STRANGER6):
