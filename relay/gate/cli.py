@@ -100,6 +100,7 @@ def _configure(gate: argparse.ArgumentParser) -> None:
     token.add_argument("token", metavar="TOKEN")
     back = _add(parsers, "rollback", "take the waiting push back now")
     back.add_argument("token", metavar="TOKEN", nargs="?")
+    back.add_argument("--timer", action="store_true", help=argparse.SUPPRESS)
     back.add_argument("--after", type=_seconds, default=0.0, help=argparse.SUPPRESS)
     for name, text in (("check", "say why somebody gets in or not"), ("kick", "end somebody's connections")):
         about = _add(parsers, name, text)

@@ -119,11 +119,11 @@ def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
     pending = commit.load(gate.places.pending)
     token = arguments.token or (pending.token if pending else "")
-    timed = arguments.token is not None
+    why = "it was not confirmed in time" if arguments.timer else "whoever pushed it took it back"
     done = False
     if not arguments.after or commit.wait(gate, token, arguments.after):
         with state.locked(gate.places.lock):
-            done = commit.roll_back(gate, token, "it was not confirmed in time" if timed else "somebody asked for it")
+            done = commit.roll_back(gate, token, why)
     text = "rolled back: what stood before stands again" if done else "nothing waits to be rolled back"
     return DONE, {"rolled_back": done}, text
 

@@ -77,7 +77,7 @@ def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: fl
 def arm(gate: Gate, pending: Pending, seconds: float) -> str:
     """Write the push down and start its timer; return what keeps it: "systemd" or "process". Raises OSError."""
     pending.save(gate.places.pending)
-    command = [*own_command(), "gate", *_directories(gate), "rollback", pending.token]
+    command = [*own_command(), "gate", *_directories(gate), "rollback", "--timer", pending.token]
     if SYSTEMD.is_dir():
         timer = ["systemd-run", "--quiet", "--collect", f"--unit={unit(pending.token)}", f"--on-active={seconds:g}s"]
         with contextlib.suppress(ProgramError):

@@ -17,6 +17,7 @@ from typing import Any
 
 DEEPEST = 16
 _XT_DROPS = ("REJECT", "DROP")
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,12 @@ class Chain:
 
 
 def entries(text: str) -> list[dict[str, Any]]:
-    """Return what `nft -j list ruleset` printed, one thing each; "" is an empty ruleset. Raises ValueError."""
-    found: list[dict[str, Any]] = json.loads(text)["nftables"] if text else []
-    return found
+    """Return what `nft -j list ruleset` printed, one thing each; nothing for what is not that."""
+    try:
+        found = json.loads(text)["nftables"] if text else []
+    except _UNREADABLE:
+        return []
+    return [entry for entry in found if isinstance(entry, dict)]
 
 
 class Ruleset:
@@ -74,8 +78,7 @@ class Ruleset:
         self.forwards = False
         for rule in (entry["rule"] for entry in entries if "rule" in entry):
             place = self._rules.setdefault((rule["family"], rule["table"]), {})
-            place.setdefault(rule["chain"], []).append(self._rule(rule))
-            self.forwards = self.forwards or self._forwards(rule["expr"])
+            place.setdefault(rule["chain"], []).append(self._read(rule))
 
     def inputs(self) -> list[Chain]:
         """Return every chain at the input hook of the inet, ip and ip6 families."""
@@ -90,6 +93,15 @@ class Ruleset:
             for chain in self._chains
             if chain.get("hook") == "input" and chain["family"] in ("inet", "ip", "ip6")
         ]
+
+    def _read(self, rule: dict[str, Any]) -> Rule:
+        """Return what a rule does. One that cannot be read, by whichever nft it was printed, decides nothing."""
+        try:
+            found = self._rule(rule)
+            self.forwards = self.forwards or self._forwards(rule["expr"])
+        except _UNREADABLE:
+            return Rule(None, "")
+        return found
 
     def _rule(self, rule: dict[str, Any]) -> Rule:
         match: bool | None = True
@@ -177,7 +189,7 @@ def _holds(right: Any, known: Any) -> bool | None:
         return _any(_holds(item, known) for item in right["set"])
     if isinstance(right, dict) and "range" in right:
         first, last = right["range"]
-        return isinstance(known, int) and first <= known <= last
+        return isinstance(known, int) and int(first) <= known <= int(last)
     if isinstance(right, str) and right.startswith("@"):
         return None
     if isinstance(known, str) and known.startswith("an interface"):
@@ -196,9 +208,18 @@ def iptables_input(saved: str, family: str, port: int) -> Chain | None:
     rules: dict[str, list[Rule]] = {}
     for line in saved.splitlines():
         if line.startswith("-A "):
-            _, chain, *words = shlex.split(line)
-            rules.setdefault(chain, []).append(_iptables_rule(words, port))
+            chain, rule = _iptables_line(line, port)
+            rules.setdefault(chain, []).append(rule)
     return Chain(family, "filter", "INPUT", policy[1].lower(), rules) if policy else None
+
+
+def _iptables_line(line: str, port: int) -> tuple[str, Rule]:
+    """Return the chain and what the rule does. One that cannot be read decides nothing."""
+    try:
+        _, chain, *words = shlex.split(line)
+        return chain, _iptables_rule(words, port)
+    except _UNREADABLE:
+        return "", Rule(None, "")
 
 
 def _iptables_rule(words: list[str], port: int) -> Rule:

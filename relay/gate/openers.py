@@ -6,12 +6,12 @@ their owner loads his rules again; the agent notices and opens again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from relay.gate.foreign import entries
 from relay.gate.fronts import TAG
 from relay.gate.programs import ProgramError, Programs
 
@@ -38,8 +38,7 @@ def open_chain(programs: Programs, place: Sequence[str], ports: Sequence[int]) -
 
 def close_chains(programs: Programs, keep: Sequence[int] = ()) -> Iterator[str]:
     """Take away our rules in chains of others but those for ports to keep; yield their chains. Raises ProgramError."""
-    listing = programs.answer(["nft", "-a", "-j", "list", "ruleset"]) if programs.find("nft") else ""
-    for entry in json.loads(listing)["nftables"] if listing else []:
+    for entry in entries(programs.answer(["nft", "-a", "-j", "list", "ruleset"])):
         rule = entry.get("rule", {})
         table = (rule.get("family"), rule.get("table"))
         if rule.get("comment") == TAG and table != OUR_TABLE and not _covers(keep, set(_ports(rule))):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from pathlib import Path
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.gate import allowlist, iptables, nft, plan, wall
-from relay.gate.friends import Friend, Network
+from relay.config import ConfigError
+from relay.gate import allowlist, foreign, iptables, nft, plan, wall
+from relay.gate.friends import Friend, Network, parse, pinned
 from tests.support.packet_filters import NO_VERDICT, Address, IptablesInterpreter, NftInterpreter, Packet
 
 FILE = Path("friends.toml")
@@ -197,6 +199,54 @@ def test_a_plan_keeps_every_narrower_entry_with_its_own_time(friends: list[Frien
                 assert entry is not None
                 assert friend.name in entry.friends
                 assert entry.until is None or (friend.until is not None and entry.until >= friend.until)
+
+
+WORDS = st.one_of(st.text(max_size=12), st.sampled_from(["203.0.113.7", "anna.example.org", "12h", "2026-12-24 23:00"]))
+KEYS = ["match", "left", "right", "op", "set", "range", "vmap", "key", "data", "xt", "jump", "payload"]
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), WORDS),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(KEYS), inner),
+    ),
+    max_leaves=12,
+)
+
+
+@given(WORDS, WORDS, WORDS, WORDS)
+def test_a_friend_is_understood_or_refused_with_a_sentence_whatever_is_typed(
+    name: str, address: str, dns: str, until: str
+) -> None:
+    lines = {"name": name, "ip": address, "dns": dns, "until": until}
+    text = "[[friend]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
+    found, told = read(text)
+    assert (told is None) != (found is None)
+    if told:
+        assert told.line is not None
+        assert told.message.endswith(".")
+    if found:
+        assert [friend.until for friend in parse(pinned(text, FILE), FILE)] == [friend.until for friend in found]
+
+
+def read(text: str) -> tuple[list[Friend] | None, ConfigError | None]:
+    try:
+        return parse(text, FILE), None
+    except ConfigError as error:
+        return None, error
+
+
+@given(st.lists(JSON, max_size=5), st.lists(st.text(max_size=30), max_size=5))
+def test_rules_that_nobody_can_read_decide_nothing(statements: list[object], words: list[str]) -> None:
+    where = {"family": "inet", "table": "mine"}
+    rules = [{"rule": {**where, "chain": "in", "expr": statement}} for statement in (statements, *statements)]
+    chain = {"chain": {**where, "name": "in", "hook": "input", "policy": "accept"}}
+    listed = foreign.entries(json.dumps({"nftables": [chain, *rules]}))
+    assert isinstance(foreign.Ruleset(listed, 55435).inputs()[0].lets_in(), bool)
+    saved = "\n".join([":INPUT ACCEPT [0:0]", *(f"-A INPUT {word}" for word in words)])
+    found = foreign.iptables_input(saved, "ip", 55435)
+    assert found is not None
+    assert isinstance(found.lets_in(), bool)
+    assert foreign.entries(saved) == []
 
 
 def test_the_interpreters_do_not_take_everything_for_granted() -> None:

@@ -122,11 +122,21 @@ def test_a_push_is_confirmed_with_its_token(terminal: Terminal) -> None:
 def test_a_push_that_came_back_is_told_to_who_confirms_too_late(terminal: Terminal) -> None:
     terminal.type("apply", "--friends", "-", text=ANNA)
     token = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=BEN)["token"]
-    assert terminal.type("rollback", token, "--after", "0.01") == "rolled back: what stood before stands again\n"
+    assert (
+        terminal.type("rollback", "--timer", token, "--after", "0.01")
+        == "rolled back: what stood before stands again\n"
+    )
     assert terminal.type("rollback") == "nothing waits to be rolled back\n"
     assert terminal.type("confirm", token, code=NOT_CONFIRMED).startswith("too late: rolled back on ")
     assert terminal.ask("status")["rolled_back"]["why"] == "it was not confirmed in time"
     assert "undone    a push was rolled back on" in terminal.type("status")
+
+
+def test_a_push_that_was_taken_back_by_hand_is_not_called_late(terminal: Terminal) -> None:
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    token = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=BEN)["token"]
+    assert terminal.ask("rollback", token)["rolled_back"]
+    assert terminal.ask("status")["rolled_back"]["why"] == "whoever pushed it took it back"
 
 
 def test_a_timer_ends_early_when_its_push_was_confirmed(terminal: Terminal) -> None:
@@ -345,7 +355,7 @@ def test_systemd_keeps_the_timer_where_there_is_one(
     assert answer["rollback_by"] == "systemd"
     (run,) = [line for line in programs.ran if line.startswith("systemd-run")]
     assert f"--unit=netplay-relay-rollback-{answer['token']} --on-active=60s" in run
-    assert run.endswith(f"rollback {answer['token']}")
+    assert run.endswith(f"rollback --timer {answer['token']}")
     terminal.type("confirm", answer["token"])
     assert programs.ran[-1] == f"systemctl stop netplay-relay-rollback-{answer['token']}.timer"
 
