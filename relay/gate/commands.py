@@ -115,7 +115,8 @@ def _confirm(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
-    from relay.gate import commit
+    # All of it now: while this waits, the file it comes from may be replaced.
+    from relay.gate import coexist, commit, nftables, xtables  # noqa: F401 - see above
 
     pending = commit.load(gate.places.pending)
     token = arguments.token or (pending.token if pending else "")
