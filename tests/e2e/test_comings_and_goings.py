@@ -54,14 +54,14 @@ def test_eight_friends_leave_before_their_host_answers_and_a_ninth_plays(
 ) -> None:
     player = start("player", host_through("127.0.0.1", relay.port), network.command)
     player.wait_until_joined()
-    player.freeze()
+    player.console.freeze()
     for number in range(1, PLACES + 1):
         visitor = start(f"visitor{number}", join("127.0.0.1", relay.port), network.command)
         wait_for(relay.clients, 5, "the visitor to wait for its host")
         visitor.stop()
         wait_for_outcome(relay, "left-waiting", number)
     # Now it asks for the address of each, one after the other, and offers a link to each.
-    player.thaw()
+    player.console.thaw()
     wait_for_outcome(relay, "unclaimed", PLACES)
     friend = start("friend", join("127.0.0.1", relay.port), network.command)
     assert friend.wait_until_joined() == 2

@@ -42,9 +42,8 @@ def test_four_machines_play_in_step_without_a_relay(network: PrivateNetwork, sta
 
 def test_a_paused_machine_stands_still_and_goes_on(network: PrivateNetwork, start: StartMachine) -> None:
     machine = start("player", alone(), network.command)
-    machine.toggle_pause()
-    still = machine.wait_until_paused()
-    machine.toggle_pause()
+    still = machine.pause()
+    machine.resume()
     machine.wait_for_ram(lambda snapshot: snapshot.frame > still.frame + 10, 5, "the game to go on")
 
 

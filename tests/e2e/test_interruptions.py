@@ -39,8 +39,7 @@ def test_a_pause_ends_neither_the_session_nor_the_link(
     player.wait_until_joined()
     friend = start("friend", join("127.0.0.1", relay.port), network.command)
     friend.wait_until_joined()
-    player.toggle_pause()
-    paused = player.wait_until_paused()
+    paused = player.pause()
     friend.wait_until_paused()
     until = relay.status()["sessions"][0]["age"] + PAUSE
     wait_for(lambda: relay.status()["sessions"][0]["age"] >= until, PAUSE + 5, f"{PAUSE:g} s to pass")
@@ -50,7 +49,7 @@ def test_a_pause_ends_neither_the_session_nor_the_link(
     assert client["seen"]["paused_by"] == "player"
     assert snapshot_of(player) == paused
 
-    player.toggle_pause()
+    player.resume()
     player.wait_for_ram(lambda snapshot: snapshot.frame > paused.frame, 5, "the game to go on")
     wait_for(lambda: not relay.clients()[0]["seen"]["paused"], 5, "the host's word that it goes on")
     assert relay.clients()[0]["bytes_from_host"] > client["bytes_from_host"]
@@ -74,7 +73,7 @@ def test_a_friend_who_hangs_is_dropped_alone_and_slows_nobody(
     friend.wait_until_joined()
     watcher = start("watcher", watching(join("127.0.0.1", relay.port)), network.command)
     wait_for(lambda: watches(relay), 5, "the watcher to watch")
-    watcher.freeze()
+    watcher.console.freeze()
     frozen, waiting = snapshot_of(player), []
 
     def dropped() -> dict[str, int]:
@@ -91,7 +90,7 @@ def test_a_friend_who_hangs_is_dropped_alone_and_slows_nobody(
     assert relay.status()["outcomes"] == {"overrun": 1, "peer-left": 1}
     play_in_step([player, friend])
 
-    watcher.thaw()
+    watcher.console.thaw()
     watcher.wait_for_log("Netplay disconnected", within=5)
 
 

@@ -52,7 +52,7 @@ def seen(relay: PlainRelay) -> dict[str, Any]:
 
 def pause(relay: PlainRelay, player: Machine) -> str:
     """Pause the game and return by whom the relay takes it to be paused."""
-    player.toggle_pause()
+    player.pause()
     wait_for(lambda: seen(relay)["paused"], 5, "the relay to see the pause")
     return str(seen(relay)["paused_by"])
 
@@ -77,7 +77,7 @@ def test_status_tells_who_plays_what_with_whom(relay: PlainRelay, player: Machin
 
     assert pause(relay, player) == HOST
     assert f"paused by {HOST}" in relay.run("status")
-    player.toggle_pause()
+    player.resume()
     wait_for(lambda: not seen(relay)["paused"], 5, "the relay to see the end of the pause")
 
 

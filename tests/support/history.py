@@ -15,14 +15,20 @@ SETTLED_AFTER = 64
 
 @dataclass
 class History:
-    """The settled rows of one machine by frame number, gathered from snapshots taken as often as one likes."""
+    """The settled rows of one machine by frame number, gathered from snapshots taken as often as one likes.
+
+    ``newest`` is the highest frame of any snapshot: a machine that corrects its guesses plays older frames once more,
+    and may be read while it does.
+    """
 
     name: str
     rows: dict[int, Row] = field(default_factory=dict)
     rewritten: list[tuple[Row, Row]] = field(default_factory=list)
+    newest: int = -1
 
     def add(self, snapshot: Snapshot) -> None:
         """Take over the settled rows; one that differs from what was settled before goes to ``rewritten`` too."""
+        self.newest = max(self.newest, snapshot.frame)
         for row in snapshot.rows:
             if row.frame >= snapshot.frame - SETTLED_AFTER:
                 break

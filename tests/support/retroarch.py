@@ -6,9 +6,7 @@ buttons, and waits for lines of its log. Every wait is bounded, and every failur
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -30,7 +28,7 @@ T = TypeVar("T")
 START_WITHIN = 10.0
 JOIN_WITHIN = 10.0
 # A press shows in the machine's own RAM in two or three frames; longer only while netplay waits for the other side.
-PRESS_WITHIN = 5.0
+ACT_WITHIN = 5.0
 RESEND_AFTER = 1.0
 PAUSED_ANSWERS = 10
 # RetroArch answers once a frame: after two answers it has seen what was sent before.
@@ -50,10 +48,7 @@ class Machine:
 
         Joining comes first and holds the game up: for at most 10 s where nobody answers.
         """
-        self.name = name
-        self.history = History(name)
-        self.player = 1
-        self._page = 0
+        self.name, self.history, self.player, self._page = name, History(name), 1, 0
         own = folder / name
         own.mkdir()
         self.console = Console(name, role, own, inside)
@@ -63,10 +58,9 @@ class Machine:
             self.stop()
             raise
 
-    def quit(self, within: float = 5.0) -> int:
+    def quit(self) -> int:
         """Leave as a player does, and return the exit code."""
-        self.console.command("QUIT")
-        wait_for(lambda: self.console.exit_code() is not None, within, f"{self.name} to quit")
+        self._command("QUIT", lambda: self.console.exit_code() is not None)
         code = self.console.exit_code()
         assert code is not None
         return code
@@ -74,14 +68,6 @@ class Machine:
     def stop(self) -> None:
         """End RetroArch, however it is."""
         self.console.stop()
-
-    def freeze(self) -> None:
-        """Let the process stand still, as a machine does that is far too busy: it reads nothing more."""
-        os.kill(self.console.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let a frozen process go on."""
-        os.kill(self.console.pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self
@@ -158,35 +144,50 @@ class Machine:
         """Let the button go and wait until the machine's own RAM shows that."""
         self._set(button, down=False)
 
-    def press(self, button: Button) -> None:
-        """Hold and release."""
-        self.hold(button)
-        self.release(button)
-
     def tap(self, button: Button) -> None:
         """Press a button where the game's RAM does not show it: in a menu."""
         for down in (True, False):
             self.console.set(button, down=down)
             self.wait_for_frames(TAP_ANSWERS)
 
-    def toggle_pause(self) -> None:
-        """Pause the game, or let it go on."""
-        self.console.command("PAUSE_TOGGLE")
+    def pause(self) -> Snapshot:
+        """Pause the game and wait until it stands still."""
+        self._command("PAUSE_TOGGLE", lambda: self.console.paused() is True)
+        return self.wait_until_paused()
+
+    def resume(self) -> None:
+        """Let the game go on."""
+        self._command("PAUSE_TOGGLE", lambda: self.console.paused() is False)
+
+    def _command(self, word: str, done: Callable[[], bool]) -> None:
+        self._insist(lambda: self.console.command(word), done, f"{word} to be done")
 
     def _set(self, button: Button, *, down: bool) -> None:
-        sent = float("-inf")
+        newest = self.history.newest
 
-        def shown(snapshot: Snapshot) -> bool:
+        def shown() -> bool:
+            # In an older frame, played once more, the button was perhaps as it shall be now.
+            snapshot = self.ram()
+            return snapshot is not None and snapshot.frame > newest and snapshot.held(self.player, button) == down
+
+        what = f"{button.name} to be {'down' if down else 'up'} on pad {self.player}"
+        self._insist(lambda: self.console.set(button, down=down), shown, what)
+
+    def _insist(self, send: Callable[[], None], done: Callable[[], bool], what: str) -> None:
+        """Send something until it has had its effect: what comes while older frames are played again can be lost."""
+        send()
+        sent = time.monotonic()
+
+        def probe() -> bool:
             nonlocal sent
-            if snapshot.held(self.player, button) == down:
+            if done():
                 return True
             if time.monotonic() - sent > RESEND_AFTER:
-                self.console.set(button, down=down)
+                send()
                 sent = time.monotonic()
             return False
 
-        what = f"{button.name} to be {'down' if down else 'up'} on pad {self.player}"
-        self.wait_for_ram(shown, PRESS_WITHIN, what)
+        self._wait(probe, ACT_WITHIN, what)
 
     def _wait(self, probe: Callable[[], T | None], within: float, what: str) -> T:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -68,6 +69,11 @@ class Console:
         words = answer.split()[2:] if answer else []
         return layout.read(bytes.fromhex("".join(words))) if len(words) == layout.RAM_SIZE else None
 
+    def paused(self) -> bool | None:
+        """Tell whether its player has paused the game. None when there is no answer within a second."""
+        answer = self._call("ask", port=self._command, text="GET_STATUS", within=ANSWER_WITHIN)["answer"]
+        return answer.startswith("GET_STATUS PAUSED") if answer else None
+
     def set(self, button: Button, *, down: bool) -> None:
         """Push a button down or let it go: RetroArch keeps it so from its next frame on."""
         self._send(self._remote, REMOTE.pack(0, 1, 0, RETROPAD[button.name], down))
@@ -75,6 +81,14 @@ class Console:
     def command(self, word: str) -> None:
         """Send one of RetroArch's commands that has no answer, e.g. QUIT."""
         self._send(self._command, word.encode())
+
+    def freeze(self) -> None:
+        """Let the process stand still, as a machine does that is far too busy: it reads nothing more."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def abandon(self) -> None:
         """Do what happens when the tests are killed: the agent's input ends, and it has to clean up by itself."""

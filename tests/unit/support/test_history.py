@@ -35,6 +35,13 @@ def test_a_settled_frame_that_changes_is_reported() -> None:
     assert [before.frame for before, _ in history.rewritten] == [0, 1]
 
 
+def test_the_newest_frame_stays_so_while_older_ones_are_played_again() -> None:
+    history = History("player")
+    for frame in (200, 203, 198):
+        history.add(snapshot(frame))
+    assert history.newest == 203
+
+
 def test_only_common_frames_are_compared() -> None:
     left, right = History("left"), History("right")
     left.add(snapshot(200))
