@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,8 +43,8 @@ class Backend(Protocol):
     def restore(self, snapshot: Snapshot) -> None:
         """Put back what a snapshot holds, and nothing else of ours."""
 
-    def remove(self) -> None:
-        """Take away all that is ours."""
+    def remove(self, created: Sequence[str] = ()) -> None:
+        """Take away all that is ours, and what is there through us alone (see `untouched`) unless others use it now."""
 
     def untouched(self) -> list[str]:
         """Return what of others' there is not yet, and will be there through us: to be taken away with us."""

@@ -105,7 +105,7 @@ class Coexistence:
         for port, ruleset in rulesets.items():
             for chain in ruleset.inputs():
                 place = (chain.family, chain.table, chain.name)
-                if place[:2] == OUR_TABLE or (chain.table == "firewalld" and "firewalld" in active):
+                if chain.is_bare() or place[:2] == OUR_TABLE or (chain.table == "firewalld" and "firewalld" in active):
                     continue
                 if place[:2] in IPTABLES and ("ufw" in active or self._backend == "iptables"):
                     continue

@@ -163,7 +163,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     try:
         gate.named(pending.backend, known).restore(pending.snapshot)
         if used and used.backend != pending.backend:
-            gate.named(used.backend, State(applied=used)).remove()
+            gate.named(used.backend, State(applied=used)).remove(known.created)
         _close_again(gate, known, pending)
     finally:
         state.save(gate.places.state, known)

@@ -39,6 +39,10 @@ class Chain:
     policy: str
     rules: Mapping[str, list[Rule]]
 
+    def is_bare(self) -> bool:
+        """Tell whether it does nothing at all, as chains that are there since somebody has looked."""
+        return self.policy == "accept" and not self.rules.get(self.name)
+
     def lets_in(self) -> bool:
         """Tell whether the packet gets through."""
         verdict = self._walk(self.name, 0)

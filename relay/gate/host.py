@@ -138,12 +138,14 @@ class Gate:
         desired = self.wall(wanted, made, state)
         before = state.applied
         backend = self.backend(wanted.settings.gate.backend, state)
-        if not state.created and (before is None or before.backend != backend.name):
+        former = before.backend if before and before.backend != backend.name else None
+        created = state.created
+        if former or (before is None and not created):
             state.created = backend.untouched()
         done, state.applied = enforce(backend, desired, before, self.clock())
         outcome = Outcome(made, desired, backend.name, done)
-        if before and before.backend != backend.name:
-            self.named(before.backend, State(applied=before)).remove()
+        if former:
+            self.named(former, State(applied=before)).remove(created)
         outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.places.settings)
         state.friends = wanted.text
         note_seen(state, done.standing, self.clock())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from relay.gate import nft
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
@@ -59,7 +61,7 @@ class Nftables:
         """Put back a snapshot in one transaction. Raises FilterError."""
         self._first([nft.removal() + (snapshot["table"] if snapshot else "")])
 
-    def remove(self) -> None:
+    def remove(self, created: Sequence[str] = ()) -> None:
         """Take our table away. Raises FilterError."""
         if self._list() is not None:
             self._first([nft.removal()])

@@ -46,8 +46,7 @@ def _rules(gate: Gate, known: State) -> list[str]:
     kind = variant(gate.programs)
     chains = Iptables(gate.programs, kind) if kind is not None else None
     if chains and (_uses_iptables(known) or chains.is_visible()) and chains.standing() is not None:
-        chains.remove()
-        chains.forget(known.created)
+        chains.remove(known.created)
         removed.append(chains.name)
     return removed
 

@@ -6,6 +6,7 @@ What they are told and what they say is the business of relay.gate.iptables.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from relay.gate import iptables, openers
@@ -112,12 +113,13 @@ class Iptables:
         except ProgramError as error:
             raise FilterError(str(error)) from error
 
-    def remove(self) -> None:
-        """Take our chains and sets away. Raises FilterError."""
+    def remove(self, created: Sequence[str] = ()) -> None:
+        """Take away our chains and sets, and tables there through us alone (see `untouched`). Raises FilterError."""
         try:
             self._remove()
         except ProgramError as error:
             raise FilterError(str(error)) from error
+        self._forget(created)
 
     def is_visible(self) -> bool:
         """Tell whether there is anything to see in iptables; to ask the legacy one would load its modules."""
@@ -130,8 +132,7 @@ class Iptables:
         saved = {version: self._programs.answer([f"{_WORDS[version]}{self._kind}-save"]) for version in self.versions}
         return [_WORDS[version] for version, text in saved.items() if "*filter" not in text]
 
-    def forget(self, created: list[str]) -> None:
-        """Take away tables that exist through us alone (see `untouched`), unless somebody uses them by now."""
+    def _forget(self, created: Sequence[str]) -> None:
         for version in self.versions:
             if _WORDS[version] in created and iptables.is_bare(self._saved(version)):
                 for chain in ("INPUT", "FORWARD", "OUTPUT"):

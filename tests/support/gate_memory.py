@@ -101,7 +101,7 @@ class MemoryBackend:
         """Put it back."""
         self.rules, self.sets = self._kept if snapshot else ("", {})
 
-    def remove(self) -> None:
+    def remove(self, created: Sequence[str] = ()) -> None:
         """Forget."""
         self.rules, self.sets = "", {}
 

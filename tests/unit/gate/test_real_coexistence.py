@@ -80,6 +80,20 @@ def test_iptables_that_drop_are_opened_in_a_chain_of_ours(nft_host: GateHost, ki
     assert nft_host.rulesets() == before
 
 
+def test_another_packet_filter_takes_over_and_the_former_is_gone(nft_host: GateHost) -> None:
+    before = nft_host.rulesets()
+    for backend in ("iptables", "nftables", "iptables", "nftables"):
+        nft_host.settings(f'[gate]\nbackend = "{backend}"\n')
+        answer = nft_host.apply(ANNA)
+        assert answer["backend"] == backend
+        assert answer["others"] == [], "what only we have made is nobody else's firewall"
+        assert nft_host.gets_in(ANNA4)
+        assert not nft_host.gets_in(STRANGER6)
+    assert "table ip filter" not in nft_host.run(["nft", "list", "tables"])
+    nft_host.gate("remove")
+    assert nft_host.rulesets() == before
+
+
 def test_a_forwarded_port_is_reported_and_nothing_else(nft_host: GateHost) -> None:
     rule = f"*nat\n-A PREROUTING -p tcp -m tcp --dport {PORT} -j DNAT --to-destination 10.8.0.2\nCOMMIT\n"
     nft_host.run([MULTI["nft"], "iptables-restore", "--noflush"], rule)
