@@ -1,4 +1,4 @@
-"""What the packet filters of a host do with a port before any rule of ours sees it. Read from the host, nothing changed.
+"""What the packet filters of a host do with a port before any rule of ours sees it. Only read, nothing changed.
 
 What keeps a port shut in front of the relay is the gate's business (relay/gate/coexist.py): it opens it there.
 """
