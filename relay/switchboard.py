@@ -295,11 +295,10 @@ class Switchboard:
         """Return the session a client means, or why there is none."""
         if hello.session is not None:
             return self.sessions.get(hello.session) or Outcome.NO_SESSION
-        found = self.session_at(conn.room_port)
-        return found or (Outcome.AMBIGUOUS if self.sessions and not self._has_room(conn) else Outcome.NO_HOST)
-
-    def _has_room(self, conn: Conn) -> bool:
-        return self.rooms.room_of(conn.room_port) is not None
+        if found := self.session_at(conn.room_port):
+            return found
+        several = self.sessions and self.rooms.room_of(conn.room_port) is None
+        return Outcome.AMBIGUOUS if several else Outcome.NO_HOST
 
     def session_at(self, port: int) -> Session | None:
         """Return the session that a client without a session id means at a port; None for nobody, or for several."""
