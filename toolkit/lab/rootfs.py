@@ -1,6 +1,16 @@
 """Root file systems of lab hosts: built once by mmdebstrap from this machine's own Debian mirror, then shared.
 
 A lab host never writes into one: it is the lower layer of the host's own.
+
+What a host has of packet filters is nftables and iptables, and a small apt repository of what it may have instead or
+beside them. A test, or a scenario's prepare.yml, makes the host it needs as anybody would, without a way out:
+
+    ufw        apt-get install ufw; ufw allow 22/tcp; ufw --force enable
+    firewalld  apt-get install firewalld (it runs when apt-get is done; its zone public lets ssh through)
+    iptables   apt-get purge nftables; for the old kind: update-alternatives --set iptables /usr/sbin/iptables-legacy
+               (and ip6tables likewise); for sets: apt-get install ipset
+
+apt-get with --yes and --no-install-recommends, or the module ansible.builtin.apt with install_recommends false.
 """
 
 from __future__ import annotations
@@ -41,6 +51,8 @@ class Recipe:
     )
     # Packages that a lab host can remove and install again without a way out: a small repository is in it.
     offered: tuple[str, ...] = ("nftables", "libnftables1", "libjansson4", "iptables", "sudo", "python3-apt")
+    # Packages that it does not have, and can install from there with all they need.
+    addable: tuple[str, ...] = ("ufw", "firewalld", "ipset")
     left_out: tuple[str, ...] = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*")
     # Timers that would only cost the lab's hosts time: there is no mirror to ask and no disk to look after.
     disabled: tuple[str, ...] = ("apt-daily", "apt-daily-upgrade", "e2scrub_all", "fstrim")
@@ -62,6 +74,7 @@ class Voidlike(Recipe):
 
     packages: tuple[str, ...] = voidlike.PACKAGES
     offered: tuple[str, ...] = ("nftables",)
+    addable: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
     layout: str = voidlike.LAYOUT
 
@@ -115,7 +128,7 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
     listed.write_text(sources.for_suite(recipe.suite, mirrors))
     hook = ["sh", str(Path(__file__).with_name("offline-packages.sh"))]
     # mmdebstrap hands a hook to a shell, with the new root as its first argument: everything else is quoted here.
-    offer = f'{shlex.join(hook)} "$1" {shlex.join([_REPOSITORY, *recipe.offered])}'
+    offer = f'{shlex.join(hook)} "$1" {shlex.join([_REPOSITORY, *recipe.offered, "--", *recipe.addable])}'
     run(
         [
             *_NO_ORPHANS,
