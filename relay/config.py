@@ -306,7 +306,9 @@ class _Reader:
         rooms = [self.room(entry, number) for number, entry in enumerate(content)]
         for number, room in enumerate(rooms):
             if room.id in [other.id for other in rooms[:number]]:
-                raise self.error("room", "id", f"two rooms have the id {room.id}.", "Each needs its own.", number)
+                # Shortened, here and below: these sentences end in the log too.
+                same = f"two rooms have the id {protocol.session_hint(room.id)}"
+                raise self.error("room", "id", same, "Each needs its own.", number)
         return tuple(rooms)
 
     def room(self, entry: dict[str, Any], number: int) -> RoomConfig:
@@ -315,8 +317,10 @@ class _Reader:
                 raise self.unknown_key("room", key, _names(RoomConfig), number)
         text = entry.get("id")
         if not isinstance(text, str) or not protocol.is_session_text(text):
-            message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {_shown(text)}"
-            message += f" ({len(text)} characters)." if isinstance(text, str) else "."
+            given = "nothing" if text is None else "something that is no text"
+            if isinstance(text, str):
+                given = f'"{protocol.session_hint(text)}" ({len(text)} characters)'
+            message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {given}."
             raise self.error("room", "id", message, 'For example: id = "FridayNightRoom1"', number)
         port = self.port("room", "port", entry["port"], number) if "port" in entry else None
         return RoomConfig(text, port)

@@ -22,6 +22,7 @@ HEADER_SIZE = 24
 MAGIC_SIZE = 4
 MESSAGE_SIZE = MAGIC_SIZE + ID_SIZE
 NO_ID = bytes(ID_SIZE)
+HINT_SIZE = 4
 
 SESSION = b"RATS"
 LINK = b"RATL"
@@ -234,6 +235,11 @@ def refusal(reason: Reason) -> bytes:
 def session_text(session: bytes) -> str:
     """Return the 16 characters a player types for a session id of 12 bytes."""
     return base64.b64encode(session).decode("ascii")
+
+
+def session_hint(text: str) -> str:
+    """Return the beginning of a session id, or of what should be one, for logs: nobody can join with it."""
+    return text[:HINT_SIZE] + "…"
 
 
 def session_id(text: str) -> bytes:

@@ -325,7 +325,7 @@ class Server:
     def _session_opened(self, action: SessionOpened) -> None:
         host = action.session.host
         sentence = "session {session} opened by {address} on port {port}"
-        session = action.session.text
+        session = action.session.hint
         self._events.write(
             logging.INFO, "session-opened", sentence, session=session, address=host.address, port=host.room_port
         )
@@ -336,7 +336,7 @@ class Server:
             logging.INFO,
             "session-ended",
             "session {session} ended: {outcome}, {joins} joins in {seconds} s",
-            session=session.text,
+            session=session.hint,
             outcome=action.outcome.value,
             joins=session.joins,
             seconds=self._clock() - session.since,
@@ -358,5 +358,5 @@ class Server:
             outcome=outcome.value if outcome else "",
             seconds=self._clock() - conn.since,
             received=received,
-            session=conn.session.text if conn.session else "",
+            session=conn.session.hint if conn.session else "",
         )

@@ -23,7 +23,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Conn:
     """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
 
@@ -51,6 +51,10 @@ class Conn:
     pinged: float | None = None
     rtt: float | None = None
 
+    def __repr__(self) -> str:
+        """Return no ids: what fails in the event loop is logged with what it was given."""
+        return f"<{self.kind} {self.address} {self.state.name}>"
+
     @property
     def source(self) -> Address:
         """What limits count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that."""
@@ -59,7 +63,7 @@ class Conn:
         return ipaddress.IPv6Address(int(self.address) >> 64 << 64)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Session:
     """A host and its clients. id is 12 bytes; joins counts the links ever made."""
 
@@ -71,10 +75,19 @@ class Session:
     addresses: OrderedDict[bytes, Address] = field(default_factory=OrderedDict)
     joins: int = 0
 
+    def __repr__(self) -> str:
+        """Return no more of the id than the log may have."""
+        return f"<session {self.hint}>"
+
     @property
     def text(self) -> str:
-        """The 16 characters that friends type."""
+        """The 16 characters that friends type. Who knows them is let in: for the owner's eyes, never for the log."""
         return protocol.session_text(self.id)
+
+    @property
+    def hint(self) -> str:
+        """What the log calls it: enough to tell sessions apart, too little to join."""
+        return protocol.session_hint(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ REFUSED_WITHIN = 20.0
 
 @pytest.mark.parametrize("by_session", [True, False], ids=["with the session id", "with the address alone"])
 def test_the_player_and_a_friend_play_in_step(deployed: LabRelay, start: StartMachine, by_session: bool) -> None:
-    before = len(deployed.sessions())
+    before = deployed.opened()
     player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
     player.wait_until_joined()
     session = deployed.new_session(before) if by_session else ""
@@ -40,7 +40,7 @@ def test_the_player_and_a_friend_play_in_step(deployed: LabRelay, start: StartMa
 
 
 def test_a_stranger_never_gets_a_game(deployed: LabRelay, start: StartMachine) -> None:
-    before = len(deployed.sessions())
+    before = deployed.opened()
     player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
     player.wait_until_joined()
     right = join(deployed.address, deployed.port, deployed.new_session(before))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tests.support import labs
-from tests.support.plain_relay import SESSION
 from tests.support.waiting import wait_for
 from toolkit import places
 from toolkit.deploy import Request, deploy
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PORT = 55435
 UNIT = "netplay-relay.service"
+OPENED = re.compile(r"session .+ opened by")
+STATUS = ["/usr/bin/python3", "-I", "/opt/netplay-relay/current/netplay-relay.pyz", "status", "--json"]
 LOG = ["journalctl", f"--unit={UNIT}", "--output=cat", "--no-pager"]
 
 
@@ -62,17 +65,17 @@ class LabRelay:
         """Return the relay's process id on the host; 0 while none runs."""
         return int(self.run("systemctl", "show", "--property=MainPID", "--value", UNIT))
 
-    def sessions(self) -> list[str]:
-        """Return the ids of the sessions opened so far, oldest first: the log alone tells them."""
-        return SESSION.findall(self.log())
+    def opened(self) -> int:
+        """Return how many sessions were opened so far."""
+        return len(OPENED.findall(self.log()))
 
     def new_session(self, before: int, within: float = 10.0) -> str:
-        """Wait until more than ``before`` sessions were opened and return the newest id.
+        """Wait until more than ``before`` sessions were opened and return the newest one's id, which no log has.
 
         Counted, not told apart by their ids: a host that comes back soon gets its old one again.
         """
-        what = f"session {before + 1} in the relay's log"
-        return wait_for(lambda: self.sessions()[before:], within, what)[-1]
+        wait_for(lambda: self.opened() > before, within, f"session {before + 1} in the relay's log")
+        return str(json.loads(self.run(*STATUS))["sessions"][-1]["id"])
 
 
 @contextmanager

@@ -22,7 +22,6 @@ PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 RELAY = [str(PYTHON), "-S", "-B", "-m", "relay"]
 LISTENING = re.compile(r"listening on \[(?P<address>.+)\]:(?P<port>\d+)$", re.MULTILINE)
 ASK_WITHIN = 20.0
-SESSION = re.compile(r"session (?P<id>[A-Za-z0-9+/]{16}) opened")
 
 
 class PlainRelay:
@@ -58,8 +57,8 @@ class PlainRelay:
             raise AssertionError(f"{error} from the relay; the end of its log:\n{tail(self.log)}") from None
 
     def session(self, within: float = 5.0) -> str:
-        """Return the id of the session that was opened first: the host's player is never shown it."""
-        return self.wait_for_log(SESSION, within)["id"]
+        """Return the id of the session that was opened first: the host's player is never shown it, nor is the log."""
+        return str(wait_for(lambda: self.status()["sessions"], within, "a session at the relay")[0]["id"])
 
     @property
     def pid(self) -> int:
