@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -95,11 +96,21 @@ def test_adding_and_removing_a_friend_is_one_small_change(host: GateHost) -> Non
     assert host.gets_in(BEN6)
 
 
+def apply_soon_over(host: GateHost, friends: Callable[[str], str]) -> None:
+    """Apply friends one of whom has an end some seconds away: as many as a busy machine needs to get there in time."""
+    for seconds in (3, 6, 12):
+        with contextlib.suppress(AssertionError):
+            host.apply(friends(until(seconds)))
+            return
+    host.apply(friends(until(24)))
+
+
 def test_an_entry_ends_by_itself_and_the_game_goes_on(host: GateHost) -> None:
-    host.apply(ANNA + until(3) + BEN)
+    host.apply(ANNA + until(3600) + BEN)
     agent = host.agent()
     assert host.ask(f"open game {ANNA4} 10.9.0.1 {PORT}") == "in"
-    wait_for(lambda: not host.gets_in(ANNA4), 15, "anna's time to end")
+    apply_soon_over(host, lambda end: ANNA + end + BEN)
+    wait_for(lambda: not host.gets_in(ANNA4), 40, "anna's time to end")
     assert not host.gets_in(ANNA6)
     assert host.ask("say game") == "alive", "removal and expiry let a game finish"
     assert host.gets_in(BEN4)
@@ -107,12 +118,11 @@ def test_an_entry_ends_by_itself_and_the_game_goes_on(host: GateHost) -> None:
 
 
 def test_a_prefix_and_an_address_inside_it_have_times_of_their_own(nft_host: GateHost) -> None:
-    wide = f'[[friend]]\nname = "club"\nip = "10.9.0.0/30"\n{until(3)}'
-    nft_host.apply(wide + ANNA + BEN)
+    apply_soon_over(nft_host, lambda end: f'[[friend]]\nname = "club"\nip = "10.9.0.0/30"\n{end}' + ANNA + BEN)
     nft_host.agent()
     assert nft_host.gets_in(ANNA4)
     status = lambda: nft_host.gate("status")  # noqa: E731 - a question, asked again and again
-    wait_for(lambda: "10.9.0.0/30" not in [entry["network"] for entry in status()["entries"]], 15, "the club's end")
+    wait_for(lambda: "10.9.0.0/30" not in [entry["network"] for entry in status()["entries"]], 40, "the club's end")
     assert nft_host.gets_in(ANNA4), "her own entry has no end"
 
 
