@@ -66,7 +66,7 @@ class Run:
             "ANSIBLE_HOME": str(self.scratch / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "ansible" / "tmp"),
             "ANSIBLE_SSH_ARGS": shlex.join(link.options),
-            "ANSIBLE_CALLBACKS_ENABLED": "netplay_recap",
+            "ANSIBLE_CALLBACKS_ENABLED": "netplay.relay.netplay_recap",
             "NETPLAY_RELAY_RECAP": str(self.recap),
         }
 

@@ -29,7 +29,7 @@ class CallbackModule(CallbackBase):
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
-    CALLBACK_NAME = "netplay_recap"
+    CALLBACK_NAME = "netplay.relay.netplay_recap"
     CALLBACK_NEEDS_ENABLED = True
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class CallbackModule(CallbackBase):
         """Remember where the last failure was: one that was rescued is followed by the one that counts."""
         role = getattr(result.task, "_role", None)
         if not ignore_errors:
-            self.failed_role = role.get_name() if role else ""
+            self.failed_role = role.get_name(include_role_fqcn=False) if role else ""
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         """Write the file."""

@@ -67,7 +67,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
-    CALLBACK_NAME = "sentences"
+    CALLBACK_NAME = "netplay.relay.sentences"
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         """Name the role when it is another one, and show what is under way."""
-        role = task._role.get_name() if task._role else self._role  # noqa: SLF001  # there is no public name for it
+        role = task._role.get_name(include_role_fqcn=False) if task._role else self._role  # noqa: SLF001  # there is no public name for it
         if role != self._role:
             self._role = role
             self._say(f" {role}")

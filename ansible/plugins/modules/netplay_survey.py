@@ -6,8 +6,8 @@ import socket
 import struct
 from pathlib import Path
 
-from ansible.module_utils import netplay_firewalls, netplay_ports
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netplay.relay.plugins.module_utils import netplay_firewalls, netplay_ports
 
 DOCUMENTATION = r"""
 module: netplay_survey
@@ -27,7 +27,7 @@ author: The netplay-relay developers
 
 EXAMPLES = r"""
 - name: Look at the host
-  netplay_survey:
+  netplay.relay.netplay_survey:
     ports: [55435]
   register: found
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible.module_utils import netplay_units
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.netplay.relay.plugins.module_utils import netplay_units
 
 DOCUMENTATION = r"""
 module: netplay_units
@@ -24,7 +24,7 @@ author: The netplay-relay developers
 
 EXAMPLES = r"""
 - name: Ask about the relay
-  netplay_units:
+  netplay.relay.netplay_units:
     units:
       netplay-relay.service: [/etc/netplay-relay/relay.toml]
   register: found
