@@ -15,7 +15,7 @@ from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, listeners, metrics, report, snapshot, sockets, upgrade
+from relay import control, following, listeners, metrics, report, snapshot, sockets, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.gate import cli as gate
@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         asking.set_defaults(run=run)
         if name == "status":
             asking.add_argument("--json", action="store_true", help="as JSON")
+            asking.add_argument("--follow", action="store_true", help="as a JSON line every second, until nobody reads")
+            asking.add_argument(
+                "--gate", action="store_true", help="with --follow: the state of the gate too (as root)"
+            )
     self_check = commands.add_parser("self-check")
     self_check.add_argument("--state", type=int, required=True)
     self_check.add_argument("--config", type=Path)
@@ -147,12 +151,33 @@ def _self_check(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    if arguments.follow:
+        return _follow(arguments)
     result = _ask(arguments, "status")
     if arguments.json:
         print(json.dumps(result, indent=2))  # noqa: T201 - the answer
         return 0
     print(report.text(result))  # noqa: T201 - the answer
     return 0
+
+
+def _follow(arguments: argparse.Namespace) -> int:
+    path = _socket(arguments)
+    try:
+        for line in following.lines(path, 1.0, _gate_state if arguments.gate else None):
+            print(json.dumps(line), flush=True)  # noqa: T201 - the answer
+    except PermissionError:
+        raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
+    return 0
+
+
+def _gate_state() -> dict[str, Any]:
+    from relay.gate import backend, host, places, status  # here: only --gate needs them
+
+    try:
+        return status.status(host.Gate(places.Places()))
+    except (ConfigError, backend.FilterError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _metrics(arguments: argparse.Namespace) -> int:
@@ -173,9 +198,13 @@ def _upgrade(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
+def _socket(arguments: argparse.Namespace) -> Path:
     configured = settings.load(arguments.config).control.socket if arguments.config else None
-    path = arguments.socket or configured or control.default_path() or DEFAULT_SOCKET
+    return arguments.socket or configured or control.default_path() or DEFAULT_SOCKET
+
+
+def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
+    path = _socket(arguments)
     try:
         answer = control.ask(path, request)
         if "error" in answer and request == "status":

@@ -14,6 +14,7 @@ from typing import Any
 from relay import control, service, sockets, status, upgrade
 from relay.config import Config
 from relay.discovery import Discovery
+from relay.followers import Followers
 from relay.listeners import Listeners
 from relay.observe import Events, log
 from relay.selector import LinkSelector
@@ -52,6 +53,7 @@ class Daemon:
         if state is not None:
             self._restore(state)
         self._server.start()
+        self._followers = Followers(lambda known: status.of(self._server, self._config, known))
         self._control = self._open_control(state)
         self._handle_signals()
         discovery = Discovery(listeners.datagrams, self._server.lan_rooms, self._server.allows, time.monotonic)
@@ -65,6 +67,7 @@ class Daemon:
         await self._done.wait()
         if self._control:
             self._control.close()
+        self._followers.close()
         discovery.close()
         self._server.stop()
 
@@ -88,7 +91,12 @@ class Daemon:
         path = self._config.control.socket or control.default_path()
         if path is None:
             return None
-        handlers = {"status": self._answer_status, "kick": self._answer_kick, "upgrade": self._answer_upgrade}
+        handlers = {
+            "status": self._answer_status,
+            "follow": self._followers.add,
+            "kick": self._answer_kick,
+            "upgrade": self._answer_upgrade,
+        }
         opened = control.ControlSocket(path, handlers)
         try:
             opened.open(upgrade.control_socket_of(state, path))

@@ -18,8 +18,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from relay import lan, protocol, snapshot, sockets
+from relay import lan, protocol, snapshot, sockets, tcpinfo
 from relay.config import Config
+from relay.endings import Endings
 from relay.farewell import Farewells
 from relay.forward import End, Forwarder
 from relay.gate.allowlist import Allowlist
@@ -71,6 +72,7 @@ class Server:
         )
         self.listeners = list(listeners)
         self.drained = asyncio.Event()
+        self.endings = Endings()
         self._config = config
         self._events = events
         self._clock = clock
@@ -302,12 +304,15 @@ class Server:
         conn = action.conn
         waiting: bytes | bytearray = action.farewell
         if end := self._forwarder.end_of(conn):
+            if self._forwarder.end_of(end.peer.conn):
+                self._note_end(end if end.to_host else end.peer)
             sock, waiting = self._forwarder.release(conn)
             received = end.received
         else:
             sock = self._socks.pop(conn)
             self._loop.remove_reader(sock.fileno())
             received = 0
+            self._note_refusal(conn)
         if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
             self._farewells.say(sock, waiting)
         elif waiting and conn.outcome is Outcome.STRANGER:
@@ -341,6 +346,45 @@ class Server:
             joins=session.joins,
             seconds=self._clock() - session.since,
         )
+        self.endings.add(
+            "session",
+            session=session.text,
+            address=str(session.host.address),
+            outcome=action.outcome.value,
+            seconds=round(self._clock() - session.since, 1),
+            joins=session.joins,
+        )
+
+    def _note_end(self, end: End) -> None:
+        """Keep what is known of a player whose link is about to be closed; end is the client's."""
+        conn, seen = end.conn, end.watcher.seen if end.watcher else None
+        self.endings.add(
+            "client",
+            session=conn.session.text if conn.session else "",
+            address=str(conn.address),
+            outcome=conn.outcome.value if conn.outcome else "",
+            seconds=round(self._clock() - conn.since, 1),
+            bytes_from_client=end.received,
+            bytes_from_host=end.peer.received,
+            to_client=tcpinfo.way(end.sock),
+            to_host=tcpinfo.way(end.peer.sock),
+            seen=seen.as_dict() if seen else None,
+        )
+
+    def _note_refusal(self, conn: Conn) -> None:
+        """Keep that a friend who wanted to join or to host did not get as far as a game."""
+        if (
+            conn.friend
+            and conn.kind in ("client", "host")
+            and conn.outcome not in (Outcome.HOST_LEFT, Outcome.SHUTDOWN)
+        ):
+            self.endings.add(
+                "refused",
+                session=conn.session.text if conn.session else "",
+                address=str(conn.address),
+                outcome=conn.outcome.value if conn.outcome else "",
+                seconds=round(self._clock() - conn.since, 1),
+            )
 
     def _log_end(self, conn: Conn, received: int) -> None:
         outcome = conn.outcome

@@ -10,7 +10,6 @@ from typing import Any
 import relay
 from relay import tcpinfo
 from relay.config import Config
-from relay.forward import End
 from relay.server import Server
 from relay.states import Conn, Session
 
@@ -25,8 +24,11 @@ def program() -> str:
     return f"netplay-relay {relay.__version__}{release}"
 
 
-def of(server: Server, config: Config) -> dict[str, Any]:
-    """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None."""
+def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
+    """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None.
+
+    ended has what ended lately (relay/endings.py), after the ending with the number known.
+    """
     now = time.monotonic()
     board = server.board
     return {
@@ -39,6 +41,7 @@ def of(server: Server, config: Config) -> dict[str, Any]:
         "rooms": [{"id": room.id, "port": room.port or config.listen.port} for room in config.rooms],
         "sessions": [_session(session, server, now) for session in board.sessions.values()],
         "outcomes": {outcome.value: count for outcome, count in sorted(board.outcomes.items())},
+        "ended": server.endings.since(known),
     }
 
 
@@ -64,13 +67,7 @@ def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
         "bytes_from_client": end.received if end else 0,
         "bytes_from_host": peer.received if peer else 0,
         "waiting_bytes": len(end.out) if end else 0,
-        "to_client": _way(end),
-        "to_host": _way(peer),
+        "to_client": tcpinfo.way(end.sock) if end else None,
+        "to_host": tcpinfo.way(peer.sock) if peer else None,
         "seen": end.watcher.seen.as_dict() if end and end.watcher else None,
     }
-
-
-def _way(end: End | None) -> dict[str, Any] | None:
-    """Return what the kernel knows of the way to one end: seconds and counts."""
-    info = tcpinfo.of(end.sock) if end else None
-    return {"rtt": info.rtt, "jitter": info.jitter, "retransmits": info.retransmits} if info else None

@@ -63,6 +63,12 @@ def of(sock: socket.socket) -> TcpInfo | None:
         return None
 
 
+def way(sock: socket.socket) -> dict[str, float | int | None] | None:
+    """Return what status shows of the way to a peer: seconds and a count."""
+    info = of(sock)
+    return {"rtt": info.rtt, "jitter": info.jitter, "retransmits": info.retransmits} if info else None
+
+
 def decode(data: bytes) -> TcpInfo | None:
     """Return what a struct tcp_info says; None where it is too short to hold a round trip."""
     rtt = _at(_RTT, data, RTT_AT)
