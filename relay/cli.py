@@ -199,8 +199,15 @@ def _upgrade(arguments: argparse.Namespace) -> int:
 
 
 def _socket(arguments: argparse.Namespace) -> Path:
+    """Return where the running relay is asked."""
+    if arguments.socket:
+        return Path(arguments.socket)
     configured = settings.load(arguments.config).control.socket if arguments.config else None
-    return arguments.socket or configured or control.default_path() or DEFAULT_SOCKET
+    default = control.default_path()
+    # A relay that is to change to the settings that name its socket for the first time still listens at the default.
+    if configured and not (default and default.exists() and not configured.exists()):
+        return configured
+    return default or DEFAULT_SOCKET
 
 
 def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:

@@ -170,6 +170,22 @@ def test_whoever_reads_only_the_beginning_gets_no_traceback(tmp_path: Path) -> N
         process.stderr.close()
 
 
+def test_a_reload_finds_the_relay_before_and_after_its_settings_name_another_socket(tmp_path: Path) -> None:
+    runtime, config = tmp_path / "runtime", tmp_path / "relay.toml"
+    runtime.mkdir()
+    config.write_text("")
+    environ = {"RUNTIME_DIRECTORY": str(runtime)}
+    reload = [sys.executable, "-m", "relay", "upgrade", "--config", str(config)]
+    with serving("--config", str(config), **environ):
+        config.write_text(f'[control]\nsocket = "{tmp_path}/other.sock"\n')
+        for _ in range(2):
+            done = subprocess.run(
+                reload, cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ, **environ}, check=False
+            )
+            assert (done.returncode, done.stdout[:11]) == (0, "now running"), done.stderr
+            assert (tmp_path / "other.sock").exists()
+
+
 def test_the_file_limit_is_raised_to_what_is_allowed() -> None:
     script = f"import subprocess,sys; sys.exit(subprocess.run([sys.executable,'-c',{LIMITED!r}]).returncode)"
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, timeout=BOUND, check=False)
