@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
+
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
@@ -49,8 +49,8 @@ def say(text: str = "") -> None:
     _console().print(as_typed(text))
 
 
-def draw(table: Table) -> None:
-    """Print a table; what stands in it is printed as it is."""
+def draw(table: RenderableType) -> None:
+    """Print a table, or a text with a style; what stands in it is printed as it is."""
     _console().print(table)
 
 

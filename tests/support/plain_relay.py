@@ -30,16 +30,16 @@ class PlainRelay:
     Attributes: ``port`` (where it listens), ``log`` (its log), ``control`` (its unix socket).
     """
 
-    def __init__(self, folder: Path, inside: Inside, toml: str = "") -> None:
+    def __init__(self, folder: Path, inside: Inside, toml: str = "", port: int = 0) -> None:
         """Start the relay by ``inside``, wait until it listens; log, settings and socket are files in ``folder``.
 
-        ``toml`` is its relay.toml, without [listen] and [control].
+        ``toml`` is its relay.toml, without [listen] and [control]; 0 for its port is a free one.
         """
         self.log = folder / "relay.log"
         self.control = folder / "control.sock"
         settings = folder / "relay.toml"
         settings.write_text(f"[control]\nsocket = {json.dumps(str(self.control))}\n{toml}")
-        where = ["--config", str(settings), "--bind", "127.0.0.1", "--port", "0"]
+        where = ["--config", str(settings), "--bind", "127.0.0.1", "--port", str(port)]
         # It does not watch its input, so the kernel is asked to end it with the tests.
         argv = inside(["setpriv", "--pdeathsig", "KILL", "env", "-i", *RELAY, "serve", *where])
         self._child = Child(argv, log=self.log, cwd=CHECKOUT)

@@ -1,0 +1,108 @@
+"""The rooms that players see, out of what a relay says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.statuses import client, session, status
+from toolkit import join_lines, join_rooms
+from toolkit.errors import UserError
+from toolkit.join_rooms import Room
+
+FRIDAY = "FridayNightRoom1"
+OTHER = "TheOtherRoom0002"
+RANDOM = "q83vEjRWeJCrze8S"
+
+
+def rooms(**more: object) -> list[Room]:
+    return join_rooms.rooms_of(status(**more))  # type: ignore[arg-type]
+
+
+def test_a_relay_without_rooms_has_the_one_that_the_next_host_opens() -> None:
+    (room,) = rooms()
+    assert (room.id, room.port, room.waits_for_host) == (None, 55435, True)
+    assert join_lines.string("relay", room) == "relay|55435"
+
+
+def test_a_room_that_a_host_opened_is_told_by_its_port_while_it_is_the_only_one() -> None:
+    (room,) = rooms(sessions=[session(RANDOM)])
+    assert not room.waits_for_host
+    assert join_lines.string("relay", room) == "relay|55435"
+    assert join_lines.full_string("relay", room) == f"relay|55435|{RANDOM}"
+    first, second = rooms(sessions=[session(RANDOM), session("AAAABBBBCCCCDDDD")])
+    assert join_lines.string("relay", first) == f"relay|55435|{RANDOM}"
+    assert join_lines.string("relay", second) == "relay|55435|AAAABBBBCCCCDDDD"
+
+
+def test_rooms_of_the_settings_come_first_with_whoever_hosts_them() -> None:
+    configured = [{"id": FRIDAY, "port": 55440}, {"id": OTHER, "port": 55435}]
+    playing = session(OTHER, clients=[client("ben"), {**client("x"), "seen": None}])
+    friday, other, extra = rooms(rooms=configured, sessions=[session(RANDOM), playing], ports=(55435, 55440))
+    assert (friday.id, friday.alone, friday.waits_for_host) == (FRIDAY, True, True)
+    assert (other.host, other.players, other.core, other.content_crc) == ("anna", ("ben",), "Nestopia", "1234ABCD")
+    assert (extra.id, extra.host) == (RANDOM, "203.0.113.7")
+    assert other.rtts == (0.020, 0.030)
+    assert join_lines.string("relay", friday) == "relay|55440"
+    assert join_lines.string("relay", other) == f"relay|55435|{OTHER}"
+
+
+def test_the_main_port_has_a_room_too_where_all_rooms_have_ports_of_their_own() -> None:
+    friday, main = rooms(rooms=[{"id": FRIDAY, "port": 55440}], ports=(55400, 55440))
+    assert (friday.port, main.id, main.port) == (55440, None, 55400)
+
+
+def test_in_a_room_of_another_mode_nobody_has_to_host() -> None:
+    (room,) = rooms(rooms=[{"id": FRIDAY, "port": 55435, "mode": "coreless"}])
+    assert not room.waits_for_host
+    assert join_lines.full_string("relay", room) == "relay|55435"
+    assert "--mitm-session" not in join_lines.friend_command_1_17("relay", room)
+    assert "Nobody has to host" in join_lines.state_line(room)
+    assert "Nobody has to host" in join_lines.chat("relay", room)
+
+
+def test_a_room_is_chosen_by_id_by_port_or_by_how_its_id_begins() -> None:
+    some = rooms(rooms=[{"id": FRIDAY, "port": 55440}, {"id": OTHER, "port": 55435}])
+    assert join_rooms.choose(some, FRIDAY).port == 55440
+    assert join_rooms.choose(some, "55435").id == OTHER
+    assert join_rooms.choose(some, "friday").id == FRIDAY
+
+
+@pytest.mark.parametrize("wanted", ["", "nothing", "55441", "--help", "\x1b[2J"])
+def test_a_room_that_is_not_there_is_answered_with_those_that_are(wanted: str) -> None:
+    some = rooms(
+        rooms=[{"id": FRIDAY, "port": 55440}, {"id": "FridayNightRoom2", "port": 55441}, {"id": OTHER, "port": 55435}]
+    )
+    some = [room for room in some if room.port != 55441 or wanted != "55441"]
+    with pytest.raises(UserError) as caught:
+        join_rooms.choose(some, wanted)
+    assert FRIDAY in caught.value.message
+    assert "\x1b" not in caught.value.message
+    assert caught.value.fix.endswith(f"--room {FRIDAY}")
+
+
+def test_a_beginning_that_fits_two_rooms_is_refused() -> None:
+    some = rooms(rooms=[{"id": FRIDAY, "port": 55440}, {"id": "FridayNightRoom2", "port": 55441}])
+    with pytest.raises(UserError, match="could be several"):
+        join_rooms.choose(some, "Friday")
+
+
+def test_what_is_played_is_told_with_core_and_content_and_password() -> None:
+    (room,) = rooms(sessions=[session(RANDOM, clients=[client("ben", password=True)])])
+    said = join_lines.state_line(room)
+    assert said == "anna hosts it with ben; core Nestopia 1.52.0, content 1234ABCD. It asks for a password."
+    assert "It asks for a password" in join_lines.chat("relay", room)
+    (unknown,) = rooms(sessions=[session(RANDOM, clients=[client("ben", crc="00000000")])])
+    assert "content" not in join_lines.state_line(unknown)
+
+
+def test_every_command_line_is_one_that_a_shell_splits_as_it_is_meant() -> None:
+    import shlex
+
+    (room,) = rooms(sessions=[session(RANDOM)])
+    assert shlex.split(join_lines.friend_command("relay.example.org", room)) == [
+        "retroarch", "--connect", "relay.example.org|55435", "-L", "CORE", "GAME",
+    ]  # fmt: skip
+    assert shlex.split(join_lines.friend_command_1_17("relay.example.org", room)) == [
+        "retroarch", "--connect", "relay.example.org", "--port", "55435", "--mitm-session", RANDOM,
+        "-L", "CORE", "GAME",
+    ]  # fmt: skip

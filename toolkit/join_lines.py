@@ -1,0 +1,116 @@
+"""What the host and each friend of a room type: menu, file, command line, and a text to paste into a chat.
+
+Every line of a command is the same in sh, cmd and PowerShell: host names and ids hold nothing that double quotes do
+not quiet, and the bar between them would be a pipe. RetroArch understands neither NAME:PORT nor an id it cannot decode
+(docs/protocol.md, Rooms).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toolkit import join
+
+if TYPE_CHECKING:
+    from toolkit.join_rooms import Room
+
+HOST_MENU = "Netplay > Network"
+START_MENU = "Netplay > Host > Start Netplay Host"
+FRIEND_MENU = "Netplay > Connect to Netplay Host"
+APPENDCONFIG = "netplay-host.cfg"
+CORE_AND_GAME = "-L CORE GAME"
+
+
+def string(address: str, room: Room) -> str:
+    """Return what a friend types into RetroArch: the shortest that means this room and no other."""
+    return join.target(address, room.port) if room.alone or room.id is None else full_string(address, room)
+
+
+def full_string(address: str, room: Room) -> str:
+    """Return the same with the room's id, if it has one: it never means another room, and needs RetroArch 1.10."""
+    return f"{join.target(address, room.port)}|{room.id}" if room.id and takes_id(room) else string(address, room)
+
+
+def takes_id(room: Room) -> bool:
+    """Whether a friend can name the room by its id: only a game that somebody hosts has one to be joined by."""
+    return room.mode == "tunnel"
+
+
+def appendconfig(address: str, room: Room) -> str:
+    """Return the file that makes RetroArch host through the relay, beside the player's own settings."""
+    return "".join(f'{key} = "{value}"\n' for key, value in join.host_settings(address, room.port).items())
+
+
+def host_command() -> str:
+    """Return the command line of whoever hosts; every RetroArch from 1.10 on takes it."""
+    return f"retroarch --appendconfig {APPENDCONFIG} --host {CORE_AND_GAME}"
+
+
+def friend_command(address: str, room: Room) -> str:
+    """Return the command line of a friend that every RetroArch takes that can join at all."""
+    return f'retroarch --connect "{string(address, room)}" {CORE_AND_GAME}'
+
+
+def friend_command_1_17(address: str, room: Room) -> str:
+    """Return a friend's command line without a bar in it, for RetroArch 1.17 and newer."""
+    session = f" --mitm-session {room.id}" if room.id and takes_id(room) else ""
+    return f"retroarch --connect {address} --port {room.port}{session} {CORE_AND_GAME}"
+
+
+def state_line(room: Room) -> str:
+    """Return in a sentence whether one can join now, and what is played."""
+    if room.mode != "tunnel" and not room.host:
+        return "Nobody has to host it: everybody just connects."
+    if room.waits_for_host:
+        return "Nobody hosts it now: somebody must, before friends can join."
+    with_whom = f" with {', '.join(room.players)}" if room.players else ""
+    core = f"; core {room.core} {room.core_version}".rstrip() if room.core else ""
+    crc = f", content {room.content_crc}" if room.content_crc and room.content_crc != "00000000" else ""
+    password = ". It asks for a password" if room.password else ""
+    return f"{room.host} hosts it{with_whom}{core}{crc}{password}."
+
+
+def chat(address: str, room: Room) -> str:
+    """Return a text that tells a friend everything, to paste into a chat."""
+    core = f"the core {room.core}" if room.core else "the core that we agreed on"
+    where = string(address, room)
+    lines = [
+        f"RetroArch netplay tonight, room {room.name}.",
+        f"You need RetroArch 1.10 or newer, {core} and the same game file as all of us.",
+        f"Load the game, then open {FRIEND_MENU} and type:",
+        where,
+        "Or start it so, with your own core and game in place of the capitals:",
+        friend_command(address, room),
+    ]
+    if room.mode != "tunnel":
+        lines.append("Nobody has to host: whoever comes first begins.")
+    if room.password:
+        lines.append("It asks for a password; I tell you that elsewhere.")
+    return "\n".join(lines)
+
+
+def as_dict(address: str, room: Room) -> dict[str, Any]:
+    """Return everything about a room, for a program."""
+    return {
+        "id": room.id,
+        "port": room.port,
+        "mode": room.mode,
+        "hosted": bool(room.host),
+        "waits_for_host": room.waits_for_host,
+        "host": room.host,
+        "players": list(room.players),
+        "password": room.password,
+        "core": room.core,
+        "core_version": room.core_version,
+        "content_crc": room.content_crc,
+        "string": string(address, room),
+        "string_with_id": full_string(address, room),
+        "menu": {"host": HOST_MENU, "start": START_MENU, "friend": FRIEND_MENU},
+        "appendconfig": appendconfig(address, room),
+        "commands": {
+            "host": host_command(),
+            "friend": friend_command(address, room),
+            "friend_1_17": friend_command_1_17(address, room),
+        },
+        "chat": chat(address, room),
+    }

@@ -1,0 +1,116 @@
+"""The rooms of a relay as its players see them: read from its live state, whoever hosts and plays in them now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from relay.protocol import DEFAULT_PORT
+from toolkit.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TUNNEL = "tunnel"
+"""The mode of a room that somebody has to host; in any other mode nobody has to, everybody just connects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room: its id (16 characters, None while the next host gets a random one), its port, its mode, who is in it.
+
+    alone: no other room shares its port, so that the port alone says which room is meant. host is the nick of whoever
+    hosts, else the address, "" for nobody. core, core_version and content_crc (8 hexadecimal digits) are what the host
+    plays, None or "" while the relay has not seen it. rtts are the round-trip times (seconds) from the relay to the
+    host and to each client, as far as they are known.
+    """
+
+    id: str | None
+    port: int
+    mode: str = TUNNEL
+    alone: bool = True
+    host: str = ""
+    players: tuple[str, ...] = ()
+    password: bool | None = None
+    core: str = ""
+    core_version: str = ""
+    content_crc: str | None = None
+    rtts: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call the room."""
+        return self.id or f"port {self.port}"
+
+    @property
+    def waits_for_host(self) -> bool:
+        """Whether somebody must host before anybody can join."""
+        return self.mode == TUNNEL and not self.host
+
+
+def rooms_of(state: dict[str, Any]) -> list[Room]:
+    """Return a relay's rooms from its status: those of relay.toml in their order, then those that a host opened.
+
+    Where the main port has neither, the room that the next host there would open comes last.
+    """
+    listed = [(room["id"], room["port"], room.get("mode", TUNNEL)) for room in state["rooms"]]
+    sessions = {session["id"]: session for session in state["sessions"]}
+    named = {identity for identity, _, _ in listed}
+    listed += [(session["id"], session["port"], TUNNEL) for session in state["sessions"] if session["id"] not in named]
+    rooms_at = [port for _, port, _ in listed]
+    rooms = [
+        _room(identity, port, mode, rooms_at.count(port) == 1, sessions.get(identity))
+        for identity, port, mode in listed
+    ]
+    main = main_port(state)
+    return rooms if main in rooms_at else [*rooms, Room(None, main)]
+
+
+def main_port(state: dict[str, Any]) -> int:
+    """Return the port of the relay itself: the one that no room has for its own, as far as its status tells."""
+    ports = list(state["ports"]) or [DEFAULT_PORT]
+    owned = {room["port"] for room in state["rooms"]}
+    free = [port for port in ports if port not in owned]
+    return int((free or [port for port in ports if port == DEFAULT_PORT] or ports)[0])
+
+
+def choose(rooms: Sequence[Room], wanted: str) -> Room:
+    """Return the room that a person means by its id or its port. Raises UserError, which names those there are."""
+    exact = [room for room in rooms if wanted in (room.id, str(room.port))]
+    found = exact or [room for room in rooms if (room.id or "").lower().startswith(wanted.lower())]
+    if wanted and len(found) == 1:
+        return found[0]
+    names = ", ".join(f"{room.id or '-'} (port {room.port})" for room in rooms)
+    what = f"{wanted!r} could be several rooms" if found else f"the relay has no room {wanted!r}"
+    raise UserError(
+        f"{what}: it has {names}", fix=f"Name one by its id or its port: --room {rooms[0].id or rooms[0].port}"
+    )
+
+
+def _room(identity: str, port: int, mode: str, alone: bool, session: dict[str, Any] | None) -> Room:
+    if session is None:
+        return Room(identity, port, mode, alone)
+    clients = [client for client in session["clients"] if client["seen"]]
+    seen = [client["seen"] for client in clients]
+    host: dict[str, Any] = next((each["host"] for each in seen if each["host"]["core"]), {})
+    nick = next((each["host"]["nick"] for each in seen if each["host"]["nick"]), "")
+    ways = [session["host"]["rtt"], *((client["to_client"] or {}).get("rtt") for client in clients)]
+    return Room(
+        identity,
+        port,
+        mode,
+        alone,
+        host=nick or session["host"]["address"],
+        players=tuple(each["client"]["nick"] or "somebody" for each in seen),
+        password=next((each["password"] for each in seen if each["password"] is not None), None),
+        core=host.get("core", ""),
+        core_version=host.get("core_version", ""),
+        content_crc=host.get("content_crc"),
+        rtts=tuple(rtt for rtt in ways if rtt is not None),
+    )
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON for a program."""
+    return json.dumps(value, indent=2)

@@ -1,0 +1,170 @@
+"""`invoke join`: asks a relay for its rooms and prints, for each, what everybody types."""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from relay.protocol import DEFAULT_PORT
+from toolkit import join, join_codes, join_lines, join_rooms, ssh, status
+from toolkit.console import block, draw, say
+from toolkit.errors import UserError
+from toolkit.remote import entry_of
+
+if TYPE_CHECKING:
+    from toolkit.join_rooms import Room
+    from toolkit.places import Place
+
+NARROW = 76
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A relay as players see it: the address they type, and its rooms now. option is what names it after a task."""
+
+    address: str
+    rooms: list[Room]
+    option: str = ""
+
+
+def fetch(place: Place, address: str | None = None) -> Relay:
+    """Ask the relay on a host for its rooms. address: what players type, if not what ssh connects to.
+
+    Raises UserError.
+    """
+    rooms = join_rooms.rooms_of(status.fetch(place))
+    return Relay(check_address(address) if address else address_of(place), rooms, place.option)
+
+
+def address_of(place: Place) -> str:
+    """Return the name or address by which players reach a host: the one that ssh connects to. Raises UserError."""
+    if place.lab is not None:
+        return str(place.lab.node("relay").ipv4)
+    entry = entry_of(place)
+    return ssh.resolve(ssh.Connection(entry.host.alias, entry.user, place.ssh_config)).hostname
+
+
+def check_address(text: str) -> str:
+    """Return an address as players type it. Raises UserError for what RetroArch could not take."""
+    good = bool(text) and all(sign.isascii() and (sign.isalnum() or sign in ".-:_") for sign in text)
+    if good and not text.startswith("-"):
+        return text
+    raise UserError(f"{text!r} is no name and no address", fix="Write it like --address relay.example.org")
+
+
+def remarks(relay: Relay) -> list[str]:
+    """Return what stands between this address and the players."""
+    said = []
+    try:
+        known = ipaddress.ip_address(relay.address)
+    except ValueError:
+        known = None
+    if relay.address == "localhost" or (known and known.is_loopback):
+        said.append(f"{relay.address} is this machine alone; what friends can reach: invoke join --address NAME")
+    elif known and known.is_private:
+        said.append(f"{relay.address} is reached from its own network alone; from elsewhere: --address NAME")
+    if known and known.version == 6:
+        said.append(f"RetroArch hosts by IPv4 only: by {relay.address} friends can join, and nobody can host.")
+    if any(room.port == DEFAULT_PORT for room in relay.rooms):
+        said.append(f"|{DEFAULT_PORT} may be left out: it is the port that RetroArch takes by itself.")
+    return said
+
+
+def as_dict(relay: Relay) -> dict[str, Any]:
+    """Return everything for a program."""
+    return {
+        "address": relay.address,
+        "remarks": remarks(relay),
+        "rooms": [join_lines.as_dict(relay.address, room) for room in relay.rooms],
+    }
+
+
+def write_codes(relay: Relay, png: Path | None, svg: Path | None) -> None:
+    """Write the QR code of the one room as files. Raises UserError when there are several rooms."""
+    wanted = [(kind, path) for kind, path in (("png", png), ("svg", svg)) if path is not None]
+    if wanted and len(relay.rooms) > 1:
+        names = ", ".join(room.id or str(room.port) for room in relay.rooms)
+        raise UserError(
+            f"a QR code is of one room, and there are {len(relay.rooms)}: {names}",
+            fix=f"Name one: --room {relay.rooms[0].id or relay.rooms[0].port}",
+        )
+    for kind, path in wanted:
+        code = join_codes.of(join_lines.string(relay.address, relay.rooms[0]))
+        join_codes.write(code, path.expanduser(), kind)
+
+
+def show(relay: Relay) -> None:
+    """Print for each room what everybody types; a table before them when there are several."""
+    if len(relay.rooms) > 1:
+        draw(overview(relay))
+    for room in relay.rooms:
+        show_room(relay.address, room)
+    for remark in remarks(relay):
+        say()
+        say(f"note: {remark}")
+
+
+def overview(relay: Relay) -> Table:
+    """Return the rooms beside each other."""
+    table = Table("room", "type", "now", expand=False)
+    for room in relay.rooms:
+        now = f"{room.host} hosts" if room.host else "needs a host" if room.waits_for_host else "just connect"
+        table.add_row(room.name, join_lines.string(relay.address, room), now)
+    return table
+
+
+def show_room(address: str, room: Room) -> None:
+    """Print one room: its state, the host's lines, the friends' lines, the code, the text for a chat."""
+    block(f"Room {room.name}", [join_lines.state_line(room)])
+    if room.mode == join_rooms.TUNNEL:
+        block("Whoever hosts", host_lines(address, room))
+    block("Everybody" if room.mode != join_rooms.TUNNEL else "Each friend", friend_lines(address, room))
+    say()
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    width = shutil.get_terminal_size((NARROW, 24)).columns
+    shown = join_codes.for_terminal(join_codes.of(join_lines.string(address, room)), width, encoding)
+    if isinstance(shown, str):
+        say(shown)
+    else:
+        draw(shown)
+    block("To paste into a chat", join_lines.chat(address, room).splitlines())
+
+
+def host_lines(address: str, room: Room) -> list[str]:
+    """Return what the host player sets, once, and types."""
+    settings = join.host_settings(address, room.port)
+    return [
+        f"in the menu, once: {join_lines.HOST_MENU}",
+        "  Publicly Announce Netplay    OFF",
+        "  Use Relay Server             ON",
+        "  Relay Server Location        Custom",
+        f"  Custom Relay Server Address  {settings['netplay_custom_mitm_server']}",
+        f"then load the game, and: {join_lines.START_MENU}",
+        "",
+        f"or with a file {join_lines.APPENDCONFIG} (RetroArch 1.10 and newer):",
+        *(f"  {line}" for line in join_lines.appendconfig(address, room).splitlines()),
+        "and the command",
+        f"  {join_lines.host_command()}",
+    ]
+
+
+def friend_lines(address: str, room: Room) -> list[str]:
+    """Return what a friend types, by menu and by command."""
+    full = join_lines.full_string(address, room)
+    more = [f"or, which never means another room: {full}"] if full != join_lines.string(address, room) else []
+    return [
+        f"load the game, then in the menu: {join_lines.FRIEND_MENU}",
+        f"  {join_lines.string(address, room)}",
+        *more,
+        "",
+        "or the command (RetroArch 1.10 to 1.16, and newer)",
+        f"  {join_lines.friend_command(address, room)}",
+        "or (RetroArch 1.17 and newer)",
+        f"  {join_lines.friend_command_1_17(address, room)}",
+    ]

@@ -1,0 +1,52 @@
+"""What everybody types to play through a relay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.tasks import task
+
+from toolkit.errors import user_errors
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+HELP = {
+    "host": "a host that was deployed to; without it, the one that was deployed to last",
+    "room": "one room, by its id or its port, instead of all",
+    "address": "what players type for the host, if not what ssh connects to",
+    "json": "as JSON, for a program",
+    "png": "write the QR code of the room to this file",
+    "svg": "the same as SVG",
+    "ssh_config": "an ssh configuration to use instead of your own",
+}
+
+
+@task(auto_shortflags=False, help=HELP)
+@user_errors
+def join(
+    _: Context,
+    host: str | None = None,
+    room: str | None = None,
+    address: str | None = None,
+    json: bool = False,
+    png: str | None = None,
+    svg: str | None = None,
+    ssh_config: str | None = None,
+) -> None:
+    """Show what the host and each friend type, for each room: menu, command, QR code, a text for a chat."""
+    from dataclasses import replace
+
+    from toolkit import join_rooms, join_show, last
+    from toolkit.console import say
+
+    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    relay = join_show.fetch(place, address)
+    if room is not None:
+        relay = replace(relay, rooms=[join_rooms.choose(relay.rooms, room)])
+    join_show.write_codes(relay, None if png is None else Path(png), None if svg is None else Path(svg))
+    if json:
+        say(join_rooms.as_json(join_show.as_dict(relay)))
+    else:
+        join_show.show(relay)
