@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
@@ -49,9 +48,14 @@ def say(text: str = "") -> None:
     _console().print(as_typed(text))
 
 
-def draw(table: RenderableType) -> None:
-    """Print a table, or a text with a style; what stands in it is printed as it is."""
-    _console().print(table)
+def draw(what: RenderableType) -> None:
+    """Print a table or the like; text in it is printed as it is."""
+    _console().print(what)
+
+
+def width() -> int:
+    """Return how many characters fit into a line of the terminal."""
+    return _console().width
 
 
 def step(label: str, text: str) -> None:

@@ -6,8 +6,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from relay.gate import expiry, state
 from toolkit import friends, friends_edit, gate, inventory
 from toolkit.console import draw, say, short, step
@@ -15,10 +13,13 @@ from toolkit.errors import UserError
 from toolkit.outgoing import Outgoing
 from toolkit.remote import Remote, entry_of, never_deployed
 from toolkit.ssh import Connection
+from toolkit.tables import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from rich.console import RenderableType
 
     from toolkit.friends_edit import Wish
     from toolkit.places import Place
@@ -64,9 +65,9 @@ def show(place: Place, state: dict[str, Any]) -> None:
         say(f"note: in {short(file)} alone: {', '.join(missing)}. To let them in: invoke friends.push{place.option}")
 
 
-def table(state: dict[str, Any]) -> Table:
-    """Return who is in force on the host."""
-    made = Table("friend", "let in", "until", "last seen", "now")
+def table(state: dict[str, Any], room: int | None = None) -> RenderableType:
+    """Return who is in force on the host; room: the width there is."""
+    rows = []
     for entry in state["entries"]:
         until = "for good" if entry["until"] is None else expiry.shown(entry["until"])
         left = "" if entry["remaining"] is None else f"\n{expiry.remaining(entry['remaining'])} left"
@@ -74,10 +75,9 @@ def table(state: dict[str, Any]) -> Table:
         by = "".join(f"\nby {name}" for name in entry["names"])
         missing = "" if entry["in_force"] else "\nNOT IN FORCE"
         here = f"{entry['connected']} connected" if entry["connected"] else ""
-        made.add_row(", ".join(entry["friends"]), entry["network"] + by + missing, until + left, seen, here)
-    for over in state["expired"]:
-        made.add_row(over["friend"], "", f"{expiry.shown(over['until'])}\nover", "", "")
-    return made
+        rows.append([", ".join(entry["friends"]), entry["network"] + by + missing, until + left, seen, here])
+    rows += [[over["friend"], "", f"{expiry.shown(over['until'])}\nover", "", ""] for over in state["expired"]]
+    return listing(("friend", "let in", "until", "last seen", "now"), rows, room) if rows else "nobody is let in"
 
 
 def problems(state: dict[str, Any]) -> list[str]:

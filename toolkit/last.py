@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from toolkit import inventory, places
+from toolkit.errors import UserError
 from toolkit.lab import DEFAULT_SPEC
 
 if TYPE_CHECKING:
@@ -41,7 +42,15 @@ def typed(host: str | None, ssh_config: Path | None) -> Place:
     if alias := noted.get("host"):
         known = noted.get("ssh_config")
         return places.real(alias, config or (Path(known) if known else None))
-    return places.lab(replace(DEFAULT_SPEC, name=noted.get("lab", DEFAULT_SPEC.name)), check=True)
+    try:
+        return places.lab(replace(DEFAULT_SPEC, name=noted.get("lab", DEFAULT_SPEC.name)), check=True)
+    except UserError:
+        if noted:
+            raise
+        raise UserError(
+            "no relay was deployed from this machine yet, and no host was named",
+            fix="Put one on a host: invoke deploy --host myvps\nOr try it on this machine: invoke deploy",
+        ) from None
 
 
 def _path() -> Path:

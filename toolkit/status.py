@@ -1,22 +1,60 @@
-"""What the relay on a host is doing, as tables for a person: rooms, players, the way to each of them."""
+"""What the relay on a host is doing, and the gate in front of it, as tables for a person."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from rich.table import Table
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from relay import report
-from toolkit import ssh
-from toolkit.places import Place
-from toolkit.remote import Remote, entry_of
+from toolkit import gate
+from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.tables import listing
+from toolkit.visiting import visit
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from toolkit.places import Place
+
+ROOMS = ("room", "port", "mode", "host", "to host", "clients", "joins", "age")
+PLAYERS = ("room", "who", "address", "does", "core", "RetroArch", "to client", "to host", "in / out")
 
 
-def fetch(place: Place) -> dict[str, Any]:
-    """Ask the relay on a host for its state (relay/status.py). Raises UserError."""
-    entry = entry_of(place)
-    with ssh.connection(entry.host.alias, entry.user, place.ssh_config) as link:
-        return Remote(place, link, entry.become).ask(["status", "--json"])
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The relay's state (relay/status.py) and the gate's (relay/gate/cli.py), each None where it could not be asked.
+
+    problems are the reasons.
+    """
+
+    relay: dict[str, Any] | None
+    gate: dict[str, Any] | None
+    problems: tuple[UserError, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as one object: the relay's state with the gate's under "gate"."""
+        told = {"problems": [problem.message for problem in self.problems]} if self.problems else {}
+        return {**(self.relay or {}), "gate": self.gate, **told}
+
+
+def look(place: Place, *, ask_become: bool = False) -> Look:
+    """Ask a host for both over one login. Raises UserError when neither answers."""
+    problems: list[UserError] = []
+    with visit(place, ask_become=ask_become) as remote:
+        relay = wall = None
+        try:
+            relay = remote.ask(["status", "--json"])
+        except UserError as error:
+            if error.exit_code == HOST_UNUSABLE:
+                raise
+            problems.append(error)
+        try:
+            wall = gate.ask(remote, ["status"])
+        except UserError as error:
+            problems.append(error)
+    if relay is None and wall is None:
+        raise problems[0]
+    return Look(relay, wall, tuple(problems))
 
 
 def summary(state: dict[str, Any]) -> str:
@@ -28,24 +66,30 @@ def summary(state: dict[str, Any]) -> str:
     return f"{state['program']}, up {report.age(state['age'])}, ports {ports}, {counted}{draining}"
 
 
-def rooms(state: dict[str, Any]) -> Table:
-    """Return the rooms that are hosted."""
-    table = Table("room", "port", "host", "to host", "clients", "joins", "age")
-    for session in state["sessions"]:
-        host = session["host"]
-        rtt = "" if host["rtt"] is None else f"{host['rtt'] * 1000:.0f} ms"
-        counts = str(len(session["clients"])), str(session["joins"])
-        table.add_row(session["id"], str(session["port"]), host["address"], rtt, *counts, report.age(session["age"]))
-    return table
+def rooms(state: dict[str, Any], room: int | None = None) -> RenderableType:
+    """Return the rooms somebody is in; room: the width there is."""
+    return listing(ROOMS, [_room(session) for session in state["sessions"]], room)
 
 
-def players(state: dict[str, Any]) -> Table:
-    """Return everybody who has joined a room."""
-    table = Table("room", "who", "address", "does", "core", "RetroArch", "to client", "to host", "in / out")
-    for session in state["sessions"]:
-        for client in session["clients"]:
-            table.add_row(session["id"], *_player(client))
-    return table
+def _room(session: dict[str, Any]) -> list[str]:
+    host = session.get("host") or {}
+    rtt = host.get("rtt")
+    counts = str(len(session["clients"])), str(session.get("joins", ""))
+    mode = "" if session.get("mode") in (None, "hosted") else str(session["mode"])
+    to_host = "" if rtt is None else f"{rtt * 1000:.0f} ms"
+    where = [session["id"], str(session["port"]), mode, host.get("address", "")]
+    return [*where, to_host, *counts, report.age(session["age"])]
+
+
+def players(state: dict[str, Any], room: int | None = None) -> RenderableType:
+    """Return everybody who has joined a room; room: the width there is."""
+    rows = [[session["id"], *_player(client)] for session in state["sessions"] for client in session["clients"]]
+    return listing(PLAYERS, rows, room)
+
+
+def has_players(state: dict[str, Any]) -> bool:
+    """Tell whether anybody has joined a room."""
+    return any(session["clients"] for session in state["sessions"])
 
 
 def outcomes(state: dict[str, Any]) -> str:
@@ -54,14 +98,28 @@ def outcomes(state: dict[str, Any]) -> str:
     return f"ended so far: {counted or 'none'}"
 
 
+def wall(state: dict[str, Any]) -> str:
+    """Return the state of the gate in a line: whether the wall stands, by what, and what came to it."""
+    stands = "stands" if state["complete"] else "lacks entries" if state["present"] else "IS NOT THERE"
+    packets = state["packets"]
+    parts = [f"gate: the wall {stands} ({state['backend'] or 'no packet filter'})"]
+    if packets:
+        parts.append(f"{packets['friends']} friends' connections let in, {packets['refused']} packets refused")
+    return ", ".join(parts)
+
+
 def _player(client: dict[str, Any]) -> list[str]:
-    seen = client["seen"]
+    seen = client.get("seen")
     carried = f"{report.size(client['bytes_from_client'])} / {report.size(client['bytes_from_host'])}"
-    ways = [report.milliseconds(client["to_client"]), report.milliseconds(client["to_host"])]
+    ways = [report.milliseconds(client.get("to_client")), report.milliseconds(client.get("to_host"))]
     if not seen:
         return ["", client["address"], client["state"], "", "", *ways, carried]
-    does = seen["role"] + (f" {seen['player']}" if seen["player"] else "")
-    does += f", paused by {seen['paused_by']}" if seen["paused"] else ""
-    does += f", {seen['desyncs']} desyncs" if seen["desyncs"] else ""
     core = seen["host"]["core"] or seen["client"]["core"]
-    return [seen["client"]["nick"], client["address"], does, core, seen["client"]["retroarch"], *ways, carried]
+    return [seen["client"]["nick"], client["address"], does(seen), core, seen["client"]["retroarch"], *ways, carried]
+
+
+def does(seen: dict[str, Any]) -> str:
+    """Return what a client does, in words, from what was seen on its link."""
+    words = str(seen["role"]) + (f" {seen['player']}" if seen["player"] else "")
+    words += f", paused by {seen['paused_by']}" if seen["paused"] else ""
+    return words + (f", {seen['desyncs']} desyncs" if seen["desyncs"] else "")

@@ -8,32 +8,41 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from toolkit.errors import user_errors
+from toolkit.errors import report, user_errors
 
 HELP = {
-    "host": "a host that was deployed to; without it, the lab on this machine",
+    "host": "whose: a host that was deployed to; without it, the one that was deployed to last",
     "json": "as JSON, for a program",
+    "ask_become": "sudo on the host wants a password: ask for it once",
     "ssh_config": "an ssh configuration to use instead of your own",
 }
 
 
 @task(auto_shortflags=False, help=HELP)
 @user_errors
-def status(_: Context, host: str | None = None, json: bool = False, ssh_config: str | None = None) -> None:
-    """Show what the relay is doing: rooms, players, round-trip times, how connections ended."""
-    from toolkit import status
+def status(
+    _: Context, host: str | None = None, json: bool = False, ask_become: bool = False, ssh_config: str | None = None
+) -> None:
+    """Show what the relay is doing: rooms, players, round-trip times, the gate, how connections ended."""
+    from toolkit import guests, last, status
     from toolkit.console import draw, say
-    from toolkit.tasks.deploy import place_typed
 
-    place = place_typed(host, None if ssh_config is None else Path(ssh_config), check=True)
-    state = status.fetch(place)
+    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    look = status.look(place, ask_become=ask_become)
     if json:
-        say(dumps(state, indent=2))
-        return
-    say(status.summary(state))
-    if state["sessions"]:
-        draw(status.rooms(state))
-        draw(status.players(state))
-    else:
-        say("nobody hosts")
-    say(status.outcomes(state))
+        say(dumps(look.to_json(), indent=2))
+    elif look.relay:
+        say(status.summary(look.relay))
+        draw(status.rooms(look.relay) if look.relay["sessions"] else "nobody plays")
+        if status.has_players(look.relay):
+            draw(status.players(look.relay))
+        say(status.outcomes(look.relay))
+    if look.gate and not json:
+        say(status.wall(look.gate))
+        draw(guests.table(look.gate))
+        for problem in guests.problems(look.gate):
+            say(f"note: {problem}")
+    for error in look.problems:
+        report(error)
+    if look.problems:
+        raise SystemExit(look.problems[0].exit_code)

@@ -1,12 +1,23 @@
-"""invoke status: what a person sees of the relay's state."""
+"""invoke status: what a person sees of the state of the relay and its gate, on terminals wide and narrow."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
+import pytest
+from invoke.context import Context
 from rich.console import Console
 
-from toolkit import status
+from tests.unit.toolkit.conftest import FakeSsh
+from toolkit import guests, inventory, last, places, status
+from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.hosts import parse_host
+from toolkit.inventory import Entry
+from toolkit.lab import DEFAULT_SPEC
+from toolkit.places import Place
+from toolkit.tasks.status import status as task
 
 WAY = {"rtt": 0.0254, "jitter": 0.0012, "retransmits": 0}
 SEEN: dict[str, Any] = {
@@ -49,10 +60,31 @@ STATE: dict[str, Any] = {
 }
 
 
-def drawn(table: Any) -> str:
-    console = Console(width=160, record=True, file=None, force_terminal=False)
+GATE: dict[str, Any] = {
+    "backend": "nftables",
+    "present": True,
+    "complete": True,
+    "agent": 42,
+    "healed": {"count": 0, "at": None, "what": ""},
+    "packets": {"friends": 12, "refused": 34, "established": 5, "capped": 0},
+    "entries": [
+        {
+            "network": "203.0.113.7/32", "friends": ["anna"], "names": [], "until": None, "remaining": None,
+            "in_force": True, "packets": 3, "seen": None, "connected": 2,
+        }
+    ],
+    "expired": [],
+    "problem": "",
+    "rolled_back": None,
+    "warnings": [],
+    "others": [],
+}  # fmt: skip
+
+
+def drawn(what: Any, width: int = 160) -> str:
+    console = Console(width=width, file=None, force_terminal=False, soft_wrap=True)
     with console.capture() as captured:
-        console.print(table)
+        console.print(what)
     return captured.get()
 
 
@@ -67,17 +99,101 @@ def test_a_relay_that_stops_says_so() -> None:
 
 
 def test_a_room_shows_its_host() -> None:
-    text = drawn(status.rooms(STATE))
+    text = drawn(status.rooms(STATE, 160))
     for words in ("FridayNightRoom1", "55440", "198.51.100.9", "40 ms", "1 min"):
+        assert words in text
+    assert "mode" not in text
+
+
+def test_a_room_without_a_host_is_shown_like_any_other() -> None:
+    session = {"id": "EverybodyJoins01", "port": 55441, "mode": "coreless", "age": 5, "clients": []}
+    text = drawn(status.rooms({"sessions": [session]}, 160))
+    for words in ("EverybodyJoins01", "55441", "coreless", "5 s"):
         assert words in text
 
 
 def test_a_player_shows_who_does_what_and_how_far_away() -> None:
-    text = drawn(status.players(STATE))
+    text = drawn(status.players(STATE, 160))
     for words in ("anna", "playing 2, paused by anna, 3 desyncs", "Nestopia", "25±1 ms", "1.2 kB / 3.4 MB", "waiting"):
         assert words in " ".join(text.split())
+
+
+@pytest.mark.parametrize("what", [status.rooms, status.players])
+def test_what_does_not_fit_into_40_columns_becomes_a_block_for_each(what: Any) -> None:
+    text = drawn(what(STATE, 40), 40)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "─" not in text
+    assert "FridayNightRoom1" in text
+    assert "…" not in text
+
+
+def test_who_is_let_in_survives_40_columns() -> None:
+    text = drawn(guests.table(GATE, 40), 40)
+    for words in ("anna", "203.0.113.7/32", "for good", "2 connected"):
+        assert words in text
 
 
 def test_outcomes_are_counted_in_a_line() -> None:
     assert status.outcomes(STATE) == "ended so far: left 4, stranger 17"
     assert status.outcomes({**STATE, "outcomes": {}}) == "ended so far: none"
+
+
+def test_the_wall_is_one_line() -> None:
+    assert status.wall(GATE) == ("gate: the wall stands (nftables), 12 friends' connections let in, 34 packets refused")
+    assert "IS NOT THERE" in status.wall({**GATE, "present": False, "complete": False, "packets": {}})
+
+
+@pytest.fixture
+def place() -> Place:
+    """Return a host that was deployed to, as far as this machine knows."""
+    host = parse_host("myvps")
+    inventory.write(inventory.files_of(host).inventory, Entry(host).render())
+    return places.real("myvps")
+
+
+def test_a_host_that_was_never_deployed_to_is_told_so() -> None:
+    with pytest.raises(UserError, match="there is no relay on myvps") as caught:
+        status.look(places.real("myvps"))
+    assert "invoke deploy --host myvps" in caught.value.fix
+
+
+def test_a_relay_that_does_not_answer_leaves_the_gate_to_be_seen(
+    place: Place, fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = status.gate.ask
+    monkeypatch.setattr(status.gate, "ask", lambda *_: GATE)
+    fake_ssh.answers(stderr="netplay-relay: no answer at /run/netplay-relay/control.sock: No such file", code=1)
+    look = status.look(place)
+    assert (look.relay, look.gate) == (None, GATE)
+    assert "no answer at /run/netplay-relay/control.sock" in look.problems[0].message
+    assert look.to_json()["problems"]
+    monkeypatch.setattr(status.gate, "ask", asked)
+    with pytest.raises(UserError, match="no answer at"):
+        status.look(place)
+
+
+def test_without_a_host_and_a_deployment_a_sentence_says_what_to_type(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The lab of this name may be up on this machine, and then is what is meant.
+    monkeypatch.setattr(last, "DEFAULT_SPEC", replace(DEFAULT_SPEC, name="no-such-lab"))
+    with pytest.raises(SystemExit):
+        task(Context())
+    said = capsys.readouterr().err
+    assert "no relay was deployed from this machine yet" in said
+    assert "invoke deploy --host myvps" in said
+
+
+def test_both_states_are_one_object_in_json() -> None:
+    told = status.Look(STATE, GATE).to_json()
+    assert json.loads(json.dumps(told))["gate"]["packets"]["refused"] == 34
+    assert told["sessions"] == STATE["sessions"]
+    assert "problems" not in told
+
+
+def test_ssh_that_fails_is_explained_and_nothing_is_asked_twice(place: Place, fake_ssh: FakeSsh) -> None:
+    fake_ssh.answers(stderr="ssh: connect to host myvps port 22: Connection refused", code=255)
+    with pytest.raises(UserError, match="nothing answers on its ssh port") as caught:
+        status.look(place)
+    assert caught.value.exit_code == HOST_UNUSABLE
+    assert len([arguments for arguments, _ in fake_ssh.calls if "exit" not in arguments]) == 1

@@ -1,0 +1,28 @@
+"""One login to a host that was deployed to, shared by whatever looks at it: status, watch, doctor."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toolkit import ssh
+from toolkit.remote import Remote, entry_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.places import Place
+
+
+@contextmanager
+def visit(place: Place, *, ask_become: bool = False) -> Iterator[Remote]:
+    """Yield the relay's program on a host; ask_become: sudo there wants a password, ask the person for it.
+
+    The login is made when it is first used. Raises UserError for a host that was never deployed to.
+    """
+    from toolkit.deploy import ask_password
+
+    entry = entry_of(place)
+    password = ask_password(place) if ask_become else ""
+    with ssh.connection(entry.host.alias, entry.user, place.ssh_config) as link:
+        yield Remote(place, link, entry.become or ask_become, password)
