@@ -37,6 +37,12 @@ class Look:
         return {**(self.relay or {}), "gate": self.gate, **told}
 
 
+def fetch(place: Place) -> dict[str, Any]:
+    """Ask the relay on a host for its state (relay/status.py). Raises UserError."""
+    with visit(place) as remote:
+        return remote.ask(["status", "--json"])
+
+
 def look(place: Place, *, ask_become: bool = False) -> Look:
     """Ask a host for both over one login. Raises UserError when neither answers."""
     problems: list[UserError] = []
