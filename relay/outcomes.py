@@ -54,6 +54,16 @@ class Outcome(StrEnum):
     # Links.
     UNCLAIMED = "unclaimed", "it offered a link nobody waits for: late, twice, or a guess"
 
+    # Players of core-less rooms.
+    BROKE_PROTOCOL = "broke-protocol", "a player of a room without a host sent something no RetroArch sends"
+    OTHER_PROTOCOL = "other-protocol", "its RetroArch is too old or too new for those who are in the room"
+    OTHER_CORE = "other-core", "it has another core than those who are in the room"
+    NO_HANDSHAKE = "no-handshake", "it stopped in the middle of the handshake with a room without a host"
+    GAVE_UP = "gave-up", "RetroArch itself hung up: what it was sent did not fit its game"
+    NO_STATE = "no-state", "it was new and got no savestate: the core of the player who keeps time saves none"
+    FROZEN = "frozen", "the others had to wait for its input for too long; only it was dropped"
+    PAUSED_TOO_LONG = "paused-too-long", "it paused while newer RetroArch, which cannot wait longer, took part"
+
     # Both ends of a link.
     LEFT = "left", "it played, and closed first"
     PEER_LEFT = "peer-left", "it played, and the other end closed first"

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from relay import protocol
+from relay.coreless import clock, handshake, pauses, savestates, seats, wire
+from relay.coreless.framing import BrokenError, Framer
+from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, CorelessSettings, Note, Send
+from relay.coreless.view import view
+from relay.outcomes import Outcome
 
 __all__ = ["Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"]
+
+# How often (seconds) it is looked whether somebody is late.
+CHECK = 0.5
+# A room without players that has slept through more than this much (seconds) does not make up for it.
+MOST_CATCHING_UP = 0.25
 
 
 class CorelessRoom:
@@ -18,35 +29,153 @@ class CorelessRoom:
 
     def __init__(self, settings: CorelessSettings = CorelessSettings(), *, seed: int = 0) -> None:  # noqa: B008 - frozen
         self.settings = settings
-        self._keys: dict[int, None] = {}
+        self.game = Game(settings)
 
     @property
     def empty(self) -> bool:
         """Whether nobody is connected."""
-        return not self._keys
+        return not self.game.peers
 
     def connect(self, key: int, now: float) -> list[Action]:
         """Take a connection that has just arrived."""
-        self._keys[key] = None
+        game = self.game
+        number = game.free_number() if len(game.peers) < self.settings.players else None
+        if number is None:
+            return [
+                Send(key, protocol.refusal(protocol.Reason.FULL)),
+                Close(key, Outcome.SESSION_FULL.value, f"{len(game.peers)} are connected"),
+            ]
+        game.peers[key] = Peer(key, number, now, Framer(self.settings))
+        if game.check_at is None:
+            game.check_at = now + CHECK
         return []
 
     def receive(self, key: int, data: bytes, now: float) -> list[Action]:
         """Take bytes of a connection, however they are cut."""
-        return []
+        game = self.game
+        peer = game.peers.get(key)
+        if peer is None:
+            return []
+        try:
+            commands = peer.framer.feed(data)
+        except BrokenError as error:
+            commands = []
+            game.close(peer, Outcome.BROKE_PROTOCOL, str(error))
+        if peer.stage is Stage.HEADER and key in game.peers:
+            handshake.opened(game, peer)
+        for number, packet in commands:
+            if key not in game.peers:
+                break
+            if number == wire.INPUT and peer.stage is Stage.SYNCED:
+                clock.played(game, peer, packet, now)
+            else:
+                self._received(peer, number, packet, now)
+        return self._done(now)
 
     def disconnect(self, key: int, now: float) -> list[Action]:
         """Take the end of a connection."""
-        self._keys.pop(key, None)
-        return []
+        peer = self.game.peers.pop(key, None)
+        if peer is None:
+            return []
+        if peer.out:
+            self.game.dirty.remove(peer)
+        self.game.gone.append(peer)
+        return self._done(now)
 
     def tick(self, now: float) -> list[Action]:
         """Do what is due. To be called at next_deadline(), or later."""
-        return []
+        game = self.game
+        for peer in pauses.hold(game, now):
+            game.close(peer, Outcome.PAUSED_TOO_LONG)
+        if game.check_at is not None and game.check_at <= now:
+            game.check_at = now + CHECK
+            self._check(now)
+        self._leave(now)
+        self._run_alone(now)
+        return self._done(now)
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has something to do; None for never."""
-        return None
+        game = self.game
+        due = [at for at in (game.check_at, game.hold_at, game.tick_at) if at is not None]
+        if game.state.wanted and (ask := savestates.next_ask(game)) is not None:
+            due.append(ask)
+        return min(due, default=None)
 
     def status(self) -> dict[str, Any]:
-        """Return the room as plain data."""
-        return {"players": [], "master": None, "content_crc": None, "frame": 0}
+        """Return the room as plain data (relay/coreless/view.py)."""
+        return view(self.game)
+
+    def _received(self, peer: Peer, number: int, packet: bytes, now: float) -> None:
+        game = self.game
+        if number in (wire.NAK, wire.DISCONNECT):
+            game.close(peer, Outcome.GAVE_UP if number == wire.NAK else Outcome.LEFT)
+        elif peer.stage is not Stage.SYNCED:
+            handshake.received(game, peer, number, packet[wire.HEAD :], now)
+        elif number == wire.PLAY:
+            seats.wants_to_play(game, peer, packet[wire.HEAD :])
+        elif number == wire.SPECTATE:
+            seats.watches(game, peer, now)
+        elif number == wire.LOAD_SAVESTATE:
+            savestates.loaded(game, peer, packet, now)
+        elif number == wire.RESET:
+            savestates.reset(game, peer, packet)
+        elif number == wire.PAUSE:
+            pauses.paused(game, peer, now)
+        elif number == wire.RESUME:
+            pauses.resumed(game, peer, now)
+
+    def _check(self, now: float) -> None:
+        game = self.game
+        for peer in list(game.peers.values()):
+            if peer.stage is not Stage.SYNCED and now >= peer.since + self.settings.handshake_seconds:
+                game.close(peer, Outcome.NO_HANDSHAKE)
+        for peer in savestates.overdue(game, now):
+            game.close(peer, Outcome.NO_STATE)
+        if frozen := self._frozen(now):
+            game.close(frozen, Outcome.FROZEN, f"no input since frame {frozen.next}")
+
+    def _frozen(self, now: float) -> Peer | None:
+        """Return the player for whom all others stand still: within 10 s of that they would all leave."""
+        game = self.game
+        players = list(game.players())
+        if game.paused or not players:
+            return None
+        furthest = max(peer.next for peer in players)
+        slowest = min(players, key=lambda peer: peer.heard)
+        if now < slowest.heard + self.settings.frozen_seconds:
+            return None
+        alone = len(players) == 1 and len(game.synced) > 1
+        return slowest if alone or furthest - slowest.next >= self.settings.frozen_frames else None
+
+    def _run_alone(self, now: float) -> None:
+        """Keep time for those who watch while nobody plays: without it they would leave."""
+        game = self.game
+        if game.tick_at is None:
+            return
+        if game.master or not game.synced:
+            game.tick_at = None
+            return
+        if now - game.tick_at > MOST_CATCHING_UP:
+            game.tick_at = now
+        while game.tick_at <= now:
+            clock.step(game)
+            game.tick_at += pauses.FRAME
+
+    def _leave(self, now: float) -> None:
+        game = self.game
+        while game.gone:
+            peer = game.gone.pop()
+            if peer.stage is Stage.SYNCED:
+                seats.left(game, peer, now)
+        if not game.peers:
+            game.check_at = None
+
+    def _done(self, now: float) -> list[Action]:
+        game = self.game
+        if game.gone or game.work:
+            self._leave(now)
+            if game.work:
+                seats.settle(game, now)
+            self._leave(now)
+        return game.take()

@@ -1,0 +1,148 @@
+"""A client's bytes cut into its header and its commands, whatever the sizes they arrive in.
+
+Nothing is trusted: a size that RetroArch never sends for a command ends the connection before its body is awaited,
+and a savestate that nobody will be sent is skipped, not stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from relay.coreless import wire
+from relay.coreless.settings import CorelessSettings
+
+HEADER_SIZE = 24
+OLD_HEADER_SIZE = 16
+# What a version hash of protocol 4 can be; nothing else may open like that.
+OLD_HASHES = range(0x0200, 0x2000)
+
+
+class BrokenError(Exception):
+    """A client sent what no RetroArch sends; str() says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a client opens with. highest is 0 for RetroArch 1.9.14 and older."""
+
+    protocol: int
+    platform: int
+    compression: int
+    highest: int
+    implementation: int
+
+
+class Framer:
+    """The stream of one client. feed returns whole commands, (number, bytes with their head).
+
+    keep_states says whether the body of a LOAD_SAVESTATE is wanted; where it is not, that command is shortened to its
+    first 16 bytes. rest is what has arrived of a command that is not whole.
+    """
+
+    __slots__ = ("_need", "_settings", "_skip", "header", "keep_states", "rest")
+
+    def __init__(self, settings: CorelessSettings) -> None:
+        self.header: Header | None = None
+        self.keep_states = False
+        self.rest = bytearray()
+        self._settings = settings
+        self._need = wire.one.size
+        self._skip = 0
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Take the next bytes. Raises BrokenError; what was whole before is lost then, with the connection."""
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
+        if self.rest:
+            self.rest += data
+            if len(self.rest) < self._need:
+                return []
+            data = bytes(self.rest)
+            self.rest.clear()
+        at = 0
+        if self.header is None:
+            at = self._open(data)
+            if self.header is None:
+                return []
+        return self._commands(data, at)
+
+    def _commands(self, data: bytes, at: int) -> list[tuple[int, bytes]]:
+        found: list[tuple[int, bytes]] = []
+        end = len(data)
+        while end - at >= wire.HEAD:
+            number, size = wire.two.unpack_from(data, at)
+            self._check(number, size)
+            whole = at + wire.HEAD + size
+            if number == wire.LOAD_SAVESTATE and not self.keep_states:
+                if end - at < 2 * wire.HEAD:
+                    self._wait(data, at, 2 * wire.HEAD)
+                    return found
+                found.append((number, data[at : at + 2 * wire.HEAD]))
+                self._skip = max(0, whole - end)
+                at = min(whole, end)
+                continue
+            if whole > end:
+                self._wait(data, at, whole - at)
+                return found
+            found.append((number, data[at:whole]))
+            at = whole
+        if at < end:
+            self._wait(data, at, wire.HEAD)
+        return found
+
+    def _wait(self, data: bytes, at: int, need: int) -> None:
+        self.rest += data[at:]
+        self._need = need
+
+    def _open(self, data: bytes) -> int:
+        if len(data) < wire.one.size:
+            if not wire.MAGIC.startswith(data[:4]) and data[:1] != b"\0":
+                raise BrokenError("no header")
+            self._wait(data, 0, wire.one.size)
+            return 0
+        modern = data[:4] == wire.MAGIC
+        size = HEADER_SIZE if modern else OLD_HEADER_SIZE
+        words = [wire.one.unpack_from(data, at)[0] for at in range(0, min(len(data), size) & ~3, 4)]
+        if not modern and words[0] not in OLD_HASHES:
+            raise BrokenError("no header")
+        if len(data) < size:
+            self._wait(data, 0, size)
+            return 0
+        if modern:
+            _, platform, compression, highest, protocol, implementation = words
+            self.header = Header(protocol, platform, compression, highest, implementation)
+        else:
+            implementation, platform, compression, _ = words
+            self.header = Header(4, platform, compression, 0, implementation)
+        return size
+
+    def _check(self, number: int, size: int) -> None:
+        protocol = self.header.protocol if self.header else 5
+        sizes = _SIZES[protocol == 4].get(number)
+        if sizes is not None:
+            good = size in sizes
+        elif number == wire.INPUT:
+            good = wire.HEAD <= size <= self._settings.max_input_bytes
+        elif number == wire.LOAD_SAVESTATE:
+            good = wire.HEAD <= size <= self._settings.max_state_bytes + wire.HEAD
+        else:
+            good = size <= self._settings.max_info_bytes and number != wire.NETPACKET
+        if not good:
+            raise BrokenError(f"command {number:#x} with {size} bytes")
+
+
+_SIZES_5: dict[int, tuple[int, ...]] = {
+    wire.NAK: (0,),
+    wire.DISCONNECT: (0,),
+    wire.NICK: (wire.NICK_SIZE,),
+    wire.INFO: (wire.INFO_SIZE,),
+    wire.SPECTATE: (0,),
+    wire.PLAY: (4,),
+    wire.REQUEST_SAVESTATE: (0,),
+    wire.PAUSE: (wire.NICK_SIZE,),
+    wire.RESUME: (0,),
+    wire.RESET: (4,),
+}
+_SIZES = {False: _SIZES_5, True: _SIZES_5 | {wire.PLAY: (0, 4), wire.INPUT: (20,)}}

@@ -1,0 +1,174 @@
+"""The state of a core-less room: who is in it, whose input is known up to where, and what waits to be sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from relay.coreless import wire
+from relay.coreless.framing import Framer, Header
+from relay.coreless.info import Info
+from relay.coreless.settings import Action, Close, CorelessSettings, Note, Send
+from relay.outcomes import Outcome
+
+
+class Stage(IntEnum):
+    """How far a client is: what it has to send next. Once it is SYNCED it watches or plays."""
+
+    HEADER = 0
+    NICK = 1
+    INFO = 2
+    ACCEPT = 3
+    SYNCED = 4
+
+
+@dataclass(eq=False, slots=True)
+class Peer:
+    """One client. number is its client number, 1 to 31; pads is a bit for each pad it plays on.
+
+    next is the frame of its next INPUT, held what it has sent for frames that the clock has not reached: so the first
+    of them is for frame next - len(held). tag is its number as INPUT carries it. leaving: it has stopped playing, the
+    others have not been told yet. ahead: a frame to which it has jumped by itself. needs_state: it may not play before
+    it was sent a savestate. told: it was sent PAUSE and no RESUME. lead is the least by which its inputs were ahead of
+    the clock, looked at until frame lead_until.
+    """
+
+    key: int
+    number: int
+    since: float
+    framer: Framer
+    stage: Stage = Stage.HEADER
+    header: Header | None = None
+    old_info: bool = False
+    info: Info | None = None
+    nick: bytes = b""
+    playing: bool = False
+    leaving: bool = False
+    pads: int = 0
+    next: int = 0
+    held: deque[bytes] = field(default_factory=deque)
+    input_size: int = 0
+    tag: int = 0
+    heard: float = 0.0
+    wants_play: int | None = None
+    needs_state: bool = False
+    ahead: int | None = None
+    paused: bool = False
+    told: bool = False
+    lead: int = 0
+    lead_until: int = 0
+    out: list[bytes] = field(default_factory=list)
+
+    @property
+    def modern(self) -> bool:
+        """Whether it is RetroArch 1.10 or later, which never wakes from PAUSE."""
+        return self.header is not None and self.header.highest != 0
+
+    @property
+    def compresses(self) -> bool:
+        """Whether savestates from and to it are zlib streams."""
+        return self.header is not None and bool(self.header.compression & 1)
+
+    @property
+    def shown(self) -> bool:
+        """Whether the others count it as a player."""
+        return self.playing or self.leaving
+
+
+@dataclass(eq=False, slots=True)
+class StateRequest:
+    """The master's savestate: whether somebody needs it, whether and since when it is asked for.
+
+    size is that of the room's states before compression, None while none was ever passed on; misfits counts states of
+    another size in a row. at_frame is the master's frame when it was asked.
+    """
+
+    wanted: bool = False
+    asked: bool = False
+    asked_at: float = float("-inf")
+    at_frame: int = 0
+    size: int | None = None
+    misfits: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Game:
+    """Everything a room knows. count is the clock: every input for the frames before it has gone out.
+
+    peers are all clients by key, synced those who take part. protocol, release (a hash; of protocol 4 only) and info
+    are the room's once somebody is synced. work tells that `settle` (relay/coreless/seats.py) has something to do.
+    """
+
+    settings: CorelessSettings
+    peers: dict[int, Peer] = field(default_factory=dict)
+    synced: list[Peer] = field(default_factory=list)
+    master: Peer | None = None
+    count: int = 0
+    protocol: int | None = None
+    release: int = 0
+    info: Info | None = None
+    state: StateRequest = field(default_factory=StateRequest)
+    work: bool = False
+    tick_at: float | None = None
+    hold_at: float | None = None
+    hold_since: float = 0.0
+    check_at: float | None = None
+    dirty: list[Peer] = field(default_factory=list)
+    ends: list[Action] = field(default_factory=list)
+    gone: list[Peer] = field(default_factory=list)
+
+    # Who is there.
+
+    def players(self) -> Iterator[Peer]:
+        """Return who plays now, those who are leaving not among them."""
+        return (peer for peer in self.synced if peer.playing)
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody holds the game."""
+        return any(peer.paused for peer in self.synced)
+
+    def free_number(self) -> int | None:
+        """Return the lowest free client number."""
+        taken = {peer.number for peer in self.peers.values()}
+        most = wire.PADS if self.protocol == 4 else wire.MOST_CLIENTS
+        return next((number for number in range(1, most + 1) if number not in taken), None)
+
+    # What is to be done.
+
+    def send(self, peer: Peer, data: bytes) -> None:
+        """Send data to one client, with whatever else it is sent now."""
+        if not peer.out:
+            self.dirty.append(peer)
+        peer.out.append(data)
+
+    def send_others(self, sender: Peer | None, data: bytes) -> None:
+        """Send data to everybody who takes part but one."""
+        for peer in self.synced:
+            if peer is not sender:
+                self.send(peer, data)
+
+    def close(self, peer: Peer, outcome: Outcome, reason: str = "") -> None:
+        """End one client's connection; `CorelessRoom` settles afterwards what that means to the others."""
+        if self.peers.pop(peer.key, None) is not None:
+            self.ends.append(Close(peer.key, outcome.value, reason))
+            self.gone.append(peer)
+
+    def note(self, event: str, text: str, peer: Peer | None = None) -> None:
+        """Leave a line for the log."""
+        self.ends.append(Note(event, text, peer.key if peer else None))
+
+    def take(self) -> list[Action]:
+        """Return what is to be done: everything that is sent, then who is closed."""
+        actions: list[Action] = []
+        for peer in self.dirty:
+            out = peer.out
+            actions.append(Send(peer.key, out[0] if len(out) == 1 else b"".join(out)))
+            out.clear()
+        self.dirty.clear()
+        if self.ends:
+            actions += self.ends
+            self.ends.clear()
+        return actions

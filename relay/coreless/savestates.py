@@ -1,0 +1,141 @@
+"""Savestates and resets: how everybody gets to hold the same game.
+
+Only the master's can be everybody's, for only its frame is the clock's. What another client loads or resets is undone:
+the master is asked for its state, and all are equal again.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from relay.coreless import wire
+from relay.coreless.game import Game, Peer
+from relay.outcomes import Outcome
+
+# How far (frames) somebody who watches may claim to be ahead of the clock: RetroArch stands still after 60.
+MOST_AHEAD = 120
+# How far (frames) the clock goes on while a request is not answered, before that means that no answer will come.
+CLOCK_RUNS = 60
+# So many states of another size in a row, and that is the room's size from now on.
+MOST_MISFITS = 10
+
+
+def ask(game: Game, now: float) -> None:
+    """Ask the master for its state, if somebody needs it and it can be used when it comes."""
+    state, master = game.state, game.master
+    due = next_ask(game)
+    if due is None or now < due or master is None:
+        return
+    state.wanted, state.asked, state.asked_at, state.at_frame = False, True, now, master.next
+    game.send(master, wire.ASK_STATE)
+
+
+def next_ask(game: Game) -> float | None:
+    """Return when the master is to be asked; None for not now."""
+    state, master = game.state, game.master
+    if not state.wanted or state.asked or master is None or master.next < game.count:
+        return None
+    if any(peer.ahead is not None for peer in game.synced):
+        return None
+    return state.asked_at + game.settings.ask_again_seconds
+
+
+def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
+    """Take LOAD_SAVESTATE: the master's answer, or what a user has loaded. Without its body it is nobody's answer."""
+    frame, raw_size = wire.two.unpack_from(packet, wire.HEAD)
+    body = packet[2 * wire.HEAD :]
+    if peer is not game.master or not body:
+        return _jumped(game, peer, frame)
+    state = game.state
+    if frame > game.count:
+        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of frame {frame}, the clock is at {game.count}")
+    state.asked = False
+    game.work = True
+    if len(game.synced) == 1:
+        return None
+    if raw_size > game.settings.max_state_bytes:
+        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {raw_size} bytes")
+    if frame < game.count or any(other.ahead is not None for other in game.synced):
+        state.wanted = True
+        return None
+    if raw_size != (state.size or raw_size) and state.misfits < MOST_MISFITS:
+        # What a user loads is sent twice, and some cores' own files are of another size than netplay's states, which
+        # nobody would take. The answer to a request fits.
+        state.wanted, state.misfits = True, state.misfits + 1
+        if state.misfits == 1:
+            state.asked_at = float("-inf")
+        return None
+    return _pass_on(game, peer, frame, raw_size, body)
+
+
+def reset(game: Game, peer: Peer, packet: bytes) -> None:
+    """Take RESET: the master's is everybody's, anybody else's is undone."""
+    frame = wire.one.unpack_from(packet, wire.HEAD)[0]
+    if peer is not game.master or frame < game.count or any(other.ahead is not None for other in game.synced):
+        return _jumped(game, peer, frame)
+    if frame > game.count:
+        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a reset of frame {frame}, the clock is at {game.count}")
+    game.send_others(peer, wire.reset(frame))
+    _raise(game, peer, frame)
+    return None
+
+
+def overdue(game: Game, now: float) -> list[Peer]:
+    """Return whom to drop because the master's core has no state to give: its frames go on and no state comes."""
+    state, master = game.state, game.master
+    if not state.asked or master is None or game.paused:
+        return []
+    runs = master.next >= state.at_frame + CLOCK_RUNS
+    if not runs or now < state.asked_at + game.settings.state_seconds:
+        return []
+    state.asked = False
+    game.work = True
+    return [peer for peer in game.synced if peer.needs_state]
+
+
+def _jumped(game: Game, peer: Peer, frame: int) -> None:
+    most = peer.next if peer.playing else game.count + MOST_AHEAD
+    if frame > most:
+        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a jump to frame {frame}")
+    peer.ahead = frame
+    game.state.wanted = len(game.synced) > 1
+    game.work = True
+    return None
+
+
+def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, body: bytes) -> None:
+    game.state.size, game.state.misfits, game.state.wanted = raw_size, 0, False
+    packets: dict[bool, bytes] = {}
+    for peer in game.synced:
+        if peer is master:
+            continue
+        if peer.compresses not in packets:
+            try:
+                packets[peer.compresses] = wire.load_savestate(frame, raw_size, _as(body, master, peer, raw_size))
+            except (zlib.error, ValueError) as error:
+                return game.close(master, Outcome.BROKE_PROTOCOL, f"a state that cannot be read: {error}")
+    for peer in game.synced:
+        if peer is not master:
+            game.send(peer, packets[peer.compresses])
+            peer.needs_state = False
+    _raise(game, master, frame)
+    return None
+
+
+def _as(body: bytes, sender: Peer, receiver: Peer, raw_size: int) -> bytes:
+    """Return a state as its receiver expects it: a zlib stream or plain. ValueError, zlib.error if it is neither."""
+    if sender.compresses == receiver.compresses:
+        return body
+    if receiver.compresses:
+        return zlib.compress(body, 1)
+    inflater = zlib.decompressobj()
+    raw = inflater.decompress(body, raw_size)
+    if len(raw) != raw_size:
+        raise ValueError(f"{len(raw)} bytes instead of {raw_size}")
+    return raw
+
+
+def _raise(game: Game, master: Peer, frame: int) -> None:
+    for peer in game.synced:
+        if peer is not master and peer.playing and peer.next < frame:
+            peer.next = frame
