@@ -362,6 +362,7 @@ class Server:
             "client",
             session=conn.session.text if conn.session else "",
             address=str(conn.address),
+            port=conn.port,
             outcome=conn.outcome.value if conn.outcome else "",
             seconds=round(self._clock() - conn.since, 1),
             bytes_from_client=end.received,

@@ -62,6 +62,7 @@ def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
     peer = end.peer if end else None
     return {
         "address": str(conn.address),
+        "port": conn.port,
         "state": conn.state.name.lower(),
         "age": round(now - conn.since, 1),
         "bytes_from_client": end.received if end else 0,

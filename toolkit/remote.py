@@ -6,6 +6,7 @@ always goes through; what is long or came from a file goes in by standard input.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -50,13 +51,10 @@ class Remote:
         """
         options = ["-o", "ControlMaster=no", "-o", "ControlPath=none"] if self.anew else []
         argv = self.link.argv(self._command(arguments), options=options)
-        # Without a password sudo reads nothing; with one its line is read by sudo, or by the shell if sudo needs none.
-        given = f"{self.password}\n{text}" if self._asks else text
-        environment = {**os.environ, "LC_ALL": "C"}  # ssh's reasons come from the C library, in the person's language
         try:
             done = subprocess.run(
-                argv, input=given, capture_output=True, text=True, errors="replace", timeout=seconds, check=False,
-                env=environment,
+                argv, input=self._given(text), capture_output=True, text=True, errors="replace", timeout=seconds,
+                check=False, env=_environment(),
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise UserError(
@@ -64,11 +62,30 @@ class Remote:
                 fix=f"Look at it by hand: {self.link.typed}",
                 exit_code=HOST_UNUSABLE,
             ) from None
+        self.check(done)
+        return done
+
+    def check(self, done: subprocess.CompletedProcess[str]) -> None:
+        """Raise UserError for a run in which the program was not reached: no way in, or nothing there to run."""
         if done.returncode == 255:
             raise explain(self.link, done.stderr)
         if done.returncode in NOT_FOUND and PROGRAM in done.stderr and "can't open file" in done.stderr:
             raise never_deployed(self.place)
-        return done
+
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
+        """Run netplay-relay with arguments and return while it runs; its output is for the caller to read."""
+        process = subprocess.Popen(
+            self.link.argv(self._command(arguments)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, errors="replace", env=_environment(),
+        )  # fmt: skip
+        if process.stdin:
+            with contextlib.suppress(OSError), process.stdin as given:  # it may be over already; its exit tells why
+                given.write(self._given(""))
+        return process
+
+    def _given(self, text: str) -> str:
+        # Without a password sudo reads nothing; with one its line is read by sudo, or by the shell if sudo needs none.
+        return f"{self.password}\n{text}" if self._asks else text
 
     @property
     def _asks(self) -> bool:
@@ -104,6 +121,10 @@ class Remote:
             fix=f"Look at it by hand: {self.link.typed}   journalctl -u netplay-relay",
             exit_code=DEPLOY_FAILED,
         )
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C"}  # ssh's reasons come from the C library, in the person's language
 
 
 def never_deployed(place: Place) -> UserError:
