@@ -1,0 +1,34 @@
+"""How a simulated client's game ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class How(Enum):
+    """What ended it."""
+
+    NAK = "it was sent what it must not be sent"
+    REFUSED = "the handshake failed"
+    STALLED = "it waited 10 s for frames that did not come"
+    UNANSWERED = "the handshake took more than 11 s"
+    HUNG_UP = "the other side closed the connection"
+    DISCONNECTED = "the other side said DISCONNECT or NAK"
+    LEFT = "its player left"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What ended it, and why, as a sentence."""
+
+    how: How
+    why: str = ""
+
+
+class NakError(Exception):
+    """The client was sent what makes the real one answer NAK and hang up; the text says what."""
+
+
+class RefusedError(Exception):
+    """The client was sent what makes the real one give up its handshake; the text says what."""
