@@ -43,9 +43,11 @@ sv exit /var/service/* >/dev/null 2>&1
 exit 0
 """
 _SSHD: Final = "#!/bin/sh\nexec 2>&1\nexec /usr/sbin/sshd -D\n"
-# How runit as PID 1 is told to stop (0) or to start over (6); Debian has it in a package that brings more with it.
+# What becomes runit as PID 1, and tells it to stop (0) or to start over (6) otherwise; Debian has it in a package that
+# brings more with it. PID 1 is called runit then: Ansible knows it by that.
 _RUNIT_INIT: Final = """\
 #!/bin/sh
+if [ $$ = 1 ]; then exec /usr/sbin/runit; fi
 if [ "$1" = 6 ]; then chmod 100 /run/runit.reboot; fi
 chmod 100 /run/runit.stopit
 kill -CONT 1
@@ -79,7 +81,7 @@ def finish(root: Path) -> None:
     }
     for name, text in programs.items():
         _write(root / name, text, 0o755)
-    _link(root / "sbin/init", "runit")
+    _link(root / "sbin/init", "/usr/bin/runit-init")
     default = root / "etc/runit/runsvdir/default"
     default.mkdir(parents=True, exist_ok=True)
     for link in default.iterdir():

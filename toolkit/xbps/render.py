@@ -38,7 +38,8 @@ def texts(request: Request) -> dict[str, str]:
     """Return the files of the package's folder, by name, rendered."""
     root = TEMPLATES / request.package.name
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        # A service that a package and a deployment both install is written once, in templates/runit.
+        loader=FileSystemLoader([TEMPLATES, TEMPLATES.parent]),
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,

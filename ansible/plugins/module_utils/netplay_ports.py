@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 TCP_LISTEN = "0A"
-OURS = ("netplay-relay.service", "netplay-relay.socket")
+# As systemd names them, and as runit does.
+OURS = ("netplay-relay.service", "netplay-relay.socket", "netplay-relay")
 
 
 class Listener(NamedTuple):
@@ -90,10 +91,16 @@ def socket_units(text: str) -> dict[int, str]:
     return found
 
 
-def survey(ports: list[int], run: Callable[[list[str]], str], proc: Path = Path("/proc")) -> list[dict[str, object]]:
+def survey(
+    ports: list[int],
+    run: Callable[[list[str]], str],
+    proc: Path = Path("/proc"),
+    services: Mapping[int, str] | None = None,
+) -> list[dict[str, object]]:
     """Return for each of the ports that is held: port, protocol, ours, and holder (a phrase for people).
 
-    `run` runs a program and returns what it printed, "" when it fails.
+    `run` runs a program and returns what it printed, "" when it fails. services: process -> service, where the service
+    manager keeps no control groups.
     """
     found = open_listeners(ports, proc)
     processes = holders({listener.inode for listener in found}, proc)
@@ -101,7 +108,7 @@ def survey(ports: list[int], run: Callable[[list[str]], str], proc: Path = Path(
     units = socket_units(run(["systemctl", "show", "--property=Id,Listen", "*.socket"])) if by_pid_1 else {}
     result: dict[tuple[int, str], dict[str, object]] = {}
     for listener in found:
-        group = [_named(process, units.get(listener.port, "")) for process in processes[listener.inode]]
+        group = [_named(process, units.get(listener.port, ""), services or {}) for process in processes[listener.inode]]
         held = {
             "port": listener.port,
             "protocol": listener.protocol,
@@ -115,8 +122,9 @@ def survey(ports: list[int], run: Callable[[list[str]], str], proc: Path = Path(
     return list(result.values())
 
 
-def _named(process: Process, socket_unit: str) -> Process:
-    return process._replace(unit=socket_unit) if process.pid == 1 and socket_unit else process
+def _named(process: Process, socket_unit: str, services: Mapping[int, str]) -> Process:
+    unit = socket_unit if process.pid == 1 else services.get(process.pid, "")
+    return process._replace(unit=unit) if unit else process
 
 
 def _phrase(processes: list[Process]) -> str:

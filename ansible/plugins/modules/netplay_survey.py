@@ -7,7 +7,11 @@ import struct
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netplay.relay.plugins.module_utils import netplay_firewalls, netplay_ports
+from ansible_collections.netplay.relay.plugins.module_utils import (
+    netplay_firewalls,
+    netplay_ports,
+    netplay_runit,
+)
 
 DOCUMENTATION = r"""
 module: netplay_survey
@@ -95,7 +99,7 @@ def main() -> None:
     ports = module.params["ports"]
     module.exit_json(
         changed=False,
-        held=netplay_ports.survey(ports, run),
+        held=netplay_ports.survey(ports, run, services=netplay_runit.pids()),
         nftables=has_nftables(),
         ipv6=Path("/proc/net/if_inet6").exists(),
         **netplay_firewalls.survey(ports, run),

@@ -1,24 +1,34 @@
-"""Ansible module: ask systemd how our units stand, and change nothing."""
+"""Ansible module: ask the service manager how our services stand, and change nothing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netplay.relay.plugins.module_utils import netplay_units
+from ansible_collections.netplay.relay.plugins.module_utils import netplay_runit, netplay_units
 
 DOCUMENTATION = r"""
 module: netplay_units
-short_description: Ask systemd how units stand
+short_description: Ask systemd or runit how services stand
 description:
-  - Says of each unit whether systemd knows it, whether it runs, and whether it runs with older files than are
-    installed, as it does when an earlier run was interrupted before it restarted anything.
+  - Says of each unit whether the service manager knows it, whether it runs, and whether it runs with older files than
+    are installed, as it does when an earlier run was interrupted before it restarted anything.
   - Reads only. A unit that does not exist is an answer, not a failure, also in check mode.
 options:
   units:
     description: The units by name, each with the files it reads at its start.
     type: dict
     required: true
+  manager:
+    description: The service manager, as Ansible names it.
+    type: str
+    choices: [systemd, runit]
+    default: systemd
+  ask:
+    description: A command that has the running program tell C(pid) and C(age) in JSON; runit knows nothing of reloads.
+    type: list
+    elements: str
+    default: []
 author: The netplay-relay developers
 """
 
@@ -40,14 +50,26 @@ units:
 
 def main() -> None:
     """Answer one call."""
-    module = AnsibleModule(argument_spec={"units": {"type": "dict", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={
+            "units": {"type": "dict", "required": True},
+            "manager": {"type": "str", "choices": ["systemd", "runit"], "default": "systemd"},
+            "ask": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
 
-    def run(command: list[str]) -> str:
-        _, output, _ = module.run_command(command, check_rc=True, environ_update={"LC_ALL": "C"})
+    def run(command: list[str], *, check: bool = True) -> str:
+        _, output, _ = module.run_command(command, check_rc=check, environ_update={"LC_ALL": "C"})
         return str(output)
 
+    def ask() -> str:
+        return run(module.params["ask"], check=False) if module.params["ask"] else ""
+
     units = {name: [Path(file) for file in files] for name, files in module.params["units"].items()}
-    module.exit_json(changed=False, units=netplay_units.look(units, run))
+    by_runit = module.params["manager"] == "runit"
+    found = netplay_runit.look(units, ask) if by_runit else netplay_units.look(units, run)
+    module.exit_json(changed=False, units=found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""What runit runs: whether a service is there, whether it runs, and whether with what is installed now."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+SOURCES = Path("/etc/sv")
+ENABLED = Path("/var/service")
+PROC = Path("/proc")
+
+
+def pid(name: str, sources: Path = SOURCES) -> int:
+    """Return the number of a service's process, 0 when there is none. runsv keeps it in a file."""
+    try:
+        text = (sources / name / "supervise" / "pid").read_text().strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdigit() else 0
+
+
+def pids(sources: Path = SOURCES) -> dict[int, str]:
+    """Return process -> service, for every service that runs."""
+    names = sorted(path.parent.name for path in sources.glob("*/supervise"))
+    return {number: name for name in names if (number := pid(name, sources))}
+
+
+def is_supervised(name: str, sources: Path = SOURCES) -> bool:
+    """Whether a runsv reads the service's orders: its pipe can be opened for writing only then."""
+    try:
+        os.close(os.open(sources / name / "supervise" / "ok", os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def age(number: int, proc: Path = PROC) -> float | None:
+    """Return for how many seconds a process has been there, None when it has ended."""
+    try:
+        stat = (proc / str(number) / "stat").read_text()
+    except OSError:
+        return None
+    # The name before may hold anything; the 22nd field is the start, in ticks since the machine's.
+    ticks = int(stat.rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def answered(text: str) -> tuple[int, float] | None:
+    """Return process and age from what a program says of itself in JSON: it may have become a newer one in place."""
+    try:
+        told = json.loads(text)
+        return int(told["pid"]), float(told["age"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def look(
+    services: Mapping[str, list[Path]], ask: Callable[[], str], sources: Path = SOURCES, proc: Path = PROC
+) -> dict[str, dict[str, object]]:
+    """Return known, runs and outdated for each service. `ask` has the one that can be asked tell pid and age."""
+    found: dict[str, dict[str, object]] = {}
+    for name, files in services.items():
+        number = pid(name, sources) if is_supervised(name, sources) else 0
+        since = age(number, proc) if number else None
+        if since is not None and (told := answered(ask())) and told[0] == number:
+            since = told[1]
+        known = (sources / name / "run").exists()
+        found[name] = {"known": known, "runs": since is not None, "outdated": _outdated(files, since)}
+    return found
+
+
+def _outdated(files: Iterable[Path], since: float | None) -> list[str]:
+    """Return what was written after the service was started; in the second of the start counts as read."""
+    if since is None:
+        return []
+    started = time.time() - since
+    return [str(path) for path in files if path.exists() and path.lstat().st_mtime >= started + 1]
+
+
+def is_ready(said: str) -> bool:
+    """Whether `sv check` said that the service runs and its own check is content; what is down is "ok" to it too."""
+    return re.match(r"ok: run:", said) is not None
