@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from toolkit.tasks import bench, friends, lab, xbps
+from toolkit.tasks import bench, friends, lab, play, xbps
 from toolkit.tasks.deploy import deploy
 from toolkit.tasks.join import join
 from toolkit.tasks.remove import remove
 from toolkit.tasks.status import status
 from toolkit.tasks.test import run_tests
 
-ns = Collection(deploy, join, remove, run_tests, status, bench=bench.ns, friends=friends.ns, lab=lab.ns, xbps=xbps.ns)
+ns = Collection(
+    deploy, join, remove, run_tests, status, bench=bench.ns, friends=friends.ns, lab=lab.ns, play=play.ns, xbps=xbps.ns
+)

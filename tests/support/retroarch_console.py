@@ -55,6 +55,7 @@ class Console:
         core = folder / "cores" / f"{settings.CORE}.so"
         argv = ["retroarch", "--verbose", f"--config={config}", f"--libretro={core}", f"--max-frames={MAX_FRAMES}"]
         argv += [*role.arguments, str(rom.write(folder / "pads.nes"))]
+        argv = role.command(folder, argv) if role.command else argv
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         return int(self._call("start", argv=argv, env=env, cwd=str(folder), log=str(self.log))["pid"])
 

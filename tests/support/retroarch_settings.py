@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -63,11 +64,15 @@ savestate_features = "deterministic"
 
 @dataclass(frozen=True)
 class Role:
-    """What a machine does in netplay: the arguments, settings and options of the core that make it do so."""
+    """What a machine does in netplay: the arguments, settings and options of the core that make it do so.
+
+    command turns the folder of a machine and RetroArch's own command line into another that starts RetroArch there.
+    """
 
     arguments: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     core_options: dict[str, str] = field(default_factory=dict)
+    command: Callable[[Path, list[str]], list[str]] | None = None
 
 
 def alone() -> Role:

@@ -1,0 +1,76 @@
+"""`invoke play.host` and `play.join`, as people type them, start stock RetroArch that plays through the relay."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.play import play_in_step
+from tests.support.player_side import SERIALIZED, settings_of, typing
+from tests.support.waiting import wait_for
+from toolkit.join_rooms import rooms_of
+from toolkit.play import compare, content, cores, info
+from toolkit.play.target import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.conftest import StartMachine
+    from tests.support.namespace import PrivateNetwork
+    from tests.support.plain_relay import PlainRelay
+
+pytestmark = [pytest.mark.retroarch, pytest.mark.timeout(100)]
+# invoke, its checks and three connections to the relay come before RetroArch.
+WITHIN = 40.0
+
+
+def zipped(folder: Path) -> str:
+    path = folder / "the game.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / "pads.nes", "pads.nes")
+        archive.writestr("readme.txt", "not a game")
+    return str(path)
+
+
+def test_a_host_a_friend_and_a_watcher_play_by_what_they_typed(
+    network: PrivateNetwork, relay: PlainRelay, start: StartMachine, tmp_path: Path
+) -> None:
+    where = ("--relay", f"127.0.0.1|{relay.port}")
+    hosting = typing("host", *where, "--nick", "Anna; id", "--latency-frames", "1")
+    player = start("player", hosting, network.command, WITHIN)
+    player.wait_until_joined(WITHIN)
+    joining = typing("join", "--relay", f"127.0.0.1|{relay.port}|{relay.session()}", "--nick=-ben", edit=zipped)
+    friend = start("friend", joining, network.command, WITHIN)
+    assert friend.wait_until_joined(WITHIN) == 2
+    play_in_step([player, friend])
+    start("watcher", typing("join", *where, "--spectate", "--nick", "eve"), network.command, WITHIN)
+    wait_for(lambda: len(relay.clients()) == 2 and roles(relay) == {"-ben": "playing", "eve": "watching"}, 15, "eve")
+
+    # The relay has seen the CRC-32 that content.look tells of the plain file and of the zip.
+    infos = info.parse("nestopia", SERIALIZED)
+    plain = content.look(str(tmp_path / "player" / "pads.nes"), infos)
+    seen = next(client["seen"] for client in relay.clients() if client["seen"]["client"]["nick"] == "-ben")
+    assert seen["host"]["nick"] == "Anna; id"
+    assert seen["host"]["content_crc"] == plain.crc
+    assert seen["client"]["content_crc"] == content.look(zipped(tmp_path / "friend"), infos).crc
+
+    # And so another game and another core are found before RetroArch is started.
+    live = Target("127.0.0.1", rooms_of(relay.status())[0], live=True)
+    core = cores.at(tmp_path / "player" / "cores" / "nestopia_libretro.so", tmp_path / "player" / "info")
+    assert compare.to_join(live, core, plain) == []
+    other = tmp_path / "other.nes"
+    other.write_bytes((tmp_path / "player" / "pads.nes").read_bytes() + b"\0")
+    (found,) = compare.to_join(live, core, content.look(str(other), infos))
+    assert found.stops
+    assert "another game" in found.message.replace("your game is another one", "another game")
+
+    assert player.quit() == 0
+    assert settings_of(tmp_path / "player").read_bytes() == (tmp_path / "player" / "before.cfg").read_bytes()
+    # What was made for one run is gone with it.
+    assert list((tmp_path / "player" / ".cache" / "netplay-relay" / "play").iterdir()) == []
+
+
+def roles(relay: PlainRelay) -> dict[str, str]:
+    return {client["seen"]["client"]["nick"]: client["seen"]["role"] for client in relay.clients() if client["seen"]}

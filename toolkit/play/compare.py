@@ -1,0 +1,91 @@
+"""What would keep this machine out of a room, or out of step in it, told before RetroArch fails without a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from toolkit import join_rooms
+
+if TYPE_CHECKING:
+    from toolkit.play.content import Content
+    from toolkit.play.cores import Core
+    from toolkit.play.target import Target
+
+NO_CONTENT = "00000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that differs. stops: RetroArch would fail or go out of step; else it is only good to know."""
+
+    message: str
+    fix: str = ""
+    stops: bool = False
+
+
+def core_alone(core: Core, better: Core | None) -> list[Finding]:
+    """Return what is to be said of a core whatever the room."""
+    instead = f"Take {better.name}, which is installed: --core {better.name}" if better else "See: invoke play.cores"
+    if core.info.refused and not core.trapped:
+        return [Finding(f"RetroArch refuses netplay with {core.name}: {core.info.refused}", instead, stops=True)]
+    if core.trapped:
+        return [Finding(f"{core.info.refused}, yet it keeps in step: RetroArch is given a description that says so")]
+    if core.works == "risky":
+        return [Finding(f"{core.name} and netplay: {core.why}", instead)]
+    return []
+
+
+def to_join(target: Target, core: Core, content: Content) -> list[Finding]:
+    """Return what differs between this machine and a room that is to be joined."""
+    room, found = target.room, []
+    if not target.live:
+        return []
+    if room.waits_for_host:
+        found.append(
+            Finding(
+                f"nobody hosts {room.name} now: RetroArch would say no more than 'Failed to connect to host'",
+                "Wait for the host, or host it yourself: invoke play.host",
+                stops=True,
+            )
+        )
+    if room.core and core.info.corename and room.core.lower() != core.info.corename.lower():
+        found.append(
+            Finding(
+                f"the host plays with {room.core}, and {core.name} is {core.info.corename}: RetroArch would drop you "
+                "without a word",
+                f"Take the same core as the host: {room.core}",
+                stops=True,
+            )
+        )
+    crcs = room.content_crc, content.crc
+    if all(crcs) and NO_CONTENT not in crcs and room.content_crc != content.crc:
+        found.append(
+            Finding(
+                f"your game is another one than the host's, or another version: its CRC-32 is {content.crc}, "
+                f"the host's {room.content_crc}",
+                "Take the very same file as the host.",
+                stops=True,
+            )
+        )
+    if room.password:
+        found.append(Finding("the host asks for a password: RetroArch opens a window for it, no option can give it"))
+    return found
+
+
+def to_host(target: Target) -> list[Finding]:
+    """Return what keeps a room from being hosted."""
+    room = target.room
+    if room.mode != join_rooms.TUNNEL:
+        return [
+            Finding(f"nobody has to host {room.name}: everybody just connects", "Type: invoke play.join", stops=True)
+        ]
+    if target.live and room.host:
+        return [
+            Finding(
+                f"{room.host} hosts {room.name} already",
+                f"Join it: invoke play.join --room {room.id or room.port}",
+                stops=True,
+            )
+        ]
+    return []

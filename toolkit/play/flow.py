@@ -1,0 +1,126 @@
+"""`invoke play.host` and `play.join`: look at everything first, say what differs, then run RetroArch or print it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit import join_rooms
+from toolkit.console import as_typed, say, step
+from toolkit.errors import UserError
+from toolkit.play import compare, content, cores, folders, found, launch, run, target, ways
+
+if TYPE_CHECKING:
+    from toolkit.places import Place
+    from toolkit.play.compare import Finding
+    from toolkit.play.content import Content
+    from toolkit.play.cores import Core
+    from toolkit.play.found import Installation, Machine
+    from toolkit.play.launch import Wish
+    from toolkit.play.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was typed. place or relay: where the room is; room: which one.
+
+    only_print: run nothing. own_log: RetroArch's log on the terminal. anyway: go on where something differs.
+    """
+
+    core: str
+    content: str
+    hosting: bool
+    place: Place | None = None
+    relay: str | None = None
+    room: str | None = None
+    retroarch: str | None = None
+    only_print: bool = False
+    own_log: bool = False
+    anyway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """What there is on this machine: RetroArch, the core, a better core for the system, the game."""
+
+    installation: Installation
+    core: Core
+    better: Core | None
+    content: Content
+
+
+def play(machine: Machine, request: Request, wish: Wish) -> int:
+    """Do all of it; return the exit code. Raises UserError for what was typed wrong or would fail."""
+    player = look(machine, request)
+    meant = where(request)
+    findings = [
+        *compare.core_alone(player.core, player.better),
+        *(compare.to_host(meant) if request.hosting else compare.to_join(meant, player.core, player.content)),
+    ]
+    settle(findings, anyway=request.anyway)
+    tell_way(meant, request)
+    cured = bool(player.core.info.refused)
+    make = launch.host if request.hosting else launch.guest
+    plan = make(player.installation, player.core, player.content, meant, wish, cured=cured)
+    if request.only_print:
+        run.show(plan, player.installation)
+        return 0
+    return run.run(plan, player.installation, own_log=request.own_log)
+
+
+def look(machine: Machine, request: Request) -> Player:
+    """Find RetroArch, the core and the game. Raises UserError."""
+    installation = found.choose(machine, request.retroarch)
+    release = run.version(installation)
+    run.refuse_old(release, hosting=request.hosting)
+    where_kept = folders.of(installation)
+    all_cores = cores.installed(where_kept.cores, where_kept.info)
+    path = Path(request.core).expanduser()
+    core = (
+        cores.at(path, where_kept.info)
+        if path.suffix in cores.LIBRARIES and path.is_file()
+        else cores.choose(all_cores, request.core, where_kept.cores)
+    )
+    game = content.look(request.content, core.info)
+    step("player", f"RetroArch {'.'.join(map(str, release))} ({installation.kind}: {installation.argv[0]})")
+    crc = f", CRC-32 {game.crc}" if game.crc else ""
+    step("player", f"core {core.name}, {Path(game.given).name}{crc}{f' ({game.remark})' if game.remark else ''}")
+    return Player(installation, core, cores.better(core, all_cores), game)
+
+
+def where(request: Request) -> Target:
+    """Return the room that is meant. Raises UserError."""
+    if request.relay is not None:
+        meant = target.parse(request.relay)
+    else:
+        assert request.place is not None, "one of place and relay is given"  # noqa: S101 - the task sees to it
+        meant = target.of(request.place, request.room, hosting=request.hosting)
+    mode = "nobody has to host" if meant.room.mode != join_rooms.TUNNEL else "hosting" if request.hosting else "joining"
+    step("room", f"{meant.room.name} at {meant.address}, {mode}")
+    return meant
+
+
+def settle(findings: list[Finding], *, anyway: bool) -> None:
+    """Print what is good to know. Raises UserError with all that stops, unless the player wants to go on anyway."""
+    for finding in findings:
+        if anyway or not finding.stops:
+            say(f"note: {finding.message}")
+            if finding.fix:
+                say(f"  {finding.fix}")
+    stops = [finding for finding in findings if finding.stops]
+    if stops and not anyway:
+        fixes = [finding.fix for finding in stops if finding.fix]
+        raise UserError(
+            "; and ".join(finding.message for finding in stops),
+            fix=as_typed("\n".join([*fixes, "To go on all the same: --anyway"])),
+        )
+
+
+def tell_way(meant: Target, request: Request) -> None:
+    """Measure the way to the relay and say what it means for the game. Raises UserError when nobody answers."""
+    mine = ways.measure(
+        meant.address, meant.room.port, hosting=request.hosting, owner=meant.owner if meant.live else ""
+    )
+    other = max(meant.room.rtts, default=None)
+    step("way", ways.advice(mine, other))

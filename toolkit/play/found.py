@@ -1,0 +1,174 @@
+"""Finds the RetroArch of this machine: the distribution's, Flatpak, Snap, Steam, AppImage, macOS, or a path.
+
+Where each keeps its settings and its cores is that package's own custom; the folders that its retroarch.cfg names
+come before them (toolkit/play/folders.py).
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FLATPAK = "org.libretro.RetroArch"
+APPIMAGES = ("", "Applications", "Apps", "Downloads", "Desktop", "bin", ".local/bin", "Games")
+NAMES = ("retroarch", "RetroArch", "retroarch.exe")
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A RetroArch: its kind in a word, how it is started, its settings file (there or not), the folder of its data.
+
+    skeleton: settings that count while that file is not there. scratch: where it can read files of ours, None for the
+    usual place (a sandbox may hide that).
+    """
+
+    kind: str
+    argv: tuple[str, ...]
+    config: Path
+    data: Path
+    skeleton: Path | None = None
+    scratch: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """The program as a person names it after --retroarch."""
+        return self.kind if self.kind in ("flatpak", "snap") else self.argv[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where to look: the person's home, their environment, and the root of the file system."""
+
+    home: Path
+    environment: Mapping[str, str]
+    root: Path = Path("/")
+
+    @property
+    def config(self) -> Path:
+        """The person's folder of settings."""
+        return Path(self.environment.get("XDG_CONFIG_HOME") or self.home / ".config")
+
+    @property
+    def own_data(self) -> Path:
+        """Return where Flatpak keeps what the person has installed for themselves."""
+        return Path(self.environment.get("XDG_DATA_HOME") or self.home / ".local" / "share")
+
+    def which(self, name: str) -> Path | None:
+        """Return a program on the person's PATH."""
+        found = shutil.which(name, path=self.environment.get("PATH", ""))
+        return Path(found) if found else None
+
+
+def find(machine: Machine) -> list[Installation]:
+    """Return every RetroArch that is installed, each once."""
+    found: dict[tuple[str, ...], Installation] = {}
+    for installation in _all(machine):
+        key = (*installation.argv[:-1], str(Path(installation.argv[-1]).resolve()))
+        found.setdefault(key, installation)
+    return list(found.values())
+
+
+def choose(machine: Machine, typed: str | None) -> Installation:
+    """Return the RetroArch that a person means. Raises UserError when there is none, or when it could be several."""
+    if typed is not None:
+        return at(machine, typed)
+    found = find(machine)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(
+            "there is no RetroArch on this machine, or not where it usually is",
+            fix="Install it: apt-get install retroarch   or: flatpak install flathub org.libretro.RetroArch\n"
+            "Or say where it is: --retroarch PATH (a program, an AppImage, a folder)",
+        )
+    raise UserError(
+        f"there are {len(found)} RetroArchs on this machine: {', '.join(each.shown for each in found)}",
+        fix="Say which one:\n" + "\n".join(f"--retroarch {each.shown}" for each in found),
+    )
+
+
+def at(machine: Machine, typed: str) -> Installation:
+    """Return the RetroArch at a path, or of a kind, as it was typed. Raises UserError."""
+    for installation in find(machine):
+        if typed in (installation.kind, installation.shown):
+            return installation
+    path = Path(typed).expanduser()
+    if path.suffix == ".app" and path.is_dir():
+        return _mac(machine, path)
+    if path.is_dir():
+        inside = [path / name for name in NAMES if (path / name).is_file()] or sorted(path.glob("*.AppImage"))
+        if not inside:
+            raise UserError(f"there is no RetroArch in {path}", fix="Name the program itself: --retroarch PATH")
+        path = inside[0]
+    if not path.is_file():
+        raise UserError(f"there is no RetroArch at {typed}", fix="Check the path after --retroarch, or leave it out.")
+    if path.suffix == ".AppImage":
+        return _appimage(machine, path)
+    beside = path.absolute().parent
+    if (beside / "retroarch.cfg").is_file():
+        return Installation("portable", (str(path.absolute()),), beside / "retroarch.cfg", beside)
+    return _program(machine, path.absolute(), "path")
+
+
+def _all(machine: Machine) -> Iterator[Installation]:
+    program = machine.which("retroarch")
+    if program and "snap" in program.parts:
+        yield _snap(machine, program)
+    elif program:
+        yield _program(machine, program, "distribution")
+    yield from _flatpak(machine)
+    for steam in (machine.home / ".steam/steam", machine.own_data / "Steam"):
+        beside = steam / "steamapps/common/RetroArch"
+        if (beside / "retroarch").is_file():
+            yield Installation("steam", (str(beside / "retroarch"),), beside / "retroarch.cfg", beside)
+    for folder in APPIMAGES:
+        for path in sorted((machine.home / folder).glob("[Rr]etro[Aa]rch*.AppImage")):
+            yield _appimage(machine, path)
+    for place in (machine.root / "Applications", machine.home / "Applications"):
+        if (place / "RetroArch.app").is_dir():
+            yield _mac(machine, place / "RetroArch.app")
+
+
+def _program(machine: Machine, path: Path, kind: str) -> Installation:
+    data = machine.config / "retroarch"
+    candidates = [data / "retroarch.cfg", machine.home / ".retroarch.cfg"]
+    config = next((each for each in candidates if each.is_file()), candidates[0])
+    return Installation(kind, (str(path),), config, data, machine.root / "etc/retroarch.cfg")
+
+
+def _snap(machine: Machine, path: Path) -> Installation:
+    data = machine.home / "snap/retroarch/current/.config/retroarch"
+    scratch = machine.home / "snap/retroarch/common"  # it sees no hidden folder of the home
+    return Installation("snap", (str(path),), data / "retroarch.cfg", data, scratch=scratch)
+
+
+def _flatpak(machine: Machine) -> Iterator[Installation]:
+    program = machine.which("flatpak")
+    places = (machine.root / "var/lib/flatpak", machine.own_data / "flatpak")
+    if program and any((place / "app" / FLATPAK).is_dir() for place in places):
+        own = machine.home / ".var/app" / FLATPAK
+        data = own / "config/retroarch"
+        argv = (str(program), "run", FLATPAK)
+        yield Installation("flatpak", argv, data / "retroarch.cfg", data, scratch=own / "cache")
+
+
+def _appimage(machine: Machine, path: Path) -> Installation:
+    absolute = path.absolute()
+    for beside, inside in ((".home", ".config/retroarch"), (".config", "retroarch")):
+        own = absolute.with_name(absolute.name + beside)
+        if own.is_dir():
+            return Installation("appimage", (str(absolute),), own / inside / "retroarch.cfg", own / inside)
+    return _program(machine, absolute, "appimage")
+
+
+def _mac(machine: Machine, app: Path) -> Installation:
+    data = machine.home / "Library/Application Support/RetroArch"
+    program = app.absolute() / "Contents/MacOS/RetroArch"
+    return Installation("macos", (str(program),), data / "config/retroarch.cfg", data)

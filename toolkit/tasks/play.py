@@ -1,0 +1,118 @@
+"""The player's side: RetroArch on this machine, for a room of a relay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.collection import Collection
+from invoke.tasks import task
+
+from toolkit.errors import user_errors
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from toolkit.places import Place
+    from toolkit.play.flow import Request
+    from toolkit.play.launch import Wish
+
+MACHINE = {"retroarch": "which RetroArch, if there are several: a path, an AppImage, flatpak"}
+COMMON = {
+    "core": "the core, by its short name (nestopia) or its path",
+    "content": "the game file",
+    "nick": "your name in the game",
+    "host": "the relay's host; without it, the one that was deployed to last",
+    "room": "the room, by its id or its port, if there are several",
+    "relay": "the relay as in an invitation, instead of --host: 'relay.example.org|55435'",
+    "spectate": "watch, and do not play",
+    "print": "print the command instead of running it",
+    "log": "let RetroArch's own log go to the terminal",
+    "anyway": "go on although something differs",
+    "ssh_config": "an ssh configuration to use instead of your own",
+    **MACHINE,
+}
+HOST = {
+    "password": "what friends must type to play",
+    "spectate_password": "what friends must type to watch",
+    "latency_frames": "frames of input latency for all, against frames played again; see what is advised",
+}
+
+
+@task(name="host", auto_shortflags=False, help=COMMON | HOST)
+@user_errors
+def host_game(
+    _: Context,
+    core: str,
+    content: str,
+    nick: str = "",
+    host: str | None = None,
+    room: str | None = None,
+    relay: str | None = None,
+    password: str = "",
+    spectate_password: str = "",
+    latency_frames: str = "",
+    spectate: bool = False,
+    retroarch: str | None = None,
+    print: bool = False,  # noqa: A002 - the option's name
+    log: bool = False,
+    anyway: bool = False,
+    ssh_config: str | None = None,
+) -> None:
+    """Host a game through the relay: checks everything, then runs RetroArch or prints its command."""
+    from toolkit.play.flow import Request
+    from toolkit.play.launch import Wish, frames
+
+    wish = Wish(nick, password, spectate_password, spectate, frames(latency_frames))
+    place = _place(host, relay, ssh_config)
+    _play(Request(core, content, True, place, relay, room, retroarch, print, log, anyway), wish)
+
+
+@task(name="join", auto_shortflags=False, help=COMMON)
+@user_errors
+def join_game(
+    _: Context,
+    core: str,
+    content: str,
+    nick: str = "",
+    host: str | None = None,
+    room: str | None = None,
+    relay: str | None = None,
+    spectate: bool = False,
+    retroarch: str | None = None,
+    print: bool = False,  # noqa: A002 - the option's name
+    log: bool = False,
+    anyway: bool = False,
+    ssh_config: str | None = None,
+) -> None:
+    """Join a game on the relay: compares core and game with the host's, then runs RetroArch or prints its command."""
+    from toolkit.play.flow import Request
+    from toolkit.play.launch import Wish
+
+    place = _place(host, relay, ssh_config)
+    _play(
+        Request(core, content, False, place, relay, room, retroarch, print, log, anyway), Wish(nick, spectate=spectate)
+    )
+
+
+def _place(host: str | None, relay: str | None, ssh_config: str | None) -> Place | None:
+    from toolkit import last
+    from toolkit.errors import UserError
+
+    if host is not None and relay is not None:
+        raise UserError("--host and --relay were both given", fix="Give one of them.")
+    return None if relay is not None else last.typed(host, None if ssh_config is None else Path(ssh_config))
+
+
+def _play(request: Request, wish: Wish) -> None:
+    import os
+
+    from toolkit.play import flow
+    from toolkit.play.found import Machine
+
+    code = flow.play(Machine(Path.home(), os.environ), request, wish)
+    if code:
+        raise SystemExit(code)
+
+
+ns = Collection("play", host_game, join_game)
