@@ -1,7 +1,7 @@
 """The command that starts RetroArch for a room, and the files beside it: pure, nothing is written or run here.
 
 All that differs from the player's own settings goes into one file that RetroArch reads after theirs (appendconfig).
-It also keeps RetroArch from writing those settings into theirs when it ends.
+RetroArch 1.14 writes no settings while such a file is read; config_save_on_exit asks the same of every other.
 """
 
 from __future__ import annotations
