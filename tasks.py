@@ -10,7 +10,18 @@ from toolkit.tasks.join import join
 from toolkit.tasks.remove import remove
 from toolkit.tasks.status import status
 from toolkit.tasks.test import run_tests
+from toolkit.tasks.watch import watch
 
 ns = Collection(
-    deploy, join, remove, run_tests, status, bench=bench.ns, friends=friends.ns, lab=lab.ns, play=play.ns, xbps=xbps.ns
+    deploy,
+    join,
+    remove,
+    run_tests,
+    status,
+    watch,
+    bench=bench.ns,
+    friends=friends.ns,
+    lab=lab.ns,
+    play=play.ns,
+    xbps=xbps.ns,
 )

@@ -37,7 +37,8 @@ def short(path: Path) -> str:
 
 
 @cache
-def _console() -> Console:
+def console() -> Console:
+    """Return the one console of this process."""
     from rich.console import Console  # here: the short-lived probes of the proof print nothing with it
 
     return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -45,17 +46,17 @@ def _console() -> Console:
 
 def say(text: str = "") -> None:
     """Print a line as it is."""
-    _console().print(as_typed(text))
+    console().print(as_typed(text))
 
 
 def draw(what: RenderableType) -> None:
     """Print a table or the like; text in it is printed as it is."""
-    _console().print(what)
+    console().print(what)
 
 
 def width() -> int:
     """Return how many characters fit into a line of the terminal."""
-    return _console().width
+    return console().width
 
 
 def step(label: str, text: str) -> None:
@@ -66,6 +67,6 @@ def step(label: str, text: str) -> None:
 def block(title: str, lines: Iterable[str]) -> None:
     """Print a titled block, set apart from the steps before it."""
     say()
-    _console().print(as_typed(title), style="bold")
+    console().print(as_typed(title), style="bold")
     for line in lines:
         say(f"  {line}" if line else "")

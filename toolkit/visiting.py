@@ -20,9 +20,19 @@ def visit(place: Place, *, ask_become: bool = False) -> Iterator[Remote]:
 
     The login is made when it is first used. Raises UserError for a host that was never deployed to.
     """
-    from toolkit.deploy import ask_password
-
-    entry = entry_of(place)
-    password = ask_password(place) if ask_become else ""
+    entry, password = entry_of(place), _password(place, ask_become)
     with ssh.connection(entry.host.alias, entry.user, place.ssh_config) as link:
         yield Remote(place, link, entry.become or ask_become, password)
+
+
+def alone(place: Place, *, ask_become: bool = False) -> Remote:
+    """Return the relay's program on a host, each run over a login of its own. Raises UserError as `visit`."""
+    entry, password = entry_of(place), _password(place, ask_become)
+    link = ssh.Connection(entry.host.alias, entry.user, place.ssh_config)
+    return Remote(place, link, entry.become or ask_become, password)
+
+
+def _password(place: Place, ask_become: bool) -> str:
+    from toolkit.deploy import ask_password  # here: the rest of a deployment is only for those who are asked
+
+    return ask_password(place) if ask_become else ""
