@@ -17,6 +17,7 @@ from typing import Any
 
 from relay import protocol
 from relay.limits import Buffers, Limits, Timeouts
+from relay.rooms import Mode
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ADDRESS_STYLES = ("full", "blurred")
@@ -102,11 +103,22 @@ class Lan:
 
 
 @dataclass(frozen=True, slots=True)
+class Coreless:
+    """What is played at the main port, and in rooms that do not say it themselves."""
+
+    mode: Mode = Mode.AUTO
+
+
+@dataclass(frozen=True, slots=True)
 class RoomConfig:
-    """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own."""
+    """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own.
+
+    mode is what is played at that port; None: what [coreless] says.
+    """
 
     id: str
     port: int | None = None
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,7 @@ class Config:
     control: Control = field(default_factory=Control)
     lan: Lan = field(default_factory=Lan)
     watch: Watch = field(default_factory=Watch)
+    coreless: Coreless = field(default_factory=Coreless)
     log: Log = field(default_factory=Log)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -129,6 +142,10 @@ class Config:
         """Every TCP port the relay serves, the main one first."""
         return (self.listen.port, *(room.port for room in self.rooms if room.port is not None))
 
+    def mode_of(self, room: RoomConfig) -> Mode:
+        """Return what is played in a room."""
+        return room.mode or self.coreless.mode
+
 
 TABLES: dict[str, type] = {
     "listen": Listen,
@@ -136,13 +153,16 @@ TABLES: dict[str, type] = {
     "control": Control,
     "lan": Lan,
     "watch": Watch,
+    "coreless": Coreless,
     "log": Log,
     "limits": Limits,
     "timeouts": Timeouts,
     "buffers": Buffers,
 }
 PATHS = ("gate.allowlist", "control.socket")
+MODES = tuple(mode.value for mode in Mode)
 CHOICES = {
+    "coreless.mode": MODES,
     "gate.backend": GATE_BACKENDS,
     "log.level": LOG_LEVELS,
     "log.format": LOG_FORMATS,
@@ -263,9 +283,12 @@ class _Reader:
             return value
         if isinstance(default, (int, float)):
             return self.number(table, key, value, default)
-        choices = CHOICES[name]
-        self.expect(table, key, value in choices, "one of " + ", ".join(f'"{choice}"' for choice in choices), value)
-        return value
+        return self.choice(table, key, value, CHOICES[name], default)
+
+    def choice(self, table: str, key: str, value: Any, choices: tuple[str, ...], like: Any, entry: int = 0) -> Any:
+        wanted = "one of " + ", ".join(f'"{choice}"' for choice in choices)
+        self.expect(table, key, value in choices, wanted, value, entry)
+        return type(like)(value)
 
     def expect(self, table: str, key: str, good: bool, wanted: str, value: object, entry: int = 0) -> None:
         if not good:
@@ -323,7 +346,13 @@ class _Reader:
             message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {given}."
             raise self.error("room", "id", message, 'For example: id = "FridayNightRoom1"', number)
         port = self.port("room", "port", entry["port"], number) if "port" in entry else None
-        return RoomConfig(text, port)
+        mode = None
+        if "mode" in entry:
+            mode = self.choice("room", "mode", entry["mode"], MODES, Mode.AUTO, number)
+            if port is None:
+                message = "a room has a mode of its own only with a port of its own."
+                raise self.error("room", "mode", message, "Add port = ..., or set [coreless] mode.", number)
+        return RoomConfig(text, port, mode)
 
     def check_ports(self, config: Config) -> None:
         seen = {config.listen.port}

@@ -51,17 +51,25 @@ def gauges(state: dict[str, Any]) -> list[tuple[str, str, float]]:
     """Return name, documentation and value of what has no label."""
     sessions = state["sessions"]
     clients = [client for session in sessions for client in session["clients"]]
+    players = [player for table in state["tables"] for player in table["players"]]
     seen = [client["seen"] for client in clients if client["seen"]]
-    legs = [way["rtt"] for client in clients for way in (client["to_client"], client["to_host"]) if way]
+    ways = [way for client in clients for way in (client["to_client"], client["to_host"])]
+    legs = [way["rtt"] for way in (*ways, *(player["to_client"] for player in players)) if way]
     return [
         ("netplay_up_seconds", "Seconds since the relay's program started.", state["age"]),
         ("netplay_draining", "1 while the relay opens no new rooms.", float(state["draining"])),
         ("netplay_connections", "Connections now.", state["connections"]["now"]),
         ("netplay_connections_limit", "Connections there may be.", state["connections"]["most"]),
         ("netplay_sessions", "Sessions hosted now.", len(sessions)),
+        ("netplay_coreless_rooms", "Rooms without a host in which somebody is.", len(state["tables"])),
+        ("netplay_coreless_players", "Connections in rooms without a host.", len(players)),
         ("netplay_paused", "Links whose game is paused.", sum(bool(link["paused"]) for link in seen)),
         ("netplay_desyncs", "Desyncs seen on the links there are now.", sum(link["desyncs"] for link in seen)),
-        ("netplay_waiting_bytes", "Bytes that wait for slow clients.", sum(one["waiting_bytes"] for one in clients)),
+        (
+            "netplay_waiting_bytes",
+            "Bytes that wait for slow clients.",
+            sum(one["waiting_bytes"] for one in (*clients, *players)),
+        ),
         ("netplay_worst_rtt_seconds", "Slowest way from the relay to a player.", max(legs, default=0.0)),
     ]
 

@@ -39,6 +39,7 @@ class Outcome(StrEnum):
     REPLACED = "replaced", "its connection was dead: the same address came back and has the room now"
     NO_ROOM_FREE = "no-room-free", "there are as many sessions as there may be (limits.sessions)"
     ROOM_TAKEN = "room-taken", "the room of that port is hosted already"
+    NO_HOSTS_HERE = "no-hosts-here", 'a host at a port for games without one (mode = "coreless"); it plays on alone'
     DRAINING = "draining", "the relay is stopping and opens no new rooms"
 
     # Clients.

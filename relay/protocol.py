@@ -20,6 +20,9 @@ DEFAULT_PORT = 55435
 ID_SIZE = 12
 HEADER_SIZE = 24
 MAGIC_SIZE = 4
+OLD_HEADER_SIZE = 16
+OLD_START = bytes(2)
+OLD_HASHES = range(0x0200, 0x2000)
 MESSAGE_SIZE = MAGIC_SIZE + ID_SIZE
 NO_ID = bytes(ID_SIZE)
 HINT_SIZE = 4
@@ -61,6 +64,13 @@ class JoinHello:
 
 
 @dataclass(frozen=True, slots=True)
+class OldHello:
+    """A client of netplay protocol 4 (RetroArch 1.7.0 and older); head is what it has said so far."""
+
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LinkHello:
     """RATL with a client's id: a host brings the other end for it; rest is what came behind."""
 
@@ -75,7 +85,7 @@ class Unknown:
     word: str
 
 
-Hello = HostHello | JoinHello | LinkHello | Unknown
+Hello = HostHello | JoinHello | OldHello | LinkHello | Unknown
 
 
 class Opening:
@@ -104,9 +114,10 @@ class Opening:
         self._data += data
         seen = self._data
         if len(seen) < MAGIC_SIZE:
-            return None if any(magic.startswith(seen) for magic in _FIRST_WORDS) else Unknown("garbage")
-        parser = _PARSERS.get(seen[:MAGIC_SIZE])
-        return parser(seen) if parser else Unknown("garbage")
+            known = OLD_START.startswith(seen[:2]) or any(magic.startswith(seen) for magic in _FIRST_WORDS)
+            return None if known else Unknown("garbage")
+        parser = _PARSERS.get(seen[:MAGIC_SIZE], _old)
+        return parser(seen)
 
 
 def _session(seen: bytes) -> Hello | None:
@@ -129,6 +140,13 @@ def _join(session: bytes | None, head: bytes) -> Hello | None:
     if not NETPLAY.startswith(head[:MAGIC_SIZE]):
         return Unknown("poke" if head[:MAGIC_SIZE] == POKE else "garbage")
     return JoinHello(session, head) if len(head) >= HEADER_SIZE else None
+
+
+def _old(seen: bytes) -> Hello | None:
+    # Protocol 4 has no magic word: it opens with a hash of its release, which is small.
+    if int.from_bytes(seen[:MAGIC_SIZE], "big") not in OLD_HASHES:
+        return Unknown("garbage")
+    return OldHello(seen) if len(seen) >= OLD_HEADER_SIZE else None
 
 
 def _link(seen: bytes) -> Hello | None:

@@ -14,13 +14,32 @@ def text(state: dict[str, Any]) -> str:
         + (", stopping: no new rooms" if state["draining"] else ""),
         f"connections {connections['now']} of {connections['most']}",
     ]
-    if not state["sessions"]:
+    if not state["sessions"] and not state["tables"]:
         lines.append("nobody hosts")
     for session in state["sessions"]:
         lines += ["", *_session(session)]
+    for table in state["tables"]:
+        lines += ["", *_table(table)]
     if state["outcomes"]:
         lines += ["", "ended: " + ", ".join(f"{word} {count}" for word, count in state["outcomes"].items())]
     return "\n".join(lines)
+
+
+def _table(table: dict[str, Any]) -> list[str]:
+    """Return a room without a host: what is played, who keeps time, who holds the game."""
+    core = f"{table['core']} {table['core_version']}".strip() or "nothing yet"
+    lines = [f"room without a host on port {table['port']}, {age(table['age'])}, {core}, frame {table['frame']}"]
+    if table["paused_by"]:
+        lines[0] += f", paused by {' and '.join(table['paused_by'])}"
+    for player in table["players"]:
+        facts = [player["role"] + (f" as player {player['player']}" if player["player"] else ""), player["retroarch"]]
+        facts += ["keeps time"] if player["number"] == table["master"] else []
+        facts += [f"{player['behind']} frames behind"] if player["behind"] else []
+        carried = f"{size(player['bytes_from_client'])} in, {size(player['bytes_to_client'])} out"
+        who = f"{player['nick'] or 'somebody'} {player['address']}, {age(player['age'])}"
+        way = f"{milliseconds(player['to_client'])} to client"
+        lines.append(f"  {who}, {way}, {carried}: {', '.join(fact for fact in facts if fact)}")
+    return lines
 
 
 def _session(session: dict[str, Any]) -> list[str]:

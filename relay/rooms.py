@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from relay import protocol
 from relay.protocol import Address
@@ -16,23 +17,38 @@ from relay.protocol import Address
 WORTH_KEEPING = 5.0
 
 
+class Mode(StrEnum):
+    """What is played at a port: games that somebody hosts, games without a host, or whichever comes first."""
+
+    TUNNEL = "tunnel"
+    CORELESS = "coreless"
+    AUTO = "auto"
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A configured room: its id (12 bytes) and its own port, or None when it lives on the main port."""
+    """A configured room: its id (12 bytes) and its own port, or None when it lives on the main port.
+
+    mode counts for a room with a port of its own.
+    """
 
     id: bytes
     port: int | None = None
+    mode: Mode = Mode.TUNNEL
 
 
 class RoomTable:
     """Who hosts which id now, and which ids are kept for a host that has just left.
 
     new_id returns 12 random bytes; host_return is how long (seconds) an id is kept for the address that had it. The id
-    of a room with a port of its own needs no keeping: whoever comes to that port gets it.
+    of a room with a port of its own needs no keeping: whoever comes to that port gets it. mode is the main port's.
     """
 
-    def __init__(self, rooms: Iterable[Room], new_id: Callable[[], bytes], host_return: float) -> None:
+    def __init__(
+        self, rooms: Iterable[Room], new_id: Callable[[], bytes], host_return: float, mode: Mode = Mode.TUNNEL
+    ) -> None:
         self.rooms = tuple(rooms)
+        self._mode = mode
         self.hosted: set[bytes] = set()
         self._by_port = {room.port: room for room in self.rooms if room.port is not None}
         self._of_ports = {room.id for room in self._by_port.values()}
@@ -44,6 +60,11 @@ class RoomTable:
     def room_of(self, port: int) -> Room | None:
         """Return the room that owns a port, None for the main port."""
         return self._by_port.get(port)
+
+    def mode_of(self, port: int) -> Mode:
+        """Return what is played at a port."""
+        room = self._by_port.get(port)
+        return room.mode if room else self._mode
 
     def take(self, address: Address, port: int, now: float) -> bytes | None:
         """Give a host at address, connected to port, the id of its session; None when its room is hosted already."""

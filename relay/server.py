@@ -24,12 +24,26 @@ from relay.endings import Endings
 from relay.farewell import Farewells
 from relay.forward import End, Forwarder
 from relay.gate.allowlist import Allowlist
+from relay.hall import Hall
 from relay.observe import Events
 from relay.outcomes import Outcome
 from relay.protocol import Address
 from relay.rooms import Room, RoomTable
 from relay.selector import LinkSelector
-from relay.states import Action, Close, Conn, Send, Session, SessionEnded, SessionOpened, Splice, State
+from relay.states import (
+    Action,
+    Close,
+    Conn,
+    Seat,
+    Send,
+    Session,
+    SessionEnded,
+    SessionOpened,
+    Splice,
+    State,
+    TableClosed,
+    TableOpened,
+)
 from relay.stream import Watcher
 from relay.switchboard import Switchboard
 
@@ -57,9 +71,10 @@ class Server:
         selector: LinkSelector | None = None,
     ) -> None:
         rooms = RoomTable(
-            (Room(protocol.session_id(room.id), room.port) for room in config.rooms),
+            (Room(protocol.session_id(room.id), room.port, config.mode_of(room)) for room in config.rooms),
             new_id,
             config.timeouts.host_return,
+            config.coreless.mode,
         )
         self.board = Switchboard(
             rooms,
@@ -82,6 +97,7 @@ class Server:
         self._to_strangers = Farewells(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
         buffers = config.buffers
         self._forwarder = Forwarder(self._loop, self._end, buffers.slow_client, buffers.slow_clients, selector)
+        self.hall = Hall(self._loop, self.board, self._perform, clock, events, self.endings, config.buffers.slow_client)
         self._socks: dict[Conn, socket.socket] = {}
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._timer: asyncio.TimerHandle | None = None
@@ -170,6 +186,9 @@ class Server:
             waiting = b64encode(end.out).decode("ascii")
             watcher = end.watcher.save() if end.watcher and end.to_host else None
             return {"fd": end.fd, "received": end.received, "waiting": waiting, "watcher": watcher}
+        if seat := self.hall.seats.of(conn):
+            waiting = b64encode(seat.out).decode("ascii")
+            return {"fd": seat.fd, "received": seat.received, "sent": seat.sent, "waiting": waiting}
         return {"fd": self._socks[conn].fileno()}
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -180,6 +199,8 @@ class Server:
             if conn.state is State.LINKED:
                 self._forwarder.adopt(conn, sock, b64decode(entry["waiting"]), entry["received"])
                 watchers[conn] = entry["watcher"]
+            elif conn.state is State.SEATED:
+                self.hall.add(conn, sock, b64decode(entry["waiting"]), entry["received"], entry["sent"])
             else:
                 self._socks[conn] = sock
                 self._loop.add_reader(sock.fileno(), self._readable, conn)
@@ -270,14 +291,25 @@ class Server:
                 self._close(action)
             elif isinstance(action, Splice):
                 self._splice(action)
+            elif isinstance(action, Seat):
+                self._seat(action.conn)
             elif isinstance(action, SessionOpened):
                 self._session_opened(action)
-            else:
+            elif isinstance(action, SessionEnded):
                 self._session_ended(action)
+            elif isinstance(action, TableOpened):
+                self.hall.opened(action)
+            elif isinstance(action, TableClosed):
+                self.hall.closed(action)
+            else:
+                self.hall.said(action)
         if self.board.draining:
             self._check_drained()
 
     def _send(self, conn: Conn, data: bytes) -> None:
+        if seat := self.hall.seats.of(conn):
+            self.hall.seats.send(seat, data)
+            return
         if conn.state is State.CLOSED:
             return
         try:
@@ -290,6 +322,11 @@ class Server:
         if sent != len(data):
             # 16 or 32 bytes did not fit into a socket buffer of 256 KiB: nobody has read there for a very long time.
             self._perform(self.board.lost(conn, self._clock(), Outcome.HOST_STUCK))
+
+    def _seat(self, conn: Conn) -> None:
+        sock = self._socks.pop(conn)
+        self._loop.remove_reader(sock.fileno())
+        self.hall.add(conn, sock)
 
     def _splice(self, action: Splice) -> None:
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
@@ -308,6 +345,9 @@ class Server:
                 self._note_end(end if end.to_host else end.peer)
             sock, waiting = self._forwarder.release(conn)
             received = end.received
+        elif self.hall.seats.of(conn):
+            seat = self.hall.release(conn)
+            sock, waiting, received = seat.sock, seat.out, seat.received
         else:
             sock = self._socks.pop(conn)
             self._loop.remove_reader(sock.fileno())

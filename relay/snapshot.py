@@ -16,8 +16,9 @@ from relay.outcomes import Outcome
 from relay.states import Conn, Session, State
 from relay.switchboard import Switchboard
 
-VERSION = 1
-READS = (1,)
+# 2: core-less rooms, too.
+VERSION = 2
+READS = (1, 2)
 
 
 def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
@@ -33,6 +34,7 @@ def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
         "kept": [[str(address), _text(kept), until] for address, kept, until in board.rooms.kept_ids()],
         "sessions": [_dump_session(session, number) for session in sessions],
         "conns": [_dump_conn(conn, number, sessions) for conn in conns],
+        "tables": board.tables.save(number),
     }
     return data, conns
 
@@ -54,6 +56,7 @@ def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
         board.rooms.keep(ipaddress.ip_address(address), b64decode(kept), until)
     outcomes = Counter({_WORDS[word]: count for word, count in data["outcomes"].items() if word in _WORDS})
     board.adopt(conns, outcomes, data["draining"])
+    board.tables.restore(data.get("tables", []), conns)
     return conns
 
 

@@ -6,10 +6,14 @@ import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from relay import protocol
 from relay.outcomes import Outcome
 from relay.protocol import Address
+
+if TYPE_CHECKING:
+    from relay.tables import Table
 
 
 class State(Enum):
@@ -20,6 +24,7 @@ class State(Enum):
     HOSTING = auto()
     WAITING = auto()
     LINKED = auto()
+    SEATED = auto()
     CLOSED = auto()
 
 
@@ -28,7 +33,8 @@ class Conn:
     """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
 
     kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
-    a room, the host that has it.
+    a room, the host that has it. table and key: its core-less room, and what it is called there; reason is why that
+    room closed it, if the outcome alone does not say it.
     """
 
     address: Address
@@ -50,6 +56,9 @@ class Conn:
     heard: float = 0.0
     pinged: float | None = None
     rtt: float | None = None
+    table: Table | None = None
+    key: int = 0
+    reason: str = ""
 
     def __repr__(self) -> str:
         """Return no ids: what fails in the event loop is logged with what it was given."""
@@ -117,6 +126,13 @@ class Splice:
 
 
 @dataclass(frozen=True, slots=True)
+class Seat:
+    """The connection plays in a core-less room from now on: read it whenever there is something."""
+
+    conn: Conn
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOpened:
     """A host has a session."""
 
@@ -131,4 +147,27 @@ class SessionEnded:
     outcome: Outcome
 
 
-Action = Send | Close | Splice | SessionOpened | SessionEnded
+@dataclass(frozen=True, slots=True)
+class TableOpened:
+    """Somebody opened a core-less room."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class TableClosed:
+    """The last player has left a core-less room."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A core-less room has something for the log: event is its name, text a sentence."""
+
+    table: Table
+    event: str
+    text: str
+
+
+Action = Send | Close | Splice | Seat | SessionOpened | SessionEnded | TableOpened | TableClosed | Said

@@ -12,6 +12,7 @@ from relay import tcpinfo
 from relay.config import Config
 from relay.server import Server
 from relay.states import Conn, Session
+from relay.tables import Table
 
 _STARTED = time.monotonic()
 
@@ -38,8 +39,13 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
         "draining": board.draining,
         "ports": sorted({listener.getsockname()[1] for listener in server.listeners}),
         "connections": {"now": board.connections, "most": config.limits.connections},
-        "rooms": [{"id": room.id, "port": room.port or config.listen.port} for room in config.rooms],
+        "rooms": [
+            {"id": room.id, "port": room.port or config.listen.port, "mode": config.mode_of(room).value}
+            for room in config.rooms
+        ],
+        "mode": config.coreless.mode.value,
         "sessions": [_session(session, server, now) for session in board.sessions.values()],
+        "tables": [_table(table, server, now) for table in board.tables.at.values()],
         "outcomes": {outcome.value: count for outcome, count in sorted(board.outcomes.items())},
         "ended": server.endings.since(known),
     }
@@ -55,6 +61,23 @@ def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
         "host": {"address": str(session.host.address), "rtt": session.host.rtt},
         "clients": [_client(conn, server, now) for conn in clients],
     }
+
+
+def _table(table: Table, server: Server, now: float) -> dict[str, Any]:
+    """Return a core-less room: relay/coreless/view.py, and of each player the connection."""
+    found = {"port": table.port, "age": round(now - table.since, 1), "joins": table.joins, **table.room.status()}
+    for player in found["players"]:
+        conn = table.seats[player.pop("key")]
+        seat = server.hall.seats.of(conn)
+        player |= {
+            "address": str(conn.address),
+            "age": round(now - conn.since, 1),
+            "bytes_from_client": seat.received if seat else 0,
+            "bytes_to_client": seat.sent if seat else 0,
+            "waiting_bytes": len(seat.out) if seat else 0,
+            "to_client": tcpinfo.way(seat.sock) if seat else None,
+        }
+    return found
 
 
 def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ carries out the actions it returns, in order. A connection is in exactly one sta
 
     OPENING --> [CLAIMING -->] HOSTING -------------> CLOSED
             --> WAITING --> LINKED (two of them) --> CLOSED
+            --> SEATED (in a room without a host) --> CLOSED
             --> CLOSED
 
 and ends with exactly one outcome word (relay/outcomes.py). Time limits follow docs/protocol.md, Time limits.
@@ -17,16 +18,25 @@ from collections import Counter
 from collections.abc import Callable
 
 from relay import protocol
+from relay.coreless import CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
 from relay.protocol import Address, Reason
-from relay.rooms import RoomTable
-from relay.states import Action, Close, Conn, Send, Session, SessionEnded, SessionOpened, Splice, State
+from relay.rooms import Mode, RoomTable
+from relay.states import Action, Close, Conn, Seat, Send, Session, SessionEnded, SessionOpened, Splice, State
+from relay.tables import Table, Tables
 
 # How many clients that have left a session's host may still ask the address of.
 REMEMBERED_CLIENTS = 256
+# Client numbers of netplay go to 31, pads to 16.
+MOST_PLAYERS = 31
 NOWHERE = ipaddress.IPv6Address("::")
-KINDS = {protocol.HostHello: "host", protocol.JoinHello: "client", protocol.LinkHello: "link"}
+KINDS = {
+    protocol.HostHello: "host",
+    protocol.JoinHello: "client",
+    protocol.OldHello: "client",
+    protocol.LinkHello: "link",
+}
 
 
 class Switchboard:
@@ -47,6 +57,7 @@ class Switchboard:
         buffers: Buffers,
         link_from_host_address: bool = False,
         acked: Callable[[Conn], bool] = lambda _: True,
+        coreless: CorelessSettings | None = None,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -66,6 +77,8 @@ class Switchboard:
         self._hosts_at: Counter[Address] = Counter()
         self._setups: dict[Address, tuple[float, float]] = {}
         self._actions: list[Action] = []
+        settings = coreless or CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS))
+        self.tables = Tables(settings, self._emit, self._close)
 
     # What the adapter tells.
 
@@ -83,9 +96,11 @@ class Switchboard:
         return conn, self._take()
 
     def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
-        """Take bytes of a connection that is not linked (a link's bytes never come here)."""
+        """Take bytes of a connection, unless it is linked: those never come here."""
         conn.heard = now
-        if conn.state is State.OPENING:
+        if conn.state is State.SEATED:
+            self.tables.received(conn, data, now)
+        elif conn.state is State.OPENING:
             self._opening_received(conn, data, now)
         elif conn.state is State.HOSTING:
             self._host_received(conn, data, now)
@@ -103,6 +118,9 @@ class Switchboard:
             self._end_session(conn, outcome or Outcome.HOST_LEFT, now)
         elif conn.state is State.LINKED:
             self._unlink(conn, outcome or Outcome.LEFT)
+        elif conn.state is State.SEATED:
+            self._close(conn, outcome or Outcome.LEFT)
+            self.tables.left(conn, now)
         elif conn.state is State.WAITING:
             self._close(conn, outcome or Outcome.LEFT_WAITING)
         elif conn.state is State.CLAIMING:
@@ -121,8 +139,15 @@ class Switchboard:
             self._settle(conn, now)
         for session in self.sessions.values():
             self._ping(session.host, now)
+        for table in list(self.tables.at.values()):
+            self.tables.tick(table, now)
         self.rooms.forget_old(now)
         self._setups = {address: entry for address, entry in self._setups.items() if entry[1] > now - 1.0}
+        return self._take()
+
+    def table_tick(self, table: Table, now: float) -> list[Action]:
+        """Let a core-less room do what is due: its clock asks for more than a few times a second."""
+        self.tables.tick(table, now)
         return self._take()
 
     def drain(self) -> None:
@@ -136,12 +161,16 @@ class Switchboard:
                 self._close(conn, Outcome.SHUTDOWN)
         for session in list(self.sessions.values()):
             self._end_session(session.host, Outcome.SHUTDOWN, now)
+        for conn in self.tables.conns():
+            self._close(conn, Outcome.SHUTDOWN)
+            self.tables.left(conn, now)
         return self._take()
 
     def live(self) -> list[Conn]:
         """Return all connections that are not closed."""
         hosts = [session.host for session in self.sessions.values()]
-        return [*self._opening, *self._claiming, *self._waiting.values(), *self._linked, *hosts]
+        seated = self.tables.conns()
+        return [*self._opening, *self._claiming, *self._waiting.values(), *self._linked, *hosts, *seated]
 
     def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], draining: bool) -> None:
         """Go on with connections of another switchboard (relay/snapshot.py); for a new one only."""
@@ -160,13 +189,14 @@ class Switchboard:
     @property
     def busy(self) -> bool:
         """Whether anybody hosts, waits or plays."""
-        return bool(self.sessions or self._claiming or self._waiting or self._linked)
+        return bool(self.sessions or self._claiming or self._waiting or self._linked or self.tables.at)
 
     @property
     def connections(self) -> int:
         """How many connections are not closed."""
         undecided = len(self._opening) + len(self._claiming)
-        return undecided + len(self._waiting) + len(self._linked) + len(self.sessions)
+        seated = sum(len(table.seats) for table in self.tables.at.values())
+        return undecided + len(self._waiting) + len(self._linked) + len(self.sessions) + seated
 
     # New connections.
 
@@ -218,6 +248,8 @@ class Switchboard:
             self._host(conn, now)
         elif isinstance(hello, protocol.JoinHello):
             self._join(conn, hello, now)
+        elif isinstance(hello, protocol.OldHello):
+            self._join_old(conn, hello, now)
         else:
             self._link(conn, hello)
 
@@ -262,6 +294,8 @@ class Switchboard:
         conn.state = State.HOSTING
         if self.draining:
             return self._close(conn, Outcome.DRAINING)
+        if self.rooms.mode_of(conn.room_port) is Mode.CORELESS:
+            return self._close(conn, Outcome.NO_HOSTS_HERE)
         if len(self.sessions) >= self.limits.sessions:
             return self._close(conn, Outcome.NO_ROOM_FREE)
         session_id = self.rooms.take(conn.address, conn.room_port, now)
@@ -274,6 +308,8 @@ class Switchboard:
 
     def _join(self, conn: Conn, hello: protocol.JoinHello, now: float) -> None:
         session = self._wanted(conn, hello)
+        if session is None:
+            return self._sit(conn, hello.head, now)
         if isinstance(session, Outcome):
             return self._close(conn, session, Reason.FULL if session is Outcome.AMBIGUOUS else Reason.NONE)
         if len(session.waiting) + len(session.linked) // 2 >= self.limits.clients_per_session:
@@ -291,14 +327,37 @@ class Switchboard:
         self._actions.append(Send(session.host, protocol.link_message(conn.client_id)))
         return None
 
-    def _wanted(self, conn: Conn, hello: protocol.JoinHello) -> Session | Outcome:
-        """Return the session a client means, or why there is none."""
+    def _join_old(self, conn: Conn, hello: protocol.OldHello, now: float) -> None:
+        """Take a client of protocol 4, which no host of a tunnel speaks: it plays without one or not at all."""
+        hosted = conn.room_port not in self.tables.at and self.session_at(conn.room_port)
+        if hosted or self.rooms.mode_of(conn.room_port) is Mode.TUNNEL:
+            return self._close(conn, Outcome.OTHER_PROTOCOL)
+        return self._sit(conn, hello.head, now)
+
+    def _sit(self, conn: Conn, head: bytes, now: float) -> None:
+        if self.draining and conn.room_port not in self.tables.at:
+            return self._close(conn, Outcome.DRAINING)
+        del self._opening[conn]
+        conn.state, conn.head = State.SEATED, head
+        self._emit(Seat(conn))
+        return self.tables.sit(conn, now)
+
+    def _wanted(self, conn: Conn, hello: protocol.JoinHello) -> Session | Outcome | None:
+        """Return the session a client means, or why there is none; None: it means the room without a host."""
+        port = conn.room_port
         if hello.session is not None:
             return self.sessions.get(hello.session) or Outcome.NO_SESSION
-        if found := self.session_at(conn.room_port):
+        mode = self.rooms.mode_of(port)
+        if mode is Mode.CORELESS:
+            return None
+        found = self.session_at(port)
+        if found and (found.host.room_port == port or port not in self.tables.at):
             return found
-        several = self.sessions and self.rooms.room_of(conn.room_port) is None
-        return Outcome.AMBIGUOUS if several else Outcome.NO_HOST
+        if mode is Mode.AUTO and port in self.tables.at:
+            return None
+        if self.sessions and self.rooms.room_of(port) is None:
+            return Outcome.AMBIGUOUS
+        return None if mode is Mode.AUTO else Outcome.NO_HOST
 
     def session_at(self, port: int) -> Session | None:
         """Return the session that a client without a session id means at a port; None for nobody, or for several."""
@@ -399,6 +458,9 @@ class Switchboard:
         conn.head = b""
         self.outcomes[outcome] += 1
         self._actions.append(Close(conn, protocol.refusal(reason)))
+
+    def _emit(self, action: Action) -> None:
+        self._actions.append(action)
 
     def _take(self) -> list[Action]:
         actions, self._actions = self._actions, []

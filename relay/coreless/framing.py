@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from relay import protocol
 from relay.coreless import wire
 from relay.coreless.settings import CorelessSettings
-
-HEADER_SIZE = 24
-OLD_HEADER_SIZE = 16
-# What a version hash of protocol 4 can be; nothing else may open like that.
-OLD_HASHES = range(0x0200, 0x2000)
 
 
 class BrokenError(Exception):
@@ -36,28 +32,29 @@ class Framer:
     """The stream of one client. feed returns whole commands, (number, bytes with their head).
 
     keep_states says whether the body of a LOAD_SAVESTATE is wanted; where it is not, that command is shortened to its
-    first 16 bytes. rest is what has arrived of a command that is not whole.
+    first 16 bytes. rest is what has arrived of a command that is not whole, need how many bytes it must have to be
+    looked at again; skip is how many of an unwanted body are still to come.
     """
 
-    __slots__ = ("_need", "_settings", "_skip", "header", "keep_states", "rest")
+    __slots__ = ("_settings", "header", "keep_states", "need", "rest", "skip")
 
     def __init__(self, settings: CorelessSettings) -> None:
         self.header: Header | None = None
         self.keep_states = False
         self.rest = bytearray()
         self._settings = settings
-        self._need = wire.one.size
-        self._skip = 0
+        self.need = wire.one.size
+        self.skip = 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Take the next bytes. Raises BrokenError; what was whole before is lost then, with the connection."""
-        if self._skip:
-            skipped = min(self._skip, len(data))
-            self._skip -= skipped
+        if self.skip:
+            skipped = min(self.skip, len(data))
+            self.skip -= skipped
             data = data[skipped:]
         if self.rest:
             self.rest += data
-            if len(self.rest) < self._need:
+            if len(self.rest) < self.need:
                 return []
             data = bytes(self.rest)
             self.rest.clear()
@@ -80,7 +77,7 @@ class Framer:
                     self._wait(data, at, 2 * wire.HEAD)
                     return found
                 found.append((number, data[at : at + 2 * wire.HEAD]))
-                self._skip = max(0, whole - end)
+                self.skip = max(0, whole - end)
                 at = min(whole, end)
                 continue
             if whole > end:
@@ -94,7 +91,7 @@ class Framer:
 
     def _wait(self, data: bytes, at: int, need: int) -> None:
         self.rest += data[at:]
-        self._need = need
+        self.need = need
 
     def _open(self, data: bytes) -> int:
         if len(data) < wire.one.size:
@@ -103,24 +100,24 @@ class Framer:
             self._wait(data, 0, wire.one.size)
             return 0
         modern = data[:4] == wire.MAGIC
-        size = HEADER_SIZE if modern else OLD_HEADER_SIZE
+        size = protocol.HEADER_SIZE if modern else protocol.OLD_HEADER_SIZE
         words = [wire.one.unpack_from(data, at)[0] for at in range(0, min(len(data), size) & ~3, 4)]
-        if not modern and words[0] not in OLD_HASHES:
+        if not modern and words[0] not in protocol.OLD_HASHES:
             raise BrokenError("no header")
         if len(data) < size:
             self._wait(data, 0, size)
             return 0
         if modern:
-            _, platform, compression, highest, protocol, implementation = words
-            self.header = Header(protocol, platform, compression, highest, implementation)
+            _, platform, compression, highest, lowest, implementation = words
+            self.header = Header(lowest, platform, compression, highest, implementation)
         else:
             implementation, platform, compression, _ = words
             self.header = Header(4, platform, compression, 0, implementation)
         return size
 
     def _check(self, number: int, size: int) -> None:
-        protocol = self.header.protocol if self.header else 5
-        sizes = _SIZES[protocol == 4].get(number)
+        old = self.header is not None and self.header.protocol == 4
+        sizes = _SIZES[old].get(number)
         if sizes is not None:
             good = size in sizes
         elif number == wire.INPUT:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from relay import protocol
-from relay.coreless import clock, handshake, pauses, savestates, seats, wire
+from relay.coreless import clock, handshake, pauses, saved, savestates, seats, wire
 from relay.coreless.framing import BrokenError, Framer
 from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, CorelessSettings, Note, Send
@@ -101,6 +101,18 @@ class CorelessRoom:
         if game.state.wanted and (ask := savestates.next_ask(game)) is not None:
             due.append(ask)
         return min(due, default=None)
+
+    def save(self) -> dict[str, Any]:
+        """Return the whole room as plain data, for `restored`."""
+        return saved.dump(self.game)
+
+    @classmethod
+    def restored(cls, data: dict[str, Any], settings: CorelessSettings) -> CorelessRoom:
+        """Return a room that goes on. KeyError, TypeError or ValueError if the data is broken."""
+        room = cls(settings)
+        room.game = saved.load(data, settings)
+        room.settings = room.game.settings
+        return room
 
     def status(self) -> dict[str, Any]:
         """Return the room as plain data (relay/coreless/view.py)."""

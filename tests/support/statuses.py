@@ -11,6 +11,7 @@ def status(
     rooms: list[dict[str, Any]] | None = None,
     sessions: list[dict[str, Any]] | None = None,
     ports: tuple[int, ...] = (PORT,),
+    tables: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the state of a relay with these rooms of relay.toml and these sessions."""
     return {
@@ -21,7 +22,9 @@ def status(
         "ports": list(ports),
         "connections": {"now": 0, "most": 1024},
         "rooms": rooms or [],
+        "mode": "auto",
         "sessions": sessions or [],
+        "tables": tables or [],
         "outcomes": {},
     }
 

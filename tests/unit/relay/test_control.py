@@ -126,6 +126,7 @@ def test_an_idle_relay_says_that_nobody_hosts() -> None:
         "connections": {"now": 0, "most": 9},
         "draining": True,
         "sessions": [],
+        "tables": [],
         "outcomes": {"garbage": 3},
     }
     text = report.text(state)

@@ -28,6 +28,7 @@ STATE: dict[str, Any] = {
     "draining": False,
     "connections": {"now": 7, "most": 1024},
     "rooms": [{"id": "FridayNightRoom1", "port": 55440}],
+    "tables": [],
     "sessions": [
         {"id": "FridayNightRoom1", "clients": [client(paused=True), client(desyncs=2), client("waiting")]},
         {"id": "kQ8o1ZrandomId00", "clients": [client()]},

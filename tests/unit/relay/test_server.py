@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from relay import sockets
-from relay.config import Config, Gate, RoomConfig
+from relay.config import Config, Coreless, Gate, RoomConfig
 from relay.limits import Limits
+from relay.rooms import Mode
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import running
@@ -114,7 +115,7 @@ async def test_a_paused_host_keeps_its_session_for_ten_minutes() -> None:
     ids=["an unknown session", "no host at all"],
 )
 async def test_a_client_with_nowhere_to_go_is_closed_at_once(session: bytes | None, shown: bytes) -> None:
-    async with running() as relay:
+    async with running(Config(coreless=Coreless(Mode.TUNNEL))) as relay:
         client = await FakeClient.join(relay.address, relay.port, session)
         assert await client.rest() == shown
         await client.close()

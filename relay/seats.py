@@ -1,0 +1,139 @@
+"""The sockets of those who sit in core-less rooms: read when there is something, and written as far as they take it.
+
+What a slow reader does not take waits in a buffer of its own, bounded: there is no host here whom it could stop, and
+the others' game must not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from relay.outcomes import Outcome
+from relay.states import Conn
+
+READ_SIZE = 64 * 1024
+# What one who catches up may be sent in one wake-up, so that the others do not wait for it.
+FLUSH_SIZE = 1024 * 1024
+
+
+class Seat:
+    """One socket. received counts its bytes, sent those it took; out is what waits to be sent to it."""
+
+    __slots__ = ("broken", "conn", "fd", "out", "received", "sent", "sock")
+
+    def __init__(self, conn: Conn, sock: socket.socket) -> None:
+        self.conn = conn
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.out = bytearray()
+        self.received = 0
+        self.sent = 0
+        self.broken = False
+
+
+class Seats:
+    """All of them, on one event loop.
+
+    received(conn, data) and ended(conn, outcome) are called as things happen, never from within `send`; outcome is None
+    where the peer closed.
+    slow bounds what may wait for one of them (bytes), but one message is taken whatever its size: a savestate that the
+    room has let through must reach everybody.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        received: Callable[[Conn, bytes], None],
+        ended: Callable[[Conn, Outcome | None], None],
+        slow: int,
+    ) -> None:
+        self._loop = loop
+        self._received = received
+        self._ended = ended
+        self._slow = slow
+        self._by_conn: dict[Conn, Seat] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_conn)
+
+    def of(self, conn: Conn) -> Seat | None:
+        """Return a connection's seat."""
+        return self._by_conn.get(conn)
+
+    def add(self, conn: Conn, sock: socket.socket, waiting: bytes = b"", received: int = 0, sent: int = 0) -> Seat:
+        """Take over a connected, non-blocking socket, with what waits to be sent to it."""
+        seat = self._by_conn[conn] = Seat(conn, sock)
+        seat.received, seat.sent = received, sent
+        self._loop.add_reader(seat.fd, self._readable, seat)
+        if waiting:
+            seat.out += waiting
+            self._loop.add_writer(seat.fd, self._flush, seat)
+        return seat
+
+    def release(self, conn: Conn) -> Seat:
+        """Give a socket back, with what could not be sent to it. KeyError if it has none."""
+        seat = self._by_conn.pop(conn)
+        self._loop.remove_reader(seat.fd)
+        if seat.out:
+            self._loop.remove_writer(seat.fd)
+        return seat
+
+    def send(self, seat: Seat, data: bytes) -> None:
+        """Send, or keep what is not taken now."""
+        if seat.broken:
+            return
+        if seat.out:
+            self._keep(seat, data)
+            return
+        try:
+            sent = seat.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._break(seat, None)
+            return
+        seat.sent += sent
+        if sent != len(data):
+            self._loop.add_writer(seat.fd, self._flush, seat)
+            self._keep(seat, data[sent:])
+
+    def _keep(self, seat: Seat, data: bytes) -> None:
+        if len(seat.out) > self._slow:
+            self._break(seat, Outcome.OVERRUN)
+        else:
+            seat.out += data
+
+    def _break(self, seat: Seat, outcome: Outcome | None) -> None:
+        # Not now: the room has perhaps more to send to others, and what this end leads to comes after it.
+        seat.broken = True
+        self._loop.call_soon(self._ended, seat.conn, outcome)
+
+    def _readable(self, seat: Seat) -> None:
+        try:
+            data = seat.sock.recv(READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            seat.received += len(data)
+            self._received(seat.conn, data)
+        else:
+            self._ended(seat.conn, None)
+
+    def _flush(self, seat: Seat) -> None:
+        try:
+            # The view must be gone before the buffer may shrink.
+            with memoryview(seat.out) as view:
+                sent = seat.sock.send(view[:FLUSH_SIZE])
+        except BlockingIOError:
+            return
+        except OSError:
+            self._ended(seat.conn, None)
+            return
+        seat.sent += sent
+        del seat.out[:sent]
+        if not seat.out:
+            self._loop.remove_writer(seat.fd)

@@ -1,0 +1,120 @@
+"""Where core-less rooms stand in the relay: one at each port, opened by its first player, gone with its last.
+
+A table joins a room (relay/coreless), which knows clients by number, to the relay's connections. Sans-I/O, like the
+switchboard that it is a part of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from relay import coreless
+from relay.outcomes import Outcome
+from relay.states import Action, Conn, Said, Send, TableClosed, TableOpened
+
+OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+
+class Table:
+    """A core-less room that is played in at a port, since a time (seconds). joins counts who ever sat down."""
+
+    def __init__(self, port: int, since: float, room: coreless.CorelessRoom) -> None:
+        self.port = port
+        self.since = since
+        self.room = room
+        self.joins = 0
+        self.seats: dict[int, Conn] = {}
+
+
+class Tables:
+    """All tables of a relay, by port.
+
+    emit(action) takes what is to be done, in order; close(conn, outcome) ends a connection on behalf of its room.
+    """
+
+    def __init__(
+        self,
+        settings: coreless.CorelessSettings,
+        emit: Callable[[Action], None],
+        close: Callable[[Conn, Outcome], None],
+    ) -> None:
+        self.at: dict[int, Table] = {}
+        self._settings = settings
+        self._emit = emit
+        self._close = close
+
+    def save(self, number: dict[Conn, int]) -> list[dict[str, Any]]:
+        """Return all tables as plain data; number tells how a connection is called there."""
+        return [
+            {
+                "port": table.port,
+                "since": table.since,
+                "joins": table.joins,
+                "seats": [[key, number[conn]] for key, conn in table.seats.items()],
+                "room": table.room.save(),
+            }
+            for table in self.at.values()
+        ]
+
+    def restore(self, data: list[dict[str, Any]], conns: list[Conn]) -> None:
+        """Go on with what another program saved. KeyError, TypeError or ValueError if it is broken."""
+        for entry in data:
+            room = coreless.CorelessRoom.restored(entry["room"], self._settings)
+            table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room)
+            table.joins = entry["joins"]
+            for key, number in entry["seats"]:
+                table.seats[key] = conn = conns[number]
+                conn.table, conn.key = table, key
+
+    def conns(self) -> list[Conn]:
+        """Return everybody who sits at a table."""
+        return [conn for table in self.at.values() for conn in table.seats.values()]
+
+    def sit(self, conn: Conn, now: float) -> None:
+        """Give a connection a seat at its port's table; the first opens it. Its head is what it has said so far."""
+        table = self.at.get(conn.room_port)
+        if table is None:
+            table = self.at[conn.room_port] = Table(conn.room_port, now, coreless.CorelessRoom(self._settings))
+            self._emit(TableOpened(table))
+        table.joins += 1
+        conn.table, conn.key = table, table.joins
+        table.seats[conn.key] = conn
+        head, conn.head = conn.head, b""
+        self._perform(table, table.room.connect(conn.key, now))
+        self._perform(table, table.room.receive(conn.key, head, now))
+
+    def received(self, conn: Conn, data: bytes, now: float) -> None:
+        """Take bytes of somebody who sits at a table."""
+        if table := conn.table:
+            self._perform(table, table.room.receive(conn.key, data, now))
+
+    def left(self, conn: Conn, now: float) -> None:
+        """Take the end of a connection, before or after it was closed."""
+        table = conn.table
+        if table and table.seats.pop(conn.key, None):
+            self._perform(table, table.room.disconnect(conn.key, now))
+            self._clear(table)
+
+    def tick(self, table: Table, now: float) -> None:
+        """Let a table do what is due."""
+        due = table.room.next_deadline()
+        if due is not None and due <= now:
+            self._perform(table, table.room.tick(now))
+
+    def _perform(self, table: Table, wanted: list[coreless.Action]) -> None:
+        for action in wanted:
+            if isinstance(action, coreless.Send):
+                self._emit(Send(table.seats[action.key], action.data))
+            elif isinstance(action, coreless.Close):
+                conn = table.seats.pop(action.key)
+                conn.reason = action.reason
+                self._close(conn, OUTCOMES[action.outcome])
+                self._clear(table)
+            else:
+                self._emit(Said(table, action.event, action.text))
+
+    def _clear(self, table: Table) -> None:
+        if not table.seats and self.at.get(table.port) is table:
+            del self.at[table.port]
+            self._emit(TableClosed(table))
