@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from toolkit.tasks import bench, friends, lab, play, xbps
+from toolkit.tasks import bench, friends, lab, play, testbed, xbps
 from toolkit.tasks.deploy import deploy
 from toolkit.tasks.join import join
 from toolkit.tasks.remove import remove
@@ -23,5 +23,6 @@ ns = Collection(
     friends=friends.ns,
     lab=lab.ns,
     play=play.ns,
+    testbed=testbed.ns,
     xbps=xbps.ns,
 )

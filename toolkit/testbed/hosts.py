@@ -1,0 +1,118 @@
+"""The hosts of a scenario that is up: how they are reached, and the files that are deployed to them.
+
+    python -m toolkit.testbed.hosts lab NAME DIRECTORY      of a lab that is up
+    python -m toolkit.testbed.hosts podman NAME DIRECTORY   of containers that run
+
+Writes below DIRECTORY, which is Molecule's own for the scenario: `testbed.json` for the tests, `inventory/testbed.json`
+for Ansible, the release, relay.toml and friends.toml.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from toolkit import zipapp
+from toolkit.console import ROOT
+from toolkit.errors import UserError, user_errors
+from toolkit.lab import Lab
+
+PORT: Final = 55435
+FRIEND: Final = "friend"
+"""The client that is on the list; nobody else is."""
+FILE: Final = "testbed.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A relay or a client: its addresses; `ssh` is a relay's name for ssh, `enter` starts a command in a client."""
+
+    name: str
+    ipv4: str
+    ipv6: str
+    ssh: str = ""
+    enter: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Testbed:
+    """What is up for a scenario."""
+
+    __test__: ClassVar[bool] = False  # pytest takes the class for tests, by its name
+
+    name: str
+    ssh_config: Path
+    relays: tuple[Host, ...]
+    clients: tuple[Host, ...]
+
+    @classmethod
+    def of_lab(cls, name: str) -> Testbed:
+        """Return a lab that is up. Raises UserError when it is not."""
+        lab = Lab.load(name)
+        relays = [Host(at.name, at.ipv4, at.ipv6, ssh=lab.ssh_alias(at.name)) for at in lab.nodes if at.kind == "host"]
+        clients = [
+            Host(at.name, at.ipv4, at.ipv6, enter=tuple(lab.command(at.name, [])))
+            for at in lab.nodes
+            if at.kind == "client"
+        ]
+        return cls(name, lab.ssh_config, tuple(relays), tuple(clients))
+
+    @classmethod
+    def load(cls, directory: Path) -> Testbed:
+        """Read what `save` wrote. Raises UserError when nothing has been created."""
+        try:
+            raw: dict[str, Any] = json.loads((directory / FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"nothing is up in {directory}", fix="invoke testbed.up") from None
+        relays = tuple(Host(**host) for host in raw["relays"])
+        clients = tuple(Host(**{**host, "enter": tuple(host["enter"])}) for host in raw["clients"])
+        return cls(raw["name"], Path(raw["ssh_config"]), relays, clients)
+
+    def save(self, directory: Path) -> None:
+        """Write it for the tests, and the inventory with all that the roles are told."""
+        _write(directory / FILE, {**asdict(self), "ssh_config": str(self.ssh_config)})
+        reached = f"-F {self.ssh_config}"
+        hosts = {at.name: {"ansible_host": at.ssh, "ansible_ssh_common_args": reached} for at in self.relays}
+        _write(directory / "inventory" / FILE, {"relays": {"hosts": hosts, "vars": _deployed(self, directory)}})
+
+    def client(self, name: str) -> Host:
+        """Return a client by its name."""
+        return next(host for host in self.clients if host.name == name)
+
+
+def _deployed(testbed: Testbed, directory: Path) -> dict[str, Any]:
+    """Build the release and write the owner's two files; return what the roles are told of them."""
+    release = zipapp.build(directory)
+    friend = testbed.client(FRIEND)
+    friends = f'[[friend]]\nname = "{FRIEND}"\nip = ["{friend.ipv4}", "{friend.ipv6}/128"]\n'
+    (directory / "friends.toml").write_text(friends, encoding="utf-8")
+    example = (ROOT / "relay" / "relay.toml").read_text(encoding="utf-8")
+    (directory / "relay.toml").write_text(example.replace("\n# allowlist = ", "\nallowlist = "), encoding="utf-8")
+    return {
+        "relay_zipapp": str(release.path),
+        "relay_release_id": release.id,
+        "relay_config_file": str(directory / "relay.toml"),
+        "firewall_friends_file": str(directory / "friends.toml"),
+    }
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+@user_errors
+def main(arguments: list[str]) -> int:
+    """Write the files."""
+    kinds = {"lab": Testbed.of_lab}
+    if len(arguments) != 3 or arguments[0] not in kinds:
+        raise UserError("this is not a testbed", fix="python -m toolkit.testbed.hosts lab|podman NAME DIRECTORY")
+    kinds[arguments[0]](arguments[1]).save(Path(arguments[2]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
