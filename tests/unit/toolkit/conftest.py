@@ -1,4 +1,4 @@
-"""An ssh that says what a test tells it to, and notes how it was called."""
+"""An ssh that says what a test tells it to, and notes how it was called; what types tasks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.support.typed import invoke as invoke
 
 PROGRAM = """\
 import json, sys

@@ -21,6 +21,7 @@ from toolkit.join_rooms import Room
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.typed import Typing
     from tests.unit.toolkit.conftest import FakeSsh
 
 FRIDAY = "FridayNightRoom1"
@@ -35,17 +36,11 @@ def myvps() -> None:
     last.remember(places.real("relay.example.org"))
 
 
-def invoke(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "invoke", "join", *arguments]
-    env = {**os.environ, "COLUMNS": "100", "PYTHONIOENCODING": "utf-8", **environment}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, env=env, timeout=120)
-
-
 @pytest.mark.usefixtures("myvps")
-def test_all_that_is_typed_is_printed_for_the_host_of_the_last_deployment(fake_ssh: FakeSsh) -> None:
+def test_all_that_is_typed_is_printed_for_the_host_of_the_last_deployment(fake_ssh: FakeSsh, invoke: Typing) -> None:
     fake_ssh.answers(json.dumps(status(sessions=[session(FRIDAY, clients=[client("ben")])])))
-    done = invoke()
-    assert (done.returncode, done.stderr) == (0, "")
+    done = invoke("join")
+    assert (done.code, done.stderr) == (0, "")
     for line in (
         "anna hosts it with ben; core Nestopia 1.52.0, content 1234ABCD.",
         "Custom Relay Server Address  relay.example.org|55435",
@@ -59,58 +54,62 @@ def test_all_that_is_typed_is_printed_for_the_host_of_the_last_deployment(fake_s
 
 
 @pytest.mark.usefixtures("myvps")
-def test_forty_columns_without_colour_lose_nothing(fake_ssh: FakeSsh) -> None:
+def test_forty_columns_without_colour_lose_nothing(fake_ssh: FakeSsh, invoke: Typing) -> None:
     fake_ssh.answers(json.dumps(status(TWO, ports=(55435, 55440))))
-    done = invoke(COLUMNS="40", TERM="dumb", NO_COLOR="1")
-    assert done.returncode == 0
+    done = invoke("join", COLUMNS="40", TERM="dumb", NO_COLOR="1")
+    assert done.code == 0
     assert "\x1b" not in done.stdout
     table = done.stdout[: done.stdout.index("Room ")].splitlines()
     assert table
     assert max(map(len, table)) <= 40
     said = done.stdout.replace("\n", "")
     assert said.count("relay.example.org|55440") >= 3
-    narrow = invoke(COLUMNS="20", TERM="dumb")
+    narrow = invoke("join", COLUMNS="20", TERM="dumb")
     assert "this terminal has 20" in narrow.stdout
 
 
 @pytest.mark.usefixtures("myvps")
-def test_a_terminal_that_cannot_draw_gets_a_sentence_in_place_of_the_code(fake_ssh: FakeSsh) -> None:
+def test_a_terminal_that_cannot_draw_gets_a_sentence_in_place_of_the_code(fake_ssh: FakeSsh, invoke: Typing) -> None:
     fake_ssh.answers(json.dumps(status()))
-    done = invoke(PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    argv, env = [sys.executable, "-m", "invoke", "join"], {**os.environ, **ascii_only}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=ROOT, env=env, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no QR code here" in done.stdout
 
 
 @pytest.mark.usefixtures("myvps")
-def test_the_json_has_every_line(fake_ssh: FakeSsh) -> None:
+def test_the_json_has_every_line(fake_ssh: FakeSsh, invoke: Typing) -> None:
     fake_ssh.answers(json.dumps(status(TWO, ports=(55435, 55440))))
-    rooms = json.loads(invoke("--json").stdout)["rooms"]
+    rooms = json.loads(invoke("join", "--json").stdout)["rooms"]
     assert [room["string"] for room in rooms] == ["relay.example.org|55440", "relay.example.org|55435"]
     assert rooms[1]["string_with_id"] == "relay.example.org|55435|TheOtherRoom0002"
-    (chosen,) = json.loads(invoke("--json", "--room", "55440").stdout)["rooms"]
+    (chosen,) = json.loads(invoke("join", "--json", "--room", "55440").stdout)["rooms"]
     assert chosen == rooms[0]
     assert "netplay_use_mitm_server" in chosen["appendconfig"]
 
 
 @pytest.mark.usefixtures("myvps")
-def test_a_code_is_written_for_one_room_and_refused_for_several(fake_ssh: FakeSsh, tmp_path: Path) -> None:
+def test_a_code_is_written_for_one_room_and_refused_for_several(
+    fake_ssh: FakeSsh, tmp_path: Path, invoke: Typing
+) -> None:
     fake_ssh.answers(json.dumps(status(TWO, ports=(55435, 55440))))
     png, svg = tmp_path / "a b.png", tmp_path / "room.svg"
-    done = invoke("--png", str(png))
-    assert done.returncode == 2
+    done = invoke("join", "--png", str(png))
+    assert done.code == 2
     assert f"--room {FRIDAY}" in done.stderr
     assert not png.exists()
-    assert invoke("--png", str(png), "--svg", str(svg), "--room", FRIDAY).returncode == 0
+    assert invoke("join", "--png", str(png), "--svg", str(svg), "--room", FRIDAY).code == 0
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "<svg" in svg.read_text()
-    done = invoke("--png", str(tmp_path / "no" / "such.png"), "--room", FRIDAY)
-    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    done = invoke("join", "--png", str(tmp_path / "no" / "such.png"), "--room", FRIDAY)
+    assert (done.code, "Traceback" in done.stderr) == (2, False)
     assert "cannot be written" in done.stderr
 
 
-def test_a_host_that_was_never_deployed_to_says_how_to_deploy(fake_ssh: FakeSsh) -> None:
-    done = invoke("--host", "newvps")
-    assert done.returncode == HOST_UNUSABLE
+def test_a_host_that_was_never_deployed_to_says_how_to_deploy(fake_ssh: FakeSsh, invoke: Typing) -> None:
+    done = invoke("join", "--host", "newvps")
+    assert done.code == HOST_UNUSABLE
     assert "there is no relay on newvps" in done.stderr
     assert "invoke deploy --host newvps" in done.stderr
     assert not (fake_ssh.folder / "calls").exists()
