@@ -135,10 +135,11 @@ class Game:
 
 
 @contextmanager
-def a_gate_lab(folder: Path) -> Iterator[GateLab]:
+def a_gate_lab(folder: Path, rootfs: str = "bookworm") -> Iterator[GateLab]:
     """Bring up a lab of one's own and deploy to it; the caller has set a configuration folder apart."""
     with labs.a_name() as name:
-        place = places.lab(replace(DEFAULT_SPEC, name=name))
+        nodes = tuple(replace(node, rootfs=rootfs) if node.kind == "host" else node for node in DEFAULT_SPEC.nodes)
+        place = places.lab(replace(DEFAULT_SPEC, name=name, nodes=nodes))
         assert place.lab is not None
         host = RoleHost.of(place.lab, folder)
         before = host.snapshot()

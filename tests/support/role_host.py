@@ -38,9 +38,10 @@ except OSError as error:
 # Everything that a deployment could leave: files with their owners and text, accounts, units. Backups of the account
 # files and what systemd and ssh write by themselves are nobody's settings.
 SNAPSHOT = """
-import hashlib, json, os, pathlib, subprocess
-TOPS = ("/etc", "/opt", "/usr/local", "/home", "/srv", "/var/lib", "/run/netplay-relay")
-SKIPPED = ("/var/lib/systemd", "/etc/.pwd.lock")
+import hashlib, json, os, pathlib, shutil, subprocess
+TOPS = ("/etc", "/opt", "/usr/local", "/home", "/srv", "/var/lib", "/run/netplay-relay", "/run/runit",
+        *map(str, pathlib.Path("/var/log").glob("netplay*")))
+SKIPPED = ("/var/lib/systemd", "/etc/.pwd.lock", "/run/runit/supervise.sshd")
 def content(path):
     if path.is_symlink():
         return os.readlink(path)
@@ -52,7 +53,7 @@ for path in (path for top in TOPS for path in [pathlib.Path(top), *pathlib.Path(
         found[str(path)] = [stat.st_mode, stat.st_uid, stat.st_gid, content(path)]
 def said(*argv):
     return subprocess.run(argv, capture_output=True, text=True).stdout
-found["units"] = said("systemctl", "list-unit-files", "--no-legend")
+found["units"] = said("systemctl", "list-unit-files", "--no-legend") if shutil.which("systemctl") else ""
 found["rules"] = said("nft", "list", "ruleset")
 found["listening"] = said("ss", "-Htln")
 print(json.dumps(found))
