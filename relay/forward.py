@@ -1,8 +1,7 @@
 """The byte path: what is read from one end of a link is sent to the other, at once and unchanged.
 
-One wake-up serves up to 256 linked sockets, without a task, a lock, a timer or a callback for a message: they are
-registered with the event loop's own epoll (relay/selector.py), or, on a loop that has another selector, with one of
-their own that the loop watches. Measured against alternatives in docs/performance.md.
+One wake-up serves up to 256 linked sockets, without a task, a lock, a timer or a callback for a message
+(relay/readiness.py). Measured against alternatives in docs/performance.md.
 
 A slow reader is treated by what it is. A client: the host is read on, and what it sends waits in that client's own
 bounded buffer, for a host whose socket is full freezes its game for everybody. The host: the client that sends to it
@@ -11,13 +10,13 @@ is not read until the host has caught up.
 
 from __future__ import annotations
 
-import asyncio
 import select
 import socket
 from collections.abc import Callable
 
 from relay.outcomes import Outcome
-from relay.selector import BATCH, Events, LinkSelector
+from relay.readiness import Readiness
+from relay.selector import Events
 from relay.states import Conn
 from relay.stream import Watcher
 
@@ -59,7 +58,7 @@ class End:
 
 
 class Forwarder:
-    """Forwards the bytes of all links on one event loop.
+    """Forwards the bytes of all links whose sockets readiness watches.
 
     ended(conn, outcome) is called when an end has closed, failed or read too slowly; it must lead to `release` of both
     ends. slow_client bounds what waits for one client, slow_clients what waits for all of them together (bytes).
@@ -67,25 +66,22 @@ class Forwarder:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         ended: Callable[[Conn, Outcome], None],
         slow_client: int,
         slow_clients: int,
-        selector: LinkSelector | None = None,
     ) -> None:
-        self._loop = loop
+        self._readiness = readiness
+        self._epoll = readiness.epoll
+        readiness.links = self._serve
         self._ended = ended
         self._slow_client = slow_client
         self._slow_clients = slow_clients
         self._waiting = 0
         self._touched = False
-        self._selector = selector
-        self._epoll = selector.attach(self._serve) if selector else select.epoll()
         self._ends: dict[int, End] = {}
         self._by_conn: dict[Conn, End] = {}
         self._view = memoryview(bytearray(READ_SIZE))
-        if not selector:
-            loop.add_reader(self._epoll.fileno(), self._ready)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -98,12 +94,15 @@ class Forwarder:
         to_client: bytes,
         watcher: Watcher | None = None,
     ) -> None:
-        """Begin to forward between two connected non-blocking sockets, which are the forwarder's until released."""
+        """Begin to forward between two connected non-blocking sockets, which are the forwarder's until released.
+
+        It does not matter whether readiness watches them for somebody else.
+        """
         a, b = End(*client, watcher), End(*link, watcher)
         a.peer, b.peer = b, a
         for end in (a, b):
             self._ends[end.fd] = self._by_conn[end.conn] = end
-            self._epoll.register(end.fd, _IN)
+            self._readiness.cede(end.fd)
         for end, data in ((b, to_host), (a, to_client)):
             if data and end.conn in self._by_conn:
                 end.peer.received += len(data)
@@ -143,17 +142,6 @@ class Forwarder:
     def end_of(self, conn: Conn) -> End | None:
         """Return the end that belongs to a connection."""
         return self._by_conn.get(conn)
-
-    def close(self) -> None:
-        """Stop watching. Ends must have been released."""
-        if self._selector:
-            self._selector.detach()
-        else:
-            self._loop.remove_reader(self._epoll.fileno())
-            self._epoll.close()
-
-    def _ready(self) -> None:
-        self._serve(self._epoll.poll(0, BATCH))
 
     def _serve(self, events: Events) -> Events | None:
         """Serve the links among events. Longer than it were nice: a message pays for every call."""

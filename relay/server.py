@@ -1,7 +1,7 @@
 """The asyncio adapter: tells the switchboard what sockets do, and does with them what it decides.
 
-Connections that are not linked yet are watched by the event loop one by one; linked ones belong to the forwarder. No
-task, and no timer, stands behind a connection: one sweep looks at all deadlines.
+Connections that are not linked yet are watched one by one; linked ones belong to the forwarder. No task, and no timer,
+stands behind a connection: one sweep looks at all deadlines.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from relay.hall import Hall
 from relay.observe import Events
 from relay.outcomes import Outcome
 from relay.protocol import Address
+from relay.readiness import Readiness
 from relay.rooms import Room, RoomTable
 from relay.selector import LinkSelector
 from relay.states import (
@@ -47,8 +48,6 @@ from relay.states import (
 from relay.stream import Watcher
 from relay.switchboard import Switchboard
 
-# How many connections one wake-up of a listener accepts: a flood must not keep games waiting.
-ACCEPT_BURST = 64
 SWEEP = 0.25
 # Sockets that are being closed with words still to be read. Strangers have few, and none of the others'.
 FAREWELLS = 512
@@ -96,7 +95,8 @@ class Server:
         self._farewells = Farewells(self._loop, config.timeouts.farewell, FAREWELLS, self._check_drained)
         self._to_strangers = Farewells(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
         buffers = config.buffers
-        self._forwarder = Forwarder(self._loop, self._end, buffers.slow_client, buffers.slow_clients, selector)
+        self._readiness = Readiness(self._loop, selector)
+        self._forwarder = Forwarder(self._readiness, self._end, buffers.slow_client, buffers.slow_clients)
         self.hall = Hall(self._loop, self.board, self._perform, clock, events, self.endings, config.buffers.slow_client)
         self._socks: dict[Conn, socket.socket] = {}
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
@@ -106,7 +106,7 @@ class Server:
     def start(self) -> None:
         """Begin to accept and to watch the time."""
         for listener in self.listeners:
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+            self._listen(listener)
         self._tick()
 
     def sweep(self) -> None:
@@ -123,10 +123,10 @@ class Server:
         if self._timer:
             self._timer.cancel()
         for listener in self.listeners:
-            self._loop.remove_reader(listener.fileno())
+            self._readiness.forget(listener.fileno())
             listener.close()
         self._perform(self.board.shutdown(self._clock()))
-        self._forwarder.close()
+        self._readiness.close()
         self._farewells.close()
         self._to_strangers.close()
         if self._reserve is not None:
@@ -203,7 +203,7 @@ class Server:
                 self.hall.add(conn, sock, b64decode(entry["waiting"]), entry["received"], entry["sent"])
             else:
                 self._socks[conn] = sock
-                self._loop.add_reader(sock.fileno(), self._readable, conn)
+                self._readiness.watch(sock.fileno(), self._readable, conn)
         for conn in self.board.live():
             end, peer = self._forwarder.end_of(conn), conn.peer and self._forwarder.end_of(conn.peer)
             if end and peer and end.to_host:
@@ -215,19 +215,23 @@ class Server:
 
     # Accepting.
 
+    def _listen(self, listener: socket.socket) -> None:
+        if listener.fileno() >= 0:
+            self._readiness.watch(listener.fileno(), self._accept, listener)
+
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_BURST):
-            try:
-                sock, peer = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in sockets.OUT_OF_FILES:
-                    self._shed(listener)
-                # Anything else happened to one connection before it was ours (ECONNABORTED and the like).
-                return
-            sock.setblocking(False)
-            self._connected(sock, peer)
+        """Accept one connection: games come between it and the next, so a flood does not keep them waiting."""
+        try:
+            sock, peer = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno in sockets.OUT_OF_FILES:
+                self._shed(listener)
+            # Anything else happened to one connection before it was ours (ECONNABORTED and the like).
+            return
+        sock.setblocking(False)
+        self._connected(sock, peer)
 
     def _shed(self, listener: socket.socket) -> None:
         # With no descriptor left, what waits in the backlog would wake the loop for ever: spend the reserve on
@@ -240,17 +244,13 @@ class Server:
             self._reserve = os.open(os.devnull, os.O_RDONLY)
         except OSError:
             self._reserve = None
-            self._loop.remove_reader(listener.fileno())
-            self._loop.call_later(OUT_OF_FILES, self._listen_again, listener)
+            self._readiness.forget(listener.fileno())
+            self._loop.call_later(OUT_OF_FILES, self._listen, listener)
         self._shed_count += 1
         if self._clock() - self._shed_told >= 1.0:
             sentence = "out of file descriptors: {count} connections were closed unseen"
             self._events.write(logging.WARNING, "out-of-files", sentence, count=self._shed_count)
             self._shed_told, self._shed_count = self._clock(), 0
-
-    def _listen_again(self, listener: socket.socket) -> None:
-        if listener.fileno() >= 0:
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
 
     def _connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         now = self._clock()
@@ -259,7 +259,7 @@ class Server:
         conn, actions = self.board.connected(address, peer[1], sock.getsockname()[1], now, friend)
         self._socks[conn] = sock
         if conn.state is State.OPENING:
-            self._loop.add_reader(sock.fileno(), self._readable, conn)
+            self._readiness.watch(sock.fileno(), self._readable, conn)
         self._perform(actions)
 
     # What the sockets do.
@@ -325,13 +325,11 @@ class Server:
 
     def _seat(self, conn: Conn) -> None:
         sock = self._socks.pop(conn)
-        self._loop.remove_reader(sock.fileno())
+        self._readiness.forget(sock.fileno())
         self.hall.add(conn, sock)
 
     def _splice(self, action: Splice) -> None:
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
-        for sock in (client, link):
-            self._loop.remove_reader(sock.fileno())
         watch = self._config.watch
         watcher = Watcher(watch.names) if watch.links else None
         ends = (action.client, client), (action.link, link)
@@ -350,7 +348,7 @@ class Server:
             sock, waiting, received = seat.sock, seat.out, seat.received
         else:
             sock = self._socks.pop(conn)
-            self._loop.remove_reader(sock.fileno())
+            self._readiness.forget(sock.fileno())
             received = 0
             self._note_refusal(conn)
         if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from relay.forward import FLUSH_SIZE, Forwarder
 from relay.outcomes import Outcome
+from relay.readiness import Readiness
 from relay.states import Conn
 
 BOUND = 10.0
@@ -51,13 +52,13 @@ def conn(is_link: bool) -> Conn:
 
 @contextlib.asynccontextmanager
 async def bench(to_host: bytes = b"", to_client: bytes = b"", slow_clients: int = SLOW_CLIENTS) -> AsyncIterator[Bench]:
-    loop = asyncio.get_running_loop()
     player, inner_player = socket.socketpair()
     host, inner_host = socket.socketpair()
     for sock in (player, inner_player, host, inner_host):
         sock.setblocking(False)
     ends: list[Bench] = []
-    forwarder = Forwarder(loop, lambda conn, outcome: ends[0].on_end(conn, outcome), SLOW_CLIENT, slow_clients)
+    readiness = Readiness(asyncio.get_running_loop())
+    forwarder = Forwarder(readiness, lambda conn, outcome: ends[0].on_end(conn, outcome), SLOW_CLIENT, slow_clients)
     made = Bench(forwarder, player, host, conn(False), conn(True))
     ends.append(made)
     forwarder.splice((made.client_conn, inner_player), (made.link_conn, inner_host), to_host, to_client)
@@ -66,7 +67,7 @@ async def bench(to_host: bytes = b"", to_client: bytes = b"", slow_clients: int 
     finally:
         if not made.over.is_set():
             made.on_end(made.client_conn, Outcome.SHUTDOWN)
-        forwarder.close()
+        readiness.close()
         player.close()
         host.close()
 
@@ -184,7 +185,7 @@ async def test_small_messages_wait_in_little_more_memory_than_they_are_long() ->
         assert end is not None
         while len(end.out) < 100_000:
             b.host.send(bytes(28))
-            b.forwarder._ready()
+            b.forwarder._readiness._poll()
         assert sys.getsizeof(end.out) < 2 * len(end.out)
 
 

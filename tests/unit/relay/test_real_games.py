@@ -246,7 +246,7 @@ async def test_a_friend_by_ipv4_is_the_same_one_on_a_listener_for_both_protocols
         both.listen()
         sockets.prepare(both)
         relay.server.listeners.append(both)
-        relay.server._loop.add_reader(both.fileno(), relay.server._accept, both)
+        relay.server._listen(both)
         port = both.getsockname()[1]
         async with playing("127.0.0.1", port) as (host, link, client):
             await assert_unharmed(link, client)

@@ -13,6 +13,7 @@ from typing import Any
 
 from relay.forward import Forwarder
 from relay.outcomes import Outcome
+from relay.readiness import Readiness
 from relay.selector import Events, LinkSelector
 from relay.states import Conn
 
@@ -42,7 +43,8 @@ class Link:
             sock.setblocking(False)
         self.over = asyncio.Event()
         self.conns = conn(False), conn(True)
-        self.forwarder = Forwarder(asyncio.get_running_loop(), self.ended, 1 << 20, 1 << 22, selector)
+        self.readiness = Readiness(asyncio.get_running_loop(), selector)
+        self.forwarder = Forwarder(self.readiness, self.ended, 1 << 20, 1 << 22)
         self.forwarder.splice((self.conns[0], inner_player), (self.conns[1], inner_host), b"", b"")
 
     def ended(self, _conn: Conn, _outcome: Outcome) -> None:
@@ -53,7 +55,7 @@ class Link:
     def close(self) -> None:
         if not self.over.is_set():
             self.ended(self.conns[0], Outcome.SHUTDOWN)
-        self.forwarder.close()
+        self.readiness.close()
         self.player.close()
         self.host.close()
 

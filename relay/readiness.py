@@ -1,0 +1,81 @@
+"""Who is told that a socket can be read: the forwarder of its links, the server of each other connection.
+
+Both without the detour over the event loop's callbacks: the sockets stand in the loop's own epoll (relay/selector.py),
+or, on a loop that has another selector, in one of their own that the loop watches. A connection that becomes an end of
+a link stays where it stands. Measured in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import select
+from collections.abc import Callable
+from typing import Any
+
+from relay.selector import BATCH, Events, LinkSelector
+
+log = logging.getLogger("netplay-relay")
+
+
+class Readiness:
+    """Watches sockets, by descriptor. links, once set, sees all events first and returns those that are not its own.
+
+    Everybody who is told must take it calmly when there is nothing to read: events can be older than the descriptor.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, selector: LinkSelector | None = None) -> None:
+        self.links: Callable[[Events], Events | None] = lambda events: events
+        self._loop = loop
+        self._selector = selector
+        self._told: dict[int, tuple[Callable[[Any], object], Any]] = {}
+        self.epoll = selector.attach(self._serve) if selector else select.epoll()
+        if not selector:
+            loop.add_reader(self.epoll.fileno(), self._poll)
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    def watch(self, fd: int, told: Callable[[Any], object], about: object) -> None:
+        """Call told(about) whenever fd can be read or has ended. One socket at a time has a descriptor."""
+        self._told[fd] = told, about
+        self.epoll.register(fd, select.EPOLLIN)
+
+    def forget(self, fd: int) -> None:
+        """Watch fd no longer; nothing happens if it is not watched."""
+        if self._told.pop(fd, None):
+            self.epoll.unregister(fd)
+
+    def cede(self, fd: int) -> None:
+        """Leave fd to the links: it is registered from now on, whether it was watched before or not."""
+        if not self._told.pop(fd, None):
+            self.epoll.register(fd, select.EPOLLIN)
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._selector:
+            self._selector.detach()
+        else:
+            self._loop.remove_reader(self.epoll.fileno())
+            self.epoll.close()
+
+    def _poll(self) -> None:
+        self._serve(self.epoll.poll(0, BATCH))
+
+    def _serve(self, events: Events) -> Events | None:
+        """Tell all that are concerned; return the events of others, None when the event loop has nothing to do."""
+        others = self.links(events)
+        if not others:
+            return others
+        rest = []
+        for event in others:
+            if entry := self._told.get(event[0]):
+                told, about = entry
+                try:
+                    told(about)
+                except Exception:
+                    # As the event loop does it: what one connection breaks must not end everybody's game.
+                    log.exception("this should not have happened, with %r", about)
+            else:
+                rest.append(event)
+        return rest
