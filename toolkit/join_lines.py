@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from toolkit import join
+from toolkit.join_rooms import TUNNEL
 
 if TYPE_CHECKING:
     from toolkit.join_rooms import Room
@@ -33,7 +34,7 @@ def full_string(address: str, room: Room) -> str:
 
 def takes_id(room: Room) -> bool:
     """Whether a friend can name the room by its id: only a game that somebody hosts has one to be joined by."""
-    return room.mode == "tunnel"
+    return room.mode == TUNNEL or bool(room.host)
 
 
 def appendconfig(address: str, room: Room) -> str:
@@ -59,13 +60,14 @@ def friend_command_1_17(address: str, room: Room) -> str:
 
 def state_line(room: Room) -> str:
     """Return in a sentence whether one can join now, and what is played."""
-    if room.mode != "tunnel" and not room.host:
-        return "Nobody has to host it: everybody just connects."
     if room.waits_for_host:
         return "Nobody hosts it now: somebody must, before friends can join."
-    with_whom = f" with {', '.join(room.players)}" if room.players else ""
     core = f"; core {room.core} {room.core_version}".rstrip() if room.core else ""
     crc = f", content {room.content_crc}" if room.content_crc and room.content_crc != "00000000" else ""
+    if not room.host:
+        inside = f" In it: {', '.join(room.players)}{core}{crc}." if room.open else ""
+        return f"Nobody has to host it: everybody just connects.{inside}"
+    with_whom = f" with {', '.join(room.players)}" if room.players else ""
     password = ". It asks for a password" if room.password else ""
     return f"{room.host} hosts it{with_whom}{core}{crc}{password}."
 
@@ -73,16 +75,17 @@ def state_line(room: Room) -> str:
 def chat(address: str, room: Room) -> str:
     """Return a text that tells a friend everything, to paste into a chat."""
     core = f"the core {room.core}" if room.core else "the core that we agreed on"
-    where = string(address, room)
+    hostless = room.mode != TUNNEL and not room.host
+    oldest = "1.7.1" if hostless else "1.10"
     lines = [
-        f"RetroArch netplay tonight, room {room.name}.",
-        f"You need RetroArch 1.10 or newer, {core} and the same game file as all of us.",
+        f"RetroArch netplay, room {room.name}.",
+        f"You need RetroArch {oldest} or newer, {core} and the same game file as all of us.",
         f"Load the game, then open {FRIEND_MENU} and type:",
-        where,
+        string(address, room),
         "Or start it so, with your own core and game in place of the capitals:",
         friend_command(address, room),
     ]
-    if room.mode != "tunnel":
+    if hostless:
         lines.append("Nobody has to host: whoever comes first begins.")
     if room.password:
         lines.append("It asks for a password; I tell you that elsewhere.")
@@ -96,6 +99,7 @@ def as_dict(address: str, room: Room) -> dict[str, Any]:
         "port": room.port,
         "mode": room.mode,
         "hosted": bool(room.host),
+        "open": room.open,
         "waits_for_host": room.waits_for_host,
         "host": room.host,
         "players": list(room.players),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from relay.protocol import DEFAULT_PORT
@@ -12,18 +12,18 @@ from toolkit.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TUNNEL = "tunnel"
-"""The mode of a room that somebody has to host; in any other mode nobody has to, everybody just connects."""
+TUNNEL, CORELESS = "tunnel", "coreless"
+"""Modes of a room: somebody has to host it; nobody may host it. In any other, whichever comes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A room: its id (16 characters, None while the next host gets a random one), its port, its mode, who is in it.
+    """A room: its id (16 characters, None while it has none), its port, its mode, who is in it.
 
     alone: no other room shares its port, so that the port alone says which room is meant. host is the nick of whoever
-    hosts, else the address, "" for nobody. core, core_version and content_crc (8 hexadecimal digits) are what the host
-    plays, None or "" while the relay has not seen it. rtts are the round-trip times (seconds) from the relay to the
-    host and to each client, as far as they are known.
+    hosts, else the address, "" for nobody; open: a game without a host goes on in it. core, core_version and
+    content_crc (8 hexadecimal digits) are what is played, None or "" while the relay has not seen it. rtts are the
+    round-trip times (seconds) from the relay to the host and to each client, as far as they are known.
     """
 
     id: str | None
@@ -31,6 +31,7 @@ class Room:
     mode: str = TUNNEL
     alone: bool = True
     host: str = ""
+    open: bool = False
     players: tuple[str, ...] = ()
     password: bool | None = None
     core: str = ""
@@ -48,23 +49,35 @@ class Room:
         """Whether somebody must host before anybody can join."""
         return self.mode == TUNNEL and not self.host
 
+    @property
+    def can_be_hosted(self) -> bool:
+        """Whether somebody can host it now."""
+        return self.mode != CORELESS and not self.host and not self.open
+
 
 def rooms_of(state: dict[str, Any]) -> list[Room]:
     """Return a relay's rooms from its status: those of relay.toml in their order, then those that a host opened.
 
-    Where the main port has neither, the room that the next host there would open comes last.
+    Last comes what the main port is beside them: where the next host there gets a room of no name, or where everybody
+    just connects.
     """
+    main, mode = main_port(state), state.get("mode", TUNNEL)
     listed = [(room["id"], room["port"], room.get("mode", TUNNEL)) for room in state["rooms"]]
     sessions = {session["id"]: session for session in state["sessions"]}
+    tables = {table["port"]: table for table in state.get("tables", ())}
     named = {identity for identity, _, _ in listed}
     listed += [(session["id"], session["port"], TUNNEL) for session in state["sessions"] if session["id"] not in named]
-    rooms_at = [port for _, port, _ in listed]
-    rooms = [
-        _room(identity, port, mode, rooms_at.count(port) == 1, sessions.get(identity))
-        for identity, port, mode in listed
-    ]
-    main = main_port(state)
-    return rooms if main in rooms_at else [*rooms, Room(None, main)]
+    ports = [port for _, port, _ in listed]
+    rooms = []
+    for identity, port, its_mode in listed:
+        alone = ports.count(port) == 1
+        # Who names no room at a port that several share cannot mean one of them: only its host's id leads there.
+        room = Room(identity, port, its_mode if alone else TUNNEL, alone)
+        rooms.append(_played(room, sessions.get(identity), tables.get(port) if alone else None))
+    shared = ports.count(main) > 1 and mode != TUNNEL and not any(room.host for room in rooms if room.port == main)
+    if main not in ports or shared:
+        rooms.append(_played(Room(None, main, mode), None, tables.get(main)))
+    return rooms
 
 
 def main_port(state: dict[str, Any]) -> int:
@@ -88,19 +101,32 @@ def choose(rooms: Sequence[Room], wanted: str) -> Room:
     )
 
 
-def _room(identity: str, port: int, mode: str, alone: bool, session: dict[str, Any] | None) -> Room:
-    if session is None:
-        return Room(identity, port, mode, alone)
+def _played(room: Room, session: dict[str, Any] | None, table: dict[str, Any] | None) -> Room:
+    """Return a room with whoever is in it: guests of a host, or a game without one."""
+    if session is not None:
+        return _hosted(room, session)
+    if table is None:
+        return room
+    ways = [(player["to_client"] or {}).get("rtt") for player in table["players"]]
+    return replace(
+        room,
+        open=True,
+        players=tuple(player["nick"] or "somebody" for player in table["players"]),
+        core=table["core"],
+        core_version=table["core_version"],
+        content_crc=table["content_crc"],
+        rtts=tuple(rtt for rtt in ways if rtt is not None),
+    )
+
+
+def _hosted(room: Room, session: dict[str, Any]) -> Room:
     clients = [client for client in session["clients"] if client["seen"]]
     seen = [client["seen"] for client in clients]
     host: dict[str, Any] = next((each["host"] for each in seen if each["host"]["core"]), {})
     nick = next((each["host"]["nick"] for each in seen if each["host"]["nick"]), "")
     ways = [session["host"]["rtt"], *((client["to_client"] or {}).get("rtt") for client in clients)]
-    return Room(
-        identity,
-        port,
-        mode,
-        alone,
+    return replace(
+        room,
         host=nick or session["host"]["address"],
         players=tuple(each["client"]["nick"] or "somebody" for each in seen),
         password=next((each["password"] for each in seen if each["password"] is not None), None),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,13 @@ from rich.table import Table
 
 from relay.protocol import DEFAULT_PORT
 from toolkit import join, join_codes, join_lines, join_rooms, ssh, status
-from toolkit.console import block, draw, say
+from toolkit.console import block, draw, say, width
 from toolkit.errors import UserError
 from toolkit.remote import entry_of
 
 if TYPE_CHECKING:
     from toolkit.join_rooms import Room
     from toolkit.places import Place
-
-NARROW = 76
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +112,7 @@ def overview(relay: Relay) -> Table:
     table = Table("room", "type", "now", expand=False)
     for room in relay.rooms:
         now = f"{room.host} hosts" if room.host else "needs a host" if room.waits_for_host else "just connect"
+        now += f", {len(room.players)} in it" if room.players else ""
         table.add_row(room.name, join_lines.string(relay.address, room), now)
     return table
 
@@ -122,13 +120,15 @@ def overview(relay: Relay) -> Table:
 def show_room(address: str, room: Room) -> None:
     """Print one room: its state, the host's lines, the friends' lines, the code, the text for a chat."""
     block(f"Room {room.name}", [join_lines.state_line(room)])
-    if room.mode == join_rooms.TUNNEL:
+    hosted = room.host or room.mode == join_rooms.TUNNEL
+    if hosted:
         block("Whoever hosts", host_lines(address, room))
-    block("Everybody" if room.mode != join_rooms.TUNNEL else "Each friend", friend_lines(address, room))
+    block("Each friend" if hosted else "Everybody", friend_lines(address, room))
+    if not hosted and room.can_be_hosted:
+        block("Or somebody hosts it, before anybody has connected", host_lines(address, room))
     say()
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    width = shutil.get_terminal_size((NARROW, 24)).columns
-    shown = join_codes.for_terminal(join_codes.of(join_lines.string(address, room)), width, encoding)
+    shown = join_codes.for_terminal(join_codes.of(join_lines.string(address, room)), width(), encoding)
     if isinstance(shown, str):
         say(shown)
     else:
@@ -163,7 +163,7 @@ def friend_lines(address: str, room: Room) -> list[str]:
         f"  {join_lines.string(address, room)}",
         *more,
         "",
-        "or the command (RetroArch 1.10 to 1.16, and newer)",
+        "or the command (every RetroArch that can join)",
         f"  {join_lines.friend_command(address, room)}",
         "or (RetroArch 1.17 and newer)",
         f"  {join_lines.friend_command_1_17(address, room)}",

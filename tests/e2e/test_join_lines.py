@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.retroarch, pytest.mark.timeout(60)]
 # The network is the test's own, so numbers that are always the same disturb nobody.
 PORT = 55435
-FRIDAY = '[[room]]\nid = "FridayNightRoom1"\nport = 55440\n'
+FRIDAY = '[[room]]\nid = "FridayNightRoom1"\nport = 55440\nmode = "tunnel"\n'
 TWO = '[[room]]\nid = "FridayNightRoom1"\n[[room]]\nid = "TheOtherRoom0002"\n'
 ADDRESS = "127.0.0.1"
 
@@ -107,3 +107,23 @@ def test_of_two_rooms_on_one_port_the_lines_of_each_lead_into_it(
         friend.wait_until_joined()
     joined = {session["id"]: len(session["clients"]) for session in relay.status()["sessions"]}
     assert joined == {"FridayNightRoom1": 1, "TheOtherRoom0002": 1}
+
+
+@pytest.mark.parametrize("relay_toml", [FRIDAY.replace("tunnel", "auto")], ids=["whichever comes first"])
+def test_where_nobody_has_to_host_the_line_of_everybody_begins_a_game(
+    network: PrivateNetwork, relay: PlainRelay, start: StartMachine, tmp_path: Path
+) -> None:
+    room, _ = rooms_of(relay.status())
+    assert (room.waits_for_host, room.can_be_hosted) == (False, True)
+    machines = []
+    for name in ("anna", "ben"):
+        machines.append(start(name, role(join_lines.friend_command(ADDRESS, room), tmp_path), network.command))
+        machines[-1].wait_until_joined()
+    play_in_step(machines, frames=30)
+    room, _ = rooms_of(relay.status())
+    assert (room.open, room.can_be_hosted, sorted(room.players), room.core) == (
+        True,
+        False,
+        ["anna", "ben"],
+        "Nestopia",
+    )

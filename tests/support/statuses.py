@@ -12,8 +12,12 @@ def status(
     sessions: list[dict[str, Any]] | None = None,
     ports: tuple[int, ...] = (PORT,),
     tables: list[dict[str, Any]] | None = None,
+    mode: str = "tunnel",
 ) -> dict[str, Any]:
-    """Return the state of a relay with these rooms of relay.toml and these sessions."""
+    """Return the state of a relay with these rooms of relay.toml, sessions, and games without a host.
+
+    mode is that of its main port.
+    """
     return {
         "program": "netplay-relay 0.1.0",
         "pid": 7,
@@ -22,7 +26,7 @@ def status(
         "ports": list(ports),
         "connections": {"now": 0, "most": 1024},
         "rooms": rooms or [],
-        "mode": "auto",
+        "mode": mode,
         "sessions": sessions or [],
         "tables": tables or [],
         "outcomes": {},
@@ -44,3 +48,10 @@ def client(nick: str, host_nick: str = "anna", crc: str = "1234ABCD", **more: An
     counts = {"bytes_from_client": 1, "bytes_from_host": 1, "waiting_bytes": 0}
     state = {"address": "198.51.100.4", "state": "linked", "age": 20.0, "to_client": way, "to_host": way}
     return {**state, **counts, "seen": {**seen, **more}}
+
+
+def table(port: int, *nicks: str) -> dict[str, Any]:
+    """Return a game without a host, of players who are 30 ms away."""
+    players = [{"nick": nick, "to_client": {"rtt": 0.030}} for nick in nicks]
+    played = {"core": "Nestopia", "core_version": "1.52.0", "content_crc": "1234ABCD"}
+    return {"port": port, "age": 5.0, "joins": len(nicks), **played, "players": players}

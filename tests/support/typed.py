@@ -31,10 +31,10 @@ class Typing:
         with self._monkeypatch.context() as patch:
             for name, value in {"COLUMNS": "100", "TERM": "dumb", **environment}.items():
                 patch.setenv(name, value)
-            console._console.cache_clear()  # it looks at the terminal once
+            console.console.cache_clear()  # it looks at the terminal once
             self._capsys.readouterr()
             code = self._run(words)
-        console._console.cache_clear()
+        console.console.cache_clear()
         said = self._capsys.readouterr()
         return Done(code, said.out, said.err)
 

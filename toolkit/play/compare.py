@@ -52,9 +52,9 @@ def to_join(target: Target, core: Core, content: Content) -> list[Finding]:
     if room.core and core.info.corename and room.core.lower() != core.info.corename.lower():
         found.append(
             Finding(
-                f"the host plays with {room.core}, and {core.name} is {core.info.corename}: RetroArch would drop you "
-                "without a word",
-                f"Take the same core as the host: {room.core}",
+                f"what is played there is {room.core}, and {core.name} is {core.info.corename}: RetroArch would drop "
+                "you without a word",
+                f"Take the same core as the others: {room.core}",
                 stops=True,
             )
         )
@@ -62,9 +62,9 @@ def to_join(target: Target, core: Core, content: Content) -> list[Finding]:
     if all(crcs) and NO_CONTENT not in crcs and room.content_crc != content.crc:
         found.append(
             Finding(
-                f"your game is another one than the host's, or another version: its CRC-32 is {content.crc}, "
-                f"the host's {room.content_crc}",
-                "Take the very same file as the host.",
+                f"your game is another one than theirs, or another version: its CRC-32 is {content.crc}, theirs "
+                f"{room.content_crc}",
+                "Take the very same file as the others.",
                 stops=True,
             )
         )
@@ -76,10 +76,9 @@ def to_join(target: Target, core: Core, content: Content) -> list[Finding]:
 def to_host(target: Target) -> list[Finding]:
     """Return what keeps a room from being hosted."""
     room = target.room
-    if room.mode != join_rooms.TUNNEL:
-        return [
-            Finding(f"nobody has to host {room.name}: everybody just connects", "Type: invoke play.join", stops=True)
-        ]
+    if room.mode == join_rooms.CORELESS or room.open:
+        what = "a game without a host goes on in it" if room.open else "everybody just connects"
+        return [Finding(f"nobody can host {room.name}: {what}", "Type: invoke play.join", stops=True)]
     if target.live and room.host:
         return [
             Finding(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import join_rooms
+from toolkit import join_lines
 from toolkit.console import as_typed, say, step
 from toolkit.errors import UserError
 from toolkit.play import compare, content, cores, folders, found, launch, run, target, ways
@@ -42,9 +42,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """What there is on this machine: RetroArch, the core, a better core for the system, the game."""
+    """What there is on this machine: RetroArch, its version, the core, a better one for the system, the game."""
 
     installation: Installation
+    release: tuple[int, int, int]
     core: Core
     better: Core | None
     content: Content
@@ -54,6 +55,7 @@ def play(machine: Machine, request: Request, wish: Wish) -> int:
     """Do all of it; return the exit code. Raises UserError for what was typed wrong or would fail."""
     player = look(machine, request)
     meant = where(request)
+    run.refuse_old(player.release, meant.room, hosting=request.hosting)
     findings = [
         *compare.core_alone(player.core, player.better),
         *(compare.to_host(meant) if request.hosting else compare.to_join(meant, player.core, player.content)),
@@ -73,7 +75,6 @@ def look(machine: Machine, request: Request) -> Player:
     """Find RetroArch, the core and the game. Raises UserError."""
     installation = found.choose(machine, request.retroarch)
     release = run.version(installation)
-    run.refuse_old(release, hosting=request.hosting)
     where_kept = folders.of(installation)
     all_cores = cores.installed(where_kept.cores, where_kept.info)
     path = Path(request.core).expanduser()
@@ -86,7 +87,7 @@ def look(machine: Machine, request: Request) -> Player:
     step("player", f"RetroArch {'.'.join(map(str, release))} ({installation.kind}: {installation.argv[0]})")
     crc = f", CRC-32 {game.crc}" if game.crc else ""
     step("player", f"core {core.name}, {Path(game.given).name}{crc}{f' ({game.remark})' if game.remark else ''}")
-    return Player(installation, core, cores.better(core, all_cores), game)
+    return Player(installation, release, core, cores.better(core, all_cores), game)
 
 
 def where(request: Request) -> Target:
@@ -96,8 +97,8 @@ def where(request: Request) -> Target:
     else:
         assert request.place is not None, "one of place and relay is given"  # noqa: S101 - the task sees to it
         meant = target.of(request.place, request.room, hosting=request.hosting)
-    mode = "nobody has to host" if meant.room.mode != join_rooms.TUNNEL else "hosting" if request.hosting else "joining"
-    step("room", f"{meant.room.name} at {meant.address}, {mode}")
+    said = f"; {join_lines.state_line(meant.room)}" if meant.live else ""
+    step("room", f"{meant.room.name} at {meant.address}{said}")
     return meant
 
 

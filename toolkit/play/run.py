@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from toolkit import join_rooms
 from toolkit.console import block, say, step
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.play import info
@@ -23,6 +24,7 @@ from toolkit.play.log import Follower
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from toolkit.join_rooms import Room
     from toolkit.play.found import Installation
     from toolkit.play.launch import Plan
 
@@ -30,8 +32,8 @@ VERSION = re.compile(r"RetroArch\b.*?\bv?(\d+)\.(\d+)\.(\d+)", re.DOTALL)
 VERSION_WITHIN = 30.0
 LOOK_EVERY = 0.1
 ENDS_WITHIN = 10.0
-# Below it a RetroArch cannot host by a relay; below the second it cannot even join a host by one.
-HOSTS_FROM, JOINS_FROM = (1, 10, 0), (1, 9, 1)
+# The oldest that can host by a relay, that can join a host by one, and that can play there without a host.
+HOSTS_FROM, JOINS_FROM, PLAYS_FROM = (1, 10, 0), (1, 9, 1), (1, 7, 1)
 
 
 def version(installation: Installation) -> tuple[int, int, int]:
@@ -58,12 +60,13 @@ def version(installation: Installation) -> tuple[int, int, int]:
     return int(found[1]), int(found[2]), int(found[3])
 
 
-def refuse_old(found: tuple[int, int, int], *, hosting: bool) -> None:
-    """Raise UserError when a RetroArch is too old for its part."""
-    needed = HOSTS_FROM if hosting else JOINS_FROM
+def refuse_old(found: tuple[int, int, int], room: Room, *, hosting: bool) -> None:
+    """Raise UserError when a RetroArch is too old for its part in a room."""
+    hostless = room.mode != join_rooms.TUNNEL and not room.host
+    needed = HOSTS_FROM if hosting else PLAYS_FROM if hostless else JOINS_FROM
     if found < needed:
         shown, wanted = (".".join(map(str, each)) for each in (found, needed))
-        what = "hosts by a relay" if hosting else "joins a host by a relay"
+        what = "hosts by a relay" if hosting else "plays by a relay" if hostless else "joins a host by a relay"
         raise UserError(f"this RetroArch is {shown}, and only {wanted} or newer {what}", fix="Bring it up to date.")
 
 

@@ -59,7 +59,7 @@ def of(place: Place, wanted: str | None, *, hosting: bool) -> Target:
 def _only(relay: Relay, hosting: bool) -> Room:
     """Return the one room that a person can mean who names none: one to be hosted, or one that can be joined."""
     if hosting:
-        fitting = [room for room in relay.rooms if room.mode == join_rooms.TUNNEL and not room.host]
+        fitting = [room for room in relay.rooms if room.can_be_hosted]
     else:
         fitting = [room for room in relay.rooms if not room.waits_for_host]
     found = fitting or relay.rooms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.statuses import client, session, status
+from tests.support.statuses import client, session, status, table
 from toolkit import join_lines, join_rooms
 from toolkit.errors import UserError
 from toolkit.join_rooms import Room
@@ -53,11 +53,32 @@ def test_the_main_port_has_a_room_too_where_all_rooms_have_ports_of_their_own() 
 
 def test_in_a_room_of_another_mode_nobody_has_to_host() -> None:
     (room,) = rooms(rooms=[{"id": FRIDAY, "port": 55435, "mode": "coreless"}])
-    assert not room.waits_for_host
+    assert (room.waits_for_host, room.can_be_hosted) == (False, False)
     assert join_lines.full_string("relay", room) == "relay|55435"
     assert "--mitm-session" not in join_lines.friend_command_1_17("relay", room)
     assert "Nobody has to host" in join_lines.state_line(room)
     assert "Nobody has to host" in join_lines.chat("relay", room)
+
+
+def test_where_whichever_comes_first_is_played_a_host_and_a_game_without_one_are_told_apart() -> None:
+    (empty,) = rooms(mode="auto")
+    assert (empty.waits_for_host, empty.can_be_hosted, empty.open) == (False, True, False)
+    (playing,) = rooms(mode="auto", tables=[table(55435, "anna", "")])
+    assert (playing.can_be_hosted, playing.players, playing.core) == (False, ("anna", "somebody"), "Nestopia")
+    assert join_lines.state_line(playing).endswith("In it: anna, somebody; core Nestopia 1.52.0, content 1234ABCD.")
+    (hosted,) = rooms(mode="auto", sessions=[session(RANDOM)])
+    assert hosted.host == "203.0.113.7"
+    assert join_lines.full_string("relay", hosted) == f"relay|55435|{RANDOM}"
+    assert "Nobody has to host" not in join_lines.chat("relay", hosted)
+
+
+def test_two_rooms_that_share_a_port_need_hosts_and_the_port_itself_does_not() -> None:
+    auto = [{"id": name, "port": 55435, "mode": "auto"} for name in (FRIDAY, OTHER)]
+    friday, other, port = rooms(rooms=auto, mode="auto", tables=[table(55435, "anna")])
+    assert (friday.waits_for_host, other.waits_for_host, port.waits_for_host) == (True, True, False)
+    assert (friday.players, port.players) == ((), ("anna",))
+    assert [join_lines.string("relay", room) for room in (friday, port)] == [f"relay|55435|{FRIDAY}", "relay|55435"]
+    assert len(rooms(rooms=auto, mode="auto", sessions=[session(FRIDAY)])) == 2
 
 
 def test_a_room_is_chosen_by_id_by_port_or_by_how_its_id_begins() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
-from tests.support.statuses import client, session, status
+from tests.support.statuses import client, session, status, table
 from toolkit import join_rooms
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.play import compare, cores, info, launch, settings, target, ways
@@ -91,7 +91,10 @@ def test_who_differs_from_the_host_is_told_before_retroarch_fails(mine: FakeMach
 def test_a_room_that_is_hosted_or_needs_no_host_is_not_hosted_again() -> None:
     assert compare.to_host(live(hosted=False)) == []
     assert "hosts FridayNightRoom1 already" in compare.to_host(live())[0].message
-    assert "nobody has to host" in compare.to_host(live(hosted=False, mode="coreless"))[0].message
+    assert compare.to_host(live(hosted=False, mode="auto")) == []
+    assert "everybody just connects" in compare.to_host(live(hosted=False, mode="coreless"))[0].message
+    playing = join_rooms.rooms_of(status(mode="auto", tables=[table(55435, "anna")]))[0]
+    assert "a game without a host goes on" in compare.to_host(Target("relay", playing, live=True))[0].message
 
 
 def test_a_core_that_retroarch_refuses_stops_unless_it_is_known_to_keep_in_step(mine: FakeMachine) -> None:

@@ -133,7 +133,7 @@ def test_the_hosts_own_state_tells_which_room_and_what_differs(
     typed = ("--core", "nestopia", "--content", str(mine.game()), "--retroarch", str(mine.bin / "retroarch"), "--print")
     done = invoke("play.join", *typed)
     assert done.code == BAD_INPUT
-    assert "the host's FFFFFFFF" in done.stderr
+    assert "theirs FFFFFFFF" in done.stderr
     assert "--anyway" in done.stderr
     done = invoke("play.join", *typed, "--anyway")
     assert done.code == 0
