@@ -66,6 +66,8 @@ class CorelessRoom:
         for number, packet in commands:
             if key not in game.peers:
                 break
+            if peer.loads and number != wire.LOAD_SAVESTATE:
+                savestates.told_apart(game, peer)
             if number == wire.INPUT and peer.stage is Stage.SYNCED:
                 clock.played(game, peer, packet, now)
             else:
@@ -142,6 +144,7 @@ class CorelessRoom:
         for peer in list(game.peers.values()):
             if peer.stage is not Stage.SYNCED and now >= peer.since + self.settings.handshake_seconds:
                 game.close(peer, Outcome.NO_HANDSHAKE)
+        savestates.forgive(game, now)
         for peer in savestates.overdue(game, now):
             game.close(peer, Outcome.NO_STATE)
         if frozen := self._frozen(now):

@@ -27,7 +27,10 @@ def ask(game: Game, now: float) -> None:
     if due is None or now < due or master is None:
         return
     state.wanted, state.asked, state.asked_at, state.at_frame = False, True, now, master.next
-    game.send(master, wire.ASK_STATE)
+    # Asked again before it has answered, it would answer twice, and could die of what is sent to it between.
+    if master.owes_since is None:
+        master.owes_since = now
+        game.send(master, wire.ASK_STATE)
 
 
 def next_ask(game: Game) -> float | None:
@@ -35,13 +38,14 @@ def next_ask(game: Game) -> float | None:
     state, master = game.state, game.master
     if not state.wanted or state.asked or master is None or master.next < game.count:
         return None
-    if any(peer.ahead is not None for peer in game.synced):
+    if _jumping(game, master):
         return None
     return state.asked_at + game.settings.ask_again_seconds
 
 
 def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
     """Take LOAD_SAVESTATE: the master's answer, or what a user has loaded. Without its body it is nobody's answer."""
+    peer.loads += 1
     frame, raw_size = wire.two.unpack_from(packet, wire.HEAD)
     body = packet[2 * wire.HEAD :]
     if peer is not game.master or not body:
@@ -49,13 +53,12 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
     state = game.state
     if frame > game.count:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of frame {frame}, the clock is at {game.count}")
-    state.asked = False
     game.work = True
     if len(game.synced) == 1:
         return None
     if raw_size > game.settings.max_state_bytes:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {raw_size} bytes")
-    if frame < game.count or any(other.ahead is not None for other in game.synced):
+    if frame < game.count or _jumping(game, peer):
         state.wanted = True
         return None
     if raw_size != (state.size or raw_size) and state.misfits < MOST_MISFITS:
@@ -71,13 +74,42 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
 def reset(game: Game, peer: Peer, packet: bytes) -> None:
     """Take RESET: the master's is everybody's, anybody else's is undone."""
     frame = wire.one.unpack_from(packet, wire.HEAD)[0]
-    if peer is not game.master or frame < game.count or any(other.ahead is not None for other in game.synced):
+    if peer is not game.master or frame < game.count or _jumping(game, peer):
         return _jumped(game, peer, frame)
     if frame > game.count:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a reset of frame {frame}, the clock is at {game.count}")
     game.send_others(peer, wire.reset(frame))
     _raise(game, peer, frame)
     return None
+
+
+def told_apart(game: Game, peer: Peer) -> None:
+    """Take what follows on LOAD_SAVESTATE: it says whether the answer to a request was among the states before it.
+
+    What a user loads comes twice, the answer once.
+    """
+    if peer.loads % 2:
+        peer.owes_since = None
+        if peer is game.master:
+            game.state.asked = False
+        game.work = True
+    peer.loads = 0
+
+
+def _jumping(game: Game, but: Peer) -> bool:
+    """Whether somebody may be at a frame that the clock has not reached, by a state of its own; ``but`` not counted."""
+    return any(peer.ahead is not None or (peer.owes_since is not None and peer is not but) for peer in game.synced)
+
+
+def forgive(game: Game, now: float) -> None:
+    """Wait no longer for the answers of those whose state nobody needs any more."""
+    for peer in game.synced:
+        if peer.loads:
+            told_apart(game, peer)
+        late = peer.owes_since is not None and now >= peer.owes_since + game.settings.state_seconds
+        if late and not (peer is game.master and game.state.asked) and not game.paused:
+            peer.owes_since = None
+            game.work = True
 
 
 def overdue(game: Game, now: float) -> list[Peer]:
@@ -88,7 +120,7 @@ def overdue(game: Game, now: float) -> list[Peer]:
     runs = master.next >= state.at_frame + CLOCK_RUNS
     if not runs or now < state.asked_at + game.settings.state_seconds:
         return []
-    state.asked = False
+    state.asked, master.owes_since = False, None
     game.work = True
     return [peer for peer in game.synced if peer.needs_state]
 

@@ -90,6 +90,8 @@ def _stop(game: Game, peer: Peer, now: float) -> None:
     pauses.resumed(game, peer, now)
     _tell_stopped(game, peer)
     if peer is game.master:
+        # What it was asked for and did not give is asked of its successor.
+        game.state.wanted |= game.state.asked
         game.state.asked = False
         _promote(game, now)
 
@@ -119,7 +121,7 @@ def _may_play(game: Game, peer: Peer) -> bool:
     # its state is too, would be its end.
     if peer.needs_state or peer.leaving or game.state.asked:
         return False
-    return all(other.ahead is None for other in game.synced)
+    return all(other.ahead is None and other.owes_since is None for other in game.synced)
 
 
 def _let_in(game: Game, peer: Peer, now: float) -> None:
