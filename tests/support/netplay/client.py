@@ -122,14 +122,18 @@ class Client:
             self._out.append(np.command(0x25, self.kind.play))
         return True
 
-    def load_state(self, state: tuple[int, int], raw_size: int | None = None) -> bool:
-        """Let the player load a state. Returns False where that cannot be, as in releases since 1.10."""
+    def load_state(self, state: tuple[int, int], second_size: int | None = None) -> bool:
+        """Let the player load a state. Returns False where that cannot be, as in releases since 1.10.
+
+        It is sent twice; on some cores the file, and so the second, has another size than netplay's own states.
+        """
         if not self._may_interfere():
             return False
         assert self.game is not None
-        self.game.force_future()
-        self.timeline.load(self.game.here, state, "own")
-        self._send_state(raw_size)
+        self.game.force_future(unasked=True)
+        self.timeline.load(self.game.here, state, "state")
+        self._send_state()
+        self._send_state(second_size)
         return True
 
     def reset(self) -> bool:
@@ -137,7 +141,7 @@ class Client:
         if not self._may_interfere():
             return False
         assert self.game is not None
-        self.game.force_future()
+        self.game.force_future(unasked=True)
         self.timeline.load(self.game.here, (0, 0), "reset")
         self._out.append(np.command(0x46, np.words(self.game.here)))
         return True
@@ -157,7 +161,7 @@ class Client:
                 self._frame(now)
             except NakError as error:
                 self._out.append(np.command(0x01))
-                self.end(How.NAK, str(error))
+                self.end(How.CROSSED if error.nobodys_fault else How.NAK, str(error))
             except RefusedError as error:
                 self.end(How.REFUSED, str(error))
             if self.ending is not None:
@@ -206,7 +210,7 @@ class Client:
     def _answer_request(self, game: Game) -> None:
         if game.state_wanted and game.pace.stall is None and not game.remote_paused and game.here > 0:
             state = self.timeline.guess(game.here, game.expected)
-            game.force_future()
+            game.force_future(unasked=False)
             self.timeline.load(game.here, state, "state")
             game.state_wanted = False
             self._send_state()

@@ -10,6 +10,7 @@ class How(Enum):
     """What ended it."""
 
     NAK = "it was sent what it must not be sent"
+    CROSSED = "what it was sent and what its player did crossed"
     REFUSED = "the handshake failed"
     STALLED = "it waited 10 s for frames that did not come"
     UNANSWERED = "the handshake took more than 11 s"
@@ -28,6 +29,11 @@ class Ending:
 
 class NakError(Exception):
     """The client was sent what makes the real one answer NAK and hang up; the text says what."""
+
+    def __init__(self, why: str, *, nobodys_fault: bool = False) -> None:
+        """``nobodys_fault``: it was right when it was sent, and the client's player has made it wrong meanwhile."""
+        super().__init__(why)
+        self.nobodys_fault = nobodys_fault
 
 
 class RefusedError(Exception):

@@ -49,7 +49,7 @@ class Game:
         self.mode, self.number, self.pad = "spectating", 0, 0
         self.nick = ""
         self.captured = False
-        self.silent_until = 0
+        self.silent_until = self.forced = 0
         self.remote_paused = False
         self.may_pause = True
         self.pace = Pace()
@@ -125,9 +125,15 @@ class Game:
         self.expected[self.number] = frame + 1
         self.out.append(np.command(0x03, np.words(frame, self.number, *words)))
 
-    def force_future(self) -> None:
-        """Take the present frame, its own, for the beginning of everything: after a load of its own, or for a state."""
+    def force_future(self, *, unasked: bool) -> None:
+        """Take its own present frame for the beginning of all: for a state that its player loads or a room asks.
+
+        What is on its way to it then, and belongs to an older frame, can end its game; where it was not asked, nobody
+        is to blame.
+        """
         self.run = self.here
+        if unasked:
+            self.forced = self.here
         for client, frame in self.expected.items():
             self.expected[client] = max(frame, self.here)
         self.server = max(self.server, self.here)
@@ -179,7 +185,7 @@ class Game:
     def _mode(self, frame: int, client: int, pad: int, *, you: bool, playing: bool) -> None:
         need(client < CLIENTS, f"MODE for client {client}")
         if playing:
-            need(frame == self.server, f"MODE at frame {frame} instead of {self.server}")
+            self._is_now(frame, "MODE")
             need(not you or self.mode != "playing", "MODE makes it a player though it is one")
             self.expected[client], self.devices[client] = frame, pad
             if you:
@@ -226,7 +232,11 @@ class Game:
         return True
 
     def _loads_at(self, frame: int, what: str) -> None:
-        need(frame == self.server, f"{what} at frame {frame} instead of {self.server}")
+        self._is_now(frame, what)
+
+    def _is_now(self, frame: int, what: str) -> None:
+        if frame != self.server:
+            raise NakError(f"{what} at frame {frame} instead of {self.server}", nobodys_fault=frame < self.forced)
 
     def _inflated(self, blob: bytes, size: int) -> bytes:
         try:

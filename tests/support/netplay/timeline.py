@@ -31,7 +31,7 @@ class Timeline:
         """Begin at a frame, freshly switched on."""
         self.inputs: dict[int, dict[int, Pad]] = {}
         self._last.clear()
-        self.load(frame, BOOT, "boot")
+        self.load(frame, BOOT, f"boot {id(self)}")
 
     def load(self, frame: int, state: State, why: str) -> None:
         """Be in a state at a frame, whatever was before."""
