@@ -30,10 +30,10 @@ class Peer:
 
     next is the frame of its next INPUT, held what it has sent for frames that the clock has not reached: so the first
     of them is for frame next - len(held). tag is its number as INPUT carries it. leaving: it has stopped playing, the
-    others have not been told yet. ahead: a frame to which it has jumped by itself. owes_since: when it was asked
-    for a state that it has not given yet; loads: how many states it has sent in a row. needs_state: it may not play before
-    it was sent a savestate. told: it was sent PAUSE and no RESUME. lead is the least by which its inputs were ahead of
-    the clock, looked at until frame lead_until.
+    others have not been told yet. ahead: a frame to which it has jumped by itself. owes_since: when it was asked for a
+    state that it has not given yet; loads: how many states it has sent in a row. needs_state: it may not play before it
+    was sent a savestate. told: it was sent PAUSE and no RESUME. lead is the least by which its inputs were ahead of the
+    clock, looked at until frame lead_until.
     """
 
     key: int
