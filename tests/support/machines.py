@@ -55,8 +55,11 @@ class FakeMachine:
         path.chmod(0o755)
         return path
 
-    def retroarch(self) -> Path:
-        """Install the distribution's RetroArch."""
+    def retroarch(self, *, started: bool = True) -> Path:
+        """Install the distribution's RetroArch; once started, the person has settings of their own."""
+        if started:
+            self.data.mkdir(parents=True)
+            (self.data / "retroarch.cfg").write_text('netplay_nickname = "me"\n')
         return self.program(self.bin / "retroarch")
 
     def core(self, name: str, text: str | None = NESTOPIA + GOOD, folder: Path | None = None) -> Path:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LIBRARIES = (".so", ".dylib", ".dll")
-YES, TRAP, RISKY, NO = "yes", "trap", "risky", "no"
-ORDER = {YES: 0, TRAP: 1, RISKY: 2, NO: 3}
+YES, TRAP, MAYBE, RISKY, NO = "yes", "trap", "maybe", "risky", "no"
+ORDER = {YES: 0, TRAP: 1, MAYBE: 2, RISKY: 3, NO: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,34 @@ class Core:
 
     @property
     def works(self) -> str:
-        """Whether netplay will work: yes; trap (refused by its .info alone, which play.* get around); risky; no."""
+        """Whether netplay will work, in one of the words of this module.
+
+        TRAP: refused by its .info alone, which play.* get around; MAYBE: nobody says how good its savestates are.
+        """
         if self.info.refused:
             return TRAP if self.trapped else NO
         if self.info.hardware or self.entry.advice == known.LEAVE:
             return RISKY
-        return YES
+        return YES if self.info.features == "deterministic" or self.entry.advice else MAYBE
+
+    @property
+    def savestates(self) -> str:
+        """What its .info says of its savestates, in a word."""
+        if not self.info.present:
+            return "no .info"
+        return "none" if self.info.savestate == "false" else self.info.features or "untold"
 
     @property
     def why(self) -> str:
         """The reason, in a sentence without its full stop."""
-        said = [self.info.refused] if self.info.refused else []
-        if self.info.hardware and not self.entry.reason:
-            said.append("it draws on the graphics card, whose picture is in no savestate")
-        return "; ".join([*said, *([self.entry.reason] if self.entry.reason else [])])
+        said = [self.info.refused, self.reason]
+        return "; ".join(each for each in said if each)
+
+    @property
+    def reason(self) -> str:
+        """The reason beside what its .info says of its savestates."""
+        hardware = "it draws on the graphics card, whose picture is in no savestate" if self.info.hardware else ""
+        return self.entry.reason or hardware
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for a program."""

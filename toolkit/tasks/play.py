@@ -95,6 +95,27 @@ def join_game(
     )
 
 
+CORES = {"system": "only cores for this system, like NES or Arcade, or for this kind of file, like sfc"}
+
+
+@task(auto_shortflags=False, help={**CORES, "json": "as JSON, for a program", **MACHINE})
+@user_errors
+def cores(_: Context, system: str | None = None, json: bool = False, retroarch: str | None = None) -> None:
+    """Show the installed cores by system: will netplay work with each, which to prefer, and why."""
+    import os
+    from json import dumps
+
+    from toolkit.console import say
+    from toolkit.play import show
+    from toolkit.play.found import Machine
+
+    kept, some = show.look(Machine(Path.home(), os.environ), retroarch, system)
+    if json:
+        say(dumps(show.as_dict(kept, some), indent=2))
+    else:
+        show.show(kept, some)
+
+
 def _place(host: str | None, relay: str | None, ssh_config: str | None) -> Place | None:
     from toolkit import last
     from toolkit.errors import UserError
@@ -115,4 +136,4 @@ def _play(request: Request, wish: Wish) -> None:
         raise SystemExit(code)
 
 
-ns = Collection("play", host_game, join_game)
+ns = Collection("play", host_game, join_game, cores)

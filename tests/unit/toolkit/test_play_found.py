@@ -27,7 +27,7 @@ def test_the_distributions_is_found_with_the_settings_of_the_person(mine: FakeMa
 def test_its_folders_are_those_of_its_settings_and_before_the_first_start_those_of_the_skeleton(
     mine: FakeMachine,
 ) -> None:
-    mine.retroarch()
+    mine.retroarch(started=False)
     skeleton = mine.folder / "etc" / "retroarch.cfg"
     skeleton.parent.mkdir()
     skeleton.write_text('libretro_directory = "/usr/lib/libretro/"\n libretro_info_path=/usr/share/libretro/info\n')
