@@ -6,6 +6,7 @@ from invoke.collection import Collection
 
 from toolkit.tasks import bench, friends, lab, play, testbed, xbps
 from toolkit.tasks.deploy import deploy
+from toolkit.tasks.doctor import doctor
 from toolkit.tasks.join import join
 from toolkit.tasks.remove import remove
 from toolkit.tasks.status import status
@@ -14,6 +15,7 @@ from toolkit.tasks.watch import watch
 
 ns = Collection(
     deploy,
+    doctor,
     join,
     remove,
     run_tests,

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+WARNINGS_FOUND: Final = 1
+"""doctor: it works, and may not for everybody, or not for long."""
 BAD_INPUT: Final = 2
 """What was typed, or a file of the owner's, is wrong. Nothing was touched."""
 HOST_UNUSABLE: Final = 3
@@ -26,6 +28,8 @@ PROOF_FAILED: Final = 6
 """The relay is installed, but a friend did not get in or a stranger did."""
 ROLLED_BACK: Final = 7
 """A change of who gets in could not be confirmed over a new login; the host took it back."""
+TROUBLE_FOUND: Final = 8
+"""doctor: something keeps somebody from playing."""
 INTERRUPTED: Final = 130
 """Ctrl-C, as every shell counts it."""
 

@@ -43,14 +43,15 @@ class Remote:
     anew: bool = False
 
     def run(
-        self, arguments: Sequence[str], text: str = "", seconds: float = SECONDS
+        self, arguments: Sequence[str], text: str = "", seconds: float = SECONDS, program: str = PROGRAM
     ) -> subprocess.CompletedProcess[str]:
         """Run netplay-relay with arguments and text on its standard input. Raises UserError if it cannot be run.
 
-        The program's own exit code is the caller's to judge. seconds: when it counts as hanging.
+        The program's own exit code is the caller's to judge. seconds: when it counts as hanging. program: another
+        Python program to run instead; "-" is what text holds.
         """
         options = ["-o", "ControlMaster=no", "-o", "ControlPath=none"] if self.anew else []
-        argv = self.link.argv(self._command(arguments), options=options)
+        argv = self.link.argv(self._command(arguments, program), options=options)
         try:
             done = subprocess.run(
                 argv, input=self._given(text), capture_output=True, text=True, errors="replace", timeout=seconds,
@@ -91,13 +92,13 @@ class Remote:
     def _asks(self) -> bool:
         return self.become and bool(self.password)
 
-    def _command(self, arguments: Sequence[str]) -> str:
-        program = shlex.join(["/usr/bin/python3", "-I", PROGRAM, *arguments])
+    def _command(self, arguments: Sequence[str], program: str = PROGRAM) -> str:
+        command = shlex.join(["/usr/bin/python3", "-I", program, *arguments])
         if not self._asks:
-            return f"exec {'sudo -n ' if self.become else ''}{program}"
+            return f"exec {'sudo -n ' if self.become else ''}{command}"
         script = (
-            f"if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n {program}; "
-            f"else exec sudo -k -S -p '' {program}; fi"
+            f"if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n {command}; "
+            f"else exec sudo -k -S -p '' {command}; fi"
         )
         return shlex.join(["exec", "sh", "-c", script])
 

@@ -1,0 +1,70 @@
+"""Taking out of a text what others need not know: addresses, and words that name people, hosts and rooms. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from relay.observe import blur
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# Four numbers with dots wherever they stand, with or without something before and behind.
+_IPV4 = re.compile(r"(?P<network>\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?:/\d{1,3})?")
+# What may be, or have in it, an IPv6 address: at least two colons among hexadecimal digits.
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:/\d{1,3})?")
+LONGEST = 45
+SHORTEST_WORD = 3
+
+
+def scrub(text: str, words: Mapping[str, str]) -> str:
+    """Return a text without the host part of any address, and with each word replaced by another.
+
+    An address becomes its network: 203.0.113.0/24, 2001:db8:1::/48.
+    """
+    for word in sorted(words, key=len, reverse=True):
+        if len(word) >= SHORTEST_WORD:
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", words[word].replace("\\", r"\\"), text)
+    return addresses(text)
+
+
+def addresses(text: str) -> str:
+    """Return a text without the host part of any address in it."""
+    return _IPV4.sub(_ipv4, _IPV6.sub(_ipv6, text))
+
+
+def numbered(prefix: str, words: Iterable[str]) -> dict[str, str]:
+    """Return a replacement for each word: prefix-1, prefix-2 and so on."""
+    return {word: f"{prefix}-{number}" for number, word in enumerate(dict.fromkeys(words), 1)}
+
+
+def _ipv4(match: re.Match[str]) -> str:
+    if match[0] == "0.0.0.0" or match[0].startswith("127."):  # noqa: S104 - a text
+        return match[0]
+    # Also what is too large to be an address: "1203.0.113.7" has one in it.
+    return f"{match['network']}.0/24"
+
+
+def _ipv6(match: re.Match[str]) -> str:
+    """Blur the longest address in a run of digits and colons, then what is left on both sides of it."""
+    run, slash, bits = match[0].partition("/")
+    for length in range(min(len(run), LONGEST), 2, -1):
+        for start in range(len(run) - length + 1):
+            if found := _parsed(run[start : start + length]):
+                before, after = run[:start], run[start + length :]
+                behind = _IPV6.sub(_ipv6, after) + slash + bits if after else ""
+                return _IPV6.sub(_ipv6, before) + found + behind
+    return match[0]
+
+
+def _parsed(text: str) -> str:
+    """Return an IPv6 address blurred, "" for what is none or hides nobody ("::", "::1")."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return ""
+    if int(address) <= 1:
+        return ""
+    return blur(address.ipv4_mapped or address)

@@ -1,0 +1,81 @@
+"""Everything the findings look at, gathered once."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from relay.protocol import canonical
+
+if TYPE_CHECKING:
+    from toolkit.doctor.igd import Router
+    from toolkit.doctor.probe import Latency, Reach, Talk
+    from toolkit.doctor.target import Target
+    from toolkit.errors import UserError
+    from toolkit.inventory import HostFiles
+
+
+@dataclass
+class Case:
+    """A relay seen from here, and its host from inside.
+
+    addresses: of the relay's name (None: it has none, see unknown). local: this machine's own address towards the
+    relay. talk, latency: with the first address that was reached. router: of this network, where it was asked.
+    host: what onhost.py answered (None for a player, or see no_login); asked: when, by this machine's clock, it was
+    sent and answered, in seconds since 1970. files: the owner's; release: the id of this checkout's relay.
+    """
+
+    target: Target
+    addresses: list[str] | None = None
+    unknown: str = ""
+    reached: list[Reach] = field(default_factory=list)
+    local: str | None = None
+    talk: Talk | None = None
+    latency: Latency | None = None
+    router: Router | None = None
+    host: dict[str, Any] | None = None
+    no_login: UserError | None = None
+    asked: tuple[float, float] = (0.0, 0.0)
+    files: HostFiles | None = None
+    release: str = ""
+
+    @property
+    def open(self) -> list[Reach]:
+        """The addresses that were reached."""
+        return [one for one in self.reached if one.seconds is not None]
+
+    @property
+    def shut(self) -> list[Reach]:
+        """The addresses that were not."""
+        return [one for one in self.reached if one.seconds is None]
+
+    def told(self, question: str) -> Any:
+        """Return what the host answered to a question of onhost.py; None where it did not."""
+        return self.host.get(question) if self.host else None
+
+    def why_not(self, question: str) -> str:
+        """Return why the host did not answer a question."""
+        return str((self.host or {}).get("problems", {}).get(question, ""))
+
+    @property
+    def mine(self) -> str:
+        """This machine's address as the relay or its host sees it; "" when neither said."""
+        if self.talk and self.talk.seen:
+            return self.talk.seen
+        came_from = str((self.host or {}).get("came_from") or "").partition("%")[0]
+        return "" if self.target.jumps else came_from
+
+    @property
+    def listed(self) -> bool | None:
+        """Whether the gate lets this machine in; None when nobody said."""
+        if self.talk and self.talk.kind in ("relay", "denied"):
+            return self.talk.kind == "relay"
+        gate, mine = self.told("gate"), self.mine
+        if not gate or not mine:
+            return None
+        try:
+            address = canonical(mine)
+            return any(address in ipaddress.ip_network(entry["network"]) for entry in gate["entries"])
+        except ValueError:
+            return None

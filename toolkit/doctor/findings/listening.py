@@ -1,0 +1,46 @@
+"""Who holds the relay's port on its host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from toolkit.doctor.finding import Finding, fine, note, trouble, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.doctor.case import Case
+
+# What ss shows for every IPv4 address.
+EVERY = ("0.0.0.0", "*")  # noqa: S104 - compared with, not bound to
+
+
+def look(case: Case) -> Iterator[Finding]:
+    """Say whether each port is open on the host, by whom, and for which family of addresses."""
+    held = case.told("listening")
+    if held is None:
+        if case.host:
+            yield note("who holds the relay's port could not be seen", case.why_not("listening"))
+        return
+    for port in case.target.ports:
+        here = [one for one in held if one["port"] == port]
+        who = "; ".join(f"{one['address']} {one['who']}" for one in here)
+        strangers = [one["who"] for one in here if one["who"] and "python" not in one["who"]]
+        if not here:
+            yield trouble(f"nobody listens at port {port} on the host", cure=f"invoke deploy{case.target.option}")
+        elif strangers and len(strangers) == len(here):
+            yield trouble(
+                f"port {port} of the host is held by another program",
+                who,
+                "Stop that program, or give the relay another port: [listen] port in relay.toml, "
+                f"then invoke deploy{case.target.option}",
+            )
+        elif not any(one["address"] in EVERY for one in here):
+            local = all(one["address"].startswith(("127.", "[::1]")) for one in here)
+            yield (trouble if local else warning)(
+                f"port {port} does not listen on every IPv4 address, and RetroArch hosts by IPv4 only",
+                who,
+                'Set bind = ["0.0.0.0", "::"] under [listen] in relay.toml, then: invoke deploy' + case.target.option,
+            )
+        else:
+            yield fine(f"the relay holds port {port}", who)

@@ -1,0 +1,42 @@
+"""How connections ended since the relay started: some ends have a cause that can be cured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.outcomes import Outcome
+from toolkit.doctor.finding import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.doctor.case import Case
+
+# Ends that mean something once there are this many, how bad that is, and what to do.
+RAISE = "Raise limits.{} in relay.toml, then: invoke deploy"
+CURES = {
+    Outcome.NO_SESSION: (1, Severity.NOTE, "Send that friend the line anew: invoke join{option}"),
+    Outcome.AMBIGUOUS: (1, Severity.WARNING, "Give each room a port of its own: docs/operating.md, Rooms."),
+    Outcome.NO_HOST: (3, Severity.NOTE, "Friends joined before somebody hosted: host first, then join."),
+    Outcome.NOT_LINKED: (1, Severity.WARNING, "The host player's RetroArch is frozen, or its way to the relay bad."),
+    Outcome.OVERRUN: (1, Severity.WARNING, "A player's line was too slow: invoke watch{option} shows whose."),
+    Outcome.TOO_MANY: (1, Severity.WARNING, RAISE.format("connections") + "{option}"),
+    Outcome.TOO_MANY_FROM_ADDRESS: (1, Severity.WARNING, RAISE.format("connections_per_address") + "{option}"),
+    Outcome.TOO_FAST: (5, Severity.NOTE, RAISE.format("setups_per_second") + "{option}"),
+    Outcome.NO_ROOM_FREE: (1, Severity.WARNING, RAISE.format("sessions") + "{option}"),
+    Outcome.ROOM_TAKEN: (1, Severity.NOTE, "Two want to host in one room: give the other one of its own, with a port."),
+    Outcome.SESSION_FULL: (1, Severity.NOTE, RAISE.format("clients_per_session") + "{option}"),
+    Outcome.HOST_STUCK: (1, Severity.WARNING, "The host player's line or machine hangs."),
+    Outcome.HOST_BROKE_PROTOCOL: (1, Severity.WARNING, "It is no RetroArch, or a very new one: invoke deploy{option}"),
+    Outcome.STRANGER: (1, Severity.NOTE, "Did a friend's address change? invoke friends.check ADDRESS{option}"),
+}  # fmt: skip
+
+
+def look(case: Case) -> Iterator[Finding]:
+    """Say which ends were counted that have a cure."""
+    counts = (case.told("relay") or {}).get("outcomes", {})
+    for outcome, (least, severity, cure) in CURES.items():
+        if (count := counts.get(outcome.value, 0)) >= least:
+            times = "once" if count == 1 else f"{count} times"
+            sentence = f"{times} since it started, a connection ended as {outcome.value}: {outcome.doc}"
+            yield Finding(severity, sentence, cure=cure.format(option=case.target.option))

@@ -1,0 +1,73 @@
+"""Do the relay and what belongs to it run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toolkit.doctor.finding import Finding, fine, note, trouble, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.doctor.case import Case
+
+RELAY, SOCKET, WALL = "netplay-relay.service", "netplay-relay.socket", "netplay-relay-firewall.service"
+# The restarts of a relay that had a bad moment; more are a fault that comes back.
+RESTARTS = 3
+
+
+def look(case: Case) -> Iterator[Finding]:
+    """Say of each service whether it runs, and if the relay answers when it is asked."""
+    services = case.told("services")
+    if services is None:
+        if case.host:
+            yield note("whether the relay's services run could not be seen", case.why_not("services"))
+        return
+    if RELAY in services:
+        yield from _systemd(case, services)
+    else:
+        yield from _other(case, services)
+    if case.told("relay") is None:
+        yield trouble(
+            "the relay does not answer on its host",
+            case.why_not("relay"),
+            f"See why in its log: ssh {_alias(case)} journalctl -u netplay-relay -n 50",
+        )
+
+
+def _systemd(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
+    for unit, what in ((SOCKET, "nobody holds the relay's port"), (RELAY, "the relay does not run")):
+        told = services.get(unit, {})
+        state = f"{unit}: {told.get('LoadState')}, {told.get('ActiveState')} ({told.get('SubState')})"
+        if told.get("LoadState") == "not-found":
+            yield trouble(f"{what}: {unit} is not installed", state, f"invoke deploy{case.target.option}")
+        elif told.get("ActiveState") != "active":
+            result = f", {told['Result']}" if told.get("Result") not in (None, "success") else ""
+            yield trouble(what, state + result, f"ssh {_alias(case)} systemctl start {unit}")
+        elif int(told.get("NRestarts") or 0) >= RESTARTS:
+            yield warning(
+                f"{unit} had to be started again {told['NRestarts']} times",
+                state,
+                f"See why in its log: ssh {_alias(case)} journalctl -u {unit} -n 100",
+            )
+        elif unit == RELAY:
+            yield fine("the relay runs", state)
+        if told.get("LoadState") == "loaded" and told.get("UnitFileState") == "disabled":
+            yield warning(
+                f"{unit} will not start with the host", told["UnitFileState"],
+                f"ssh {_alias(case)} systemctl enable {unit}",
+            )  # fmt: skip
+
+
+def _other(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
+    told = services.get("netplay-relay", {})
+    words = (told.get("said") or told.get("errors") or "").strip()
+    running = told.get("code") == 0 and not words.startswith("down")
+    if running:
+        yield fine("the relay runs", words)
+    else:
+        yield trouble("the relay does not run", words, f"invoke deploy{case.target.option}")
+
+
+def _alias(case: Case) -> str:
+    return case.target.place.host.alias if case.target.place else "HOST"

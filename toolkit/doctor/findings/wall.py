@@ -1,0 +1,57 @@
+"""The wall before the port: does it stand, with everybody in it, and is somebody there to put it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from relay.gate import expiry
+from toolkit.doctor.finding import Finding, fine, note, trouble, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.doctor.case import Case
+
+# So often something takes the wall away that it is no accident.
+HEALED = 3
+
+
+def look(case: Case) -> Iterator[Finding]:
+    """Say what `gate status` says, as findings."""
+    gate = case.told("gate")
+    if gate is None:
+        if case.host:
+            yield note("the gate could not be asked", case.why_not("gate"))
+        return
+    push = f"invoke friends.push{case.target.option}"
+    alias = case.target.place.host.alias if case.target.place else "HOST"
+    start = f"ssh {alias} systemctl restart netplay-relay-firewall"
+    missing = [entry["network"] for entry in gate["entries"] if not entry["in_force"]]
+    backend = gate["backend"] or "no packet filter"
+    if not gate["present"]:
+        yield trouble(
+            "the wall does not stand: only the relay's own list keeps strangers out", f"{backend}: no rules of ours",
+            start,
+        )  # fmt: skip
+    elif missing:
+        yield trouble(f"the wall lacks {len(missing)} entries: these friends are kept out", ", ".join(missing), push)
+    else:
+        yield fine(f"the wall stands ({backend}) and holds {len(gate['entries'])} entries")
+    if not gate["agent"]:
+        yield warning("the wall's keeper does not run: if the wall falls, nobody puts it back", cure=start)
+    if gate["healed"]["count"] >= HEALED:
+        yield warning(
+            f"the wall had to be put back {gate['healed']['count']} times: some program clears the host's rules",
+            f"last on {expiry.shown(gate['healed']['at'])}: {gate['healed']['what']}",
+            "Which one? A script or service that runs `nft flush ruleset` or `iptables -F`; let it do so no more.",
+        )
+    if not gate["entries"]:
+        yield trouble(
+            "nobody is on the list: nobody gets in", cure=f"invoke friends.add NAME --ip ADDRESS{case.target.option}"
+        )
+    if back := gate["rolled_back"]:
+        yield warning(f"a change of the list was taken back on {expiry.shown(back['at'])}", back["why"], push)
+    if gate["problem"]:
+        yield warning("the gate has a problem", gate["problem"], push)
+    for sentence in gate["warnings"]:
+        yield note(sentence)

@@ -1,0 +1,185 @@
+"""What the doctor asks on the host, in one go: a program of its own, sent there as text. Prints one JSON object.
+
+It needs root and nothing but Python's standard library, whatever release of the relay is there, and changes nothing.
+Each question is asked by itself: one that fails leaves its reason under "problems" and the others their answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
+CONFIG = Path("/etc/netplay-relay")
+UNITS = ("netplay-relay.service", "netplay-relay.socket", "netplay-relay-firewall.service")
+PLACES = ("/", "/var/lib/netplay-relay", "/var/log", "/run", "/opt/netplay-relay")
+SECONDS = 15
+LOG_LINES = 60
+PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,ExecMainStatus,UnitFileState,NeedDaemonReload"
+
+
+def run(*argv: str) -> tuple[int, str, str]:
+    """Run a program, bounded; return its exit code and what it said."""
+    environ = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environ,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except FileNotFoundError:
+        return 127, "", f"there is no program {argv[0]}"
+    except subprocess.TimeoutExpired:
+        return 124, "", f"{argv[0]} did not end within {SECONDS} s"
+    return done.returncode, done.stdout, done.stderr.strip()
+
+
+def relay(*arguments: str) -> Any:
+    """Ask the relay's own program; raise RuntimeError in its words."""
+    _, said, errors = run("/usr/bin/python3", "-I", PROGRAM, *arguments)
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        lines = (errors or said).splitlines()
+        raise RuntimeError(lines[-1].removeprefix("netplay-relay: ") if lines else "it said nothing") from None
+    if isinstance(answer, dict) and answer.get("error"):
+        error = answer["error"]
+        raise RuntimeError(error["message"] if isinstance(error, dict) else error)
+    return answer
+
+
+def system() -> dict[str, Any]:
+    """Return what machine this is."""
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        name = ""
+    return {"os": name, "kernel": platform.release(), "python": platform.python_version(), "init": init()}
+
+
+def init() -> str:
+    """Return which service manager runs."""
+    for path, name in (("/run/systemd/system", "systemd"), ("/run/openrc", "openrc"), ("/run/runit", "runit")):
+        if Path(path).exists():
+            return name
+    return "runit" if Path("/etc/runit/runsvdir").exists() else "unknown"
+
+
+def services() -> dict[str, Any]:
+    """Return the state of our services, as their manager tells it."""
+    manager = init()
+    if manager == "systemd":
+        found = {}
+        for unit in UNITS:
+            _, said, _ = run("systemctl", "show", unit, "--property=LoadState," + PROPERTIES)
+            found[unit] = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        return found
+    names = ("netplay-relay", "netplay-relay-firewall")
+    ask = {"runit": lambda name: run("sv", "status", name), "openrc": lambda name: run("rc-service", name, "status")}
+    if manager not in ask:
+        raise RuntimeError("the service manager of this host is not known")
+    return {name: dict(zip(("code", "said", "errors"), ask[manager](name), strict=True)) for name in names}
+
+
+def log() -> list[str]:
+    """Return the newest lines of the relay's log and the gate's."""
+    if init() == "systemd":
+        units = [f"--unit={unit}" for unit in UNITS]
+        _, said, _ = run(
+            "journalctl", *units, f"--lines={LOG_LINES}", "--no-pager", "--quiet", "--no-hostname", "--output=short-iso"
+        )
+        return said.splitlines()
+    for path in (Path("/var/log/netplay-relay/current"), Path("/var/log/socklog/everything/current")):
+        if path.exists():
+            return path.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return []
+
+
+def release() -> dict[str, str]:
+    """Return which release is installed: the folder that "current" means."""
+    return {"installed": Path(os.path.realpath(PROGRAM)).parent.name if Path(PROGRAM).exists() else ""}
+
+
+def settings() -> dict[str, Any]:
+    """Return relay.toml and what the relay's program says of it."""
+    path = CONFIG / "relay.toml"
+    code, said, errors = run("/usr/bin/python3", "-I", PROGRAM, "check-config", str(path))
+    return {"text": path.read_text(errors="replace"), "good": code == 0, "said": errors or said.strip()}
+
+
+def clock() -> dict[str, Any]:
+    """Return whether the kernel's clock is kept in time by somebody (what adjtimex and timedatectl say)."""
+    code, said, _ = run("timedatectl", "show", "--property=NTPSynchronized,NTP,CanNTP")
+    if code == 0:
+        told = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        return {"synchronized": told.get("NTPSynchronized") == "yes", "by": "timedatectl"}
+    return {"synchronized": None, "by": ""}
+
+
+def disk() -> list[dict[str, Any]]:
+    """Return the room left where the relay and the gate write."""
+    found: dict[int, dict[str, Any]] = {}
+    for place in PLACES:
+        if Path(place).exists():
+            stat = os.statvfs(place)
+            space = {"free": stat.f_bavail * stat.f_frsize, "total": stat.f_blocks * stat.f_frsize}
+            files = {"files_free": stat.f_favail, "files_total": stat.f_files}
+            found.setdefault(Path(place).stat().st_dev, {"path": place, **space, **files})
+    return [*found.values()]
+
+
+def files(process: int) -> dict[str, Any]:
+    """Return how many files the relay's process may have open, and has."""
+    if not process:
+        raise RuntimeError("the relay does not run")
+    soft, hard = resource.prlimit(process, resource.RLIMIT_NOFILE)
+    return {"soft": soft, "hard": hard, "open": len([*Path(f"/proc/{process}/fd").iterdir()])}
+
+
+def listening(ports: list[int]) -> list[dict[str, Any]]:
+    """Return who listens on the ports by TCP, as ss tells it."""
+    code, said, errors = run("ss", "-Hltnp")
+    if code != 0:
+        raise RuntimeError(errors or "ss failed")
+    found = []
+    for line in said.splitlines():
+        fields = line.split()
+        address, _, port = fields[3].rpartition(":") if len(fields) > 3 else ("", "", "")
+        if port.isdigit() and int(port) in ports:
+            found.append({"address": address, "port": int(port), "who": fields[5] if len(fields) > 5 else ""})
+    return found
+
+
+def main(ports: list[int]) -> None:
+    """Ask everything and print the answers."""
+    came_from = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
+    answers: dict[str, Any] = {"time": time.time(), "uid": os.getuid(), "came_from": came_from, "problems": {}}
+
+    def ask(name: str, question: Callable[[], Any]) -> Any:
+        try:
+            answers[name] = question()
+        except Exception as error:  # whatever it is, the other questions are still to be asked
+            answers[name], answers["problems"][name] = None, f"{error}" or type(error).__name__
+        return answers[name]
+
+    ask("system", system)
+    state = ask("relay", lambda: relay("status", "--json"))
+    ask("gate", lambda: relay("gate", "status", "--json"))
+    ask("firewalls", lambda: relay("gate", "survey", "--json")["firewalls"])
+    for name, question in (
+        ("services", services), ("log", log), ("release", release), ("settings", settings), ("clock", clock),
+        ("disk", disk), ("files", lambda: files(state["pid"] if state else 0)), ("listening", lambda: listening(ports)),
+    ):  # fmt: skip
+        ask(name, question)
+    print(json.dumps(answers))  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    main([int(text) for text in sys.argv[1:]])
