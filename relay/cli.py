@@ -194,7 +194,10 @@ def _upgrade(arguments: argparse.Namespace) -> int:
     if error := result.get("error"):
         print(f"netplay-relay: not upgraded: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person
         return 1
-    print(result.get("waiting") or "now running {upgraded}: {sessions} sessions, {links} links".format(**result))  # noqa: T201
+    running = "now running {upgraded}: {sessions} sessions, {links} links"
+    if "tables" in result:
+        running += ", {tables} rooms without a host"
+    print(result.get("waiting") or running.format(**result))  # noqa: T201
     return 0
 
 

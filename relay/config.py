@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from relay import protocol
+from relay.coreless import DEVICES, wire
 from relay.limits import Buffers, Limits, Timeouts
 from relay.rooms import Mode
 
@@ -104,21 +105,27 @@ class Lan:
 
 @dataclass(frozen=True, slots=True)
 class Coreless:
-    """What is played at the main port, and in rooms that do not say it themselves."""
+    """What is played at the main port, and in rooms that do not say it themselves.
+
+    devices are libretro's types of the devices in the 16 ports of a core that runs without a host.
+    """
 
     mode: Mode = Mode.AUTO
+    devices: tuple[int, ...] = DEVICES
 
 
 @dataclass(frozen=True, slots=True)
 class RoomConfig:
     """A room people can remember: id (16 characters of base64) and, if it has one, a port of its own.
 
-    mode is what is played at that port; None: what [coreless] says.
+    mode is what is played at that port, devices what is plugged in where nobody hosts; None, or none: what [coreless]
+    says.
     """
 
     id: str
     port: int | None = None
     mode: Mode | None = None
+    devices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +281,8 @@ class _Reader:
         name = f"{table}.{key}"
         if name == "listen.bind":
             return self.addresses(value)
+        if name == "coreless.devices":
+            return self.devices(table, value)
         if name == "listen.port":
             return self.port(table, key, value)
         if name in PATHS:
@@ -318,6 +327,12 @@ class _Reader:
                 raise self.error("listen", "bind", f"{every} covers {others[0]} already.", "Leave one of them out.")
         return found
 
+    def devices(self, table: str, value: Any, entry: int = 0) -> tuple[int, ...]:
+        good = isinstance(value, list) and 0 < len(value) <= len(DEVICES) and all(_is_device(each) for each in value)
+        wanted = "up to 16 of libretro's types of devices, like [1, 1, 257, 257]"
+        self.expect(table, "devices", good, wanted, value, entry)
+        return (*value, *DEVICES[len(value) :])
+
     def absolute_path(self, table: str, key: str, value: Any) -> Path:
         good = isinstance(value, str) and value.startswith("/") and "\0" not in value
         self.expect(table, key, good, "the absolute path of a file", value)
@@ -346,13 +361,14 @@ class _Reader:
             message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {given}."
             raise self.error("room", "id", message, 'For example: id = "FridayNightRoom1"', number)
         port = self.port("room", "port", entry["port"], number) if "port" in entry else None
+        for key in {"mode", "devices"} & entry.keys() if port is None else ():
+            message = f"a room has a {key} of its own only with a port of its own."
+            raise self.error("room", key, message, f"Add port = ..., or set {key} under [coreless].", number)
         mode = None
         if "mode" in entry:
             mode = self.choice("room", "mode", entry["mode"], MODES, Mode.AUTO, number)
-            if port is None:
-                message = "a room has a mode of its own only with a port of its own."
-                raise self.error("room", "mode", message, "Add port = ..., or set [coreless] mode.", number)
-        return RoomConfig(text, port, mode)
+        devices = self.devices("room", entry["devices"], number) if "devices" in entry else ()
+        return RoomConfig(text, port, mode, devices)
 
     def check_ports(self, config: Config) -> None:
         seen = {config.listen.port}
@@ -386,6 +402,10 @@ def normal_address(text: str) -> str:
     if "%" in text or getattr(address, "ipv4_mapped", None):
         raise ValueError(f"not an address to listen on: {text}")
     return str(address)
+
+
+def _is_device(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**16 and value & 0xFF in wire.WORDS
 
 
 def _is_address(value: object) -> bool:

@@ -213,6 +213,9 @@ class Daemon:
         sentence = "upgraded in place to {program}: {sessions} sessions and {links} links go on"
         counts = {"sessions": len(self._server.board.sessions), "links": links}
         self._events.write(logging.INFO, "upgraded", sentence, program=status.program(), **counts)
+        if tables := len(self._server.board.tables.at):
+            counts["tables"] = tables
+            self._events.write(logging.INFO, "upgraded-tables", "so do {tables} rooms without a host", tables=tables)
         await self._reply({"upgraded": status.program(), **counts})
 
     def _drain_for_new(self) -> None:

@@ -29,12 +29,14 @@ class Mode(StrEnum):
 class Room:
     """A configured room: its id (12 bytes) and its own port, or None when it lives on the main port.
 
-    mode counts for a room with a port of its own.
+    mode and devices (of the pads of a core-less room; empty: what the relay gives all) count for a room with a port of
+    its own.
     """
 
     id: bytes
     port: int | None = None
     mode: Mode = Mode.TUNNEL
+    devices: tuple[int, ...] = ()
 
 
 class RoomTable:

@@ -70,7 +70,10 @@ class Server:
         selector: LinkSelector | None = None,
     ) -> None:
         rooms = RoomTable(
-            (Room(protocol.session_id(room.id), room.port, config.mode_of(room)) for room in config.rooms),
+            (
+                Room(protocol.session_id(room.id), room.port, config.mode_of(room), room.devices)
+                for room in config.rooms
+            ),
             new_id,
             config.timeouts.host_return,
             config.coreless.mode,
@@ -83,6 +86,7 @@ class Server:
             config.buffers,
             config.gate.link_from_host_address,
             lambda conn: sockets.acked(self._socks[conn]),
+            config.coreless.devices,
         )
         self.listeners = list(listeners)
         self.drained = asyncio.Event()

@@ -13,12 +13,13 @@ and ends with exactly one outcome word (relay/outcomes.py). Time limits follow d
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections import Counter
 from collections.abc import Callable
 
 from relay import protocol
-from relay.coreless import CorelessSettings
+from relay.coreless import DEVICES, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
 from relay.protocol import Address, Reason
@@ -44,8 +45,9 @@ class Switchboard:
 
     rooms knows the ids; new_id returns 12 random bytes, never guessable: a client's id is all that keeps a stranger
     from taking its link. acked tells whether everything sent on a connection has been acknowledged by its peer's
-    kernel: the sign of life of a host that is paused and answers nothing. Every method that takes `now` may be called
-    with equal times, never with earlier ones.
+    kernel: the sign of life of a host that is paused and answers nothing. devices are the types of the pads of a
+    core-less room that has none of its own. Every method that takes `now` may be called with equal times, never with
+    earlier ones.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Switchboard:
         buffers: Buffers,
         link_from_host_address: bool = False,
         acked: Callable[[Conn], bool] = lambda _: True,
-        coreless: CorelessSettings | None = None,
+        devices: tuple[int, ...] = DEVICES,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -77,8 +79,8 @@ class Switchboard:
         self._hosts_at: Counter[Address] = Counter()
         self._setups: dict[Address, tuple[float, float]] = {}
         self._actions: list[Action] = []
-        settings = coreless or CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS))
-        self.tables = Tables(settings, self._emit, self._close)
+        self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
+        self.tables = Tables(self._coreless_settings, self._emit, self._close)
 
     # What the adapter tells.
 
@@ -341,6 +343,10 @@ class Switchboard:
         conn.state, conn.head = State.SEATED, head
         self._emit(Seat(conn))
         return self.tables.sit(conn, now)
+
+    def _coreless_settings(self, port: int) -> CorelessSettings:
+        room = self.rooms.room_of(port)
+        return dataclasses.replace(self._coreless, devices=room.devices) if room and room.devices else self._coreless
 
     def _wanted(self, conn: Conn, hello: protocol.JoinHello) -> Session | Outcome | None:
         """Return the session a client means, or why there is none; None: it means the room without a host."""

@@ -30,12 +30,13 @@ class Table:
 class Tables:
     """All tables of a relay, by port.
 
-    emit(action) takes what is to be done, in order; close(conn, outcome) ends a connection on behalf of its room.
+    settings(port) tells what a room at a port allows. emit(action) takes what is to be done, in order;
+    close(conn, outcome) ends a connection on behalf of its room.
     """
 
     def __init__(
         self,
-        settings: coreless.CorelessSettings,
+        settings: Callable[[int], coreless.CorelessSettings],
         emit: Callable[[Action], None],
         close: Callable[[Conn, Outcome], None],
     ) -> None:
@@ -60,7 +61,7 @@ class Tables:
     def restore(self, data: list[dict[str, Any]], conns: list[Conn]) -> None:
         """Go on with what another program saved. KeyError, TypeError or ValueError if it is broken."""
         for entry in data:
-            room = coreless.CorelessRoom.restored(entry["room"], self._settings)
+            room = coreless.CorelessRoom.restored(entry["room"], self._settings(entry["port"]))
             table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room)
             table.joins = entry["joins"]
             for key, number in entry["seats"]:
@@ -75,7 +76,7 @@ class Tables:
         """Give a connection a seat at its port's table; the first opens it. Its head is what it has said so far."""
         table = self.at.get(conn.room_port)
         if table is None:
-            table = self.at[conn.room_port] = Table(conn.room_port, now, coreless.CorelessRoom(self._settings))
+            table = self.at[conn.room_port] = Table(conn.room_port, now, self._room(conn.room_port))
             self._emit(TableOpened(table))
         table.joins += 1
         conn.table, conn.key = table, table.joins
@@ -101,6 +102,9 @@ class Tables:
         due = table.room.next_deadline()
         if due is not None and due <= now:
             self._perform(table, table.room.tick(now))
+
+    def _room(self, port: int) -> coreless.CorelessRoom:
+        return coreless.CorelessRoom(self._settings(port))
 
     def _perform(self, table: Table, wanted: list[coreless.Action]) -> None:
         for action in wanted:

@@ -6,5 +6,6 @@ here knows sockets, clocks or an event loop.
 """
 
 from relay.coreless.room import Action, Close, CorelessRoom, CorelessSettings, Note, Send
+from relay.coreless.settings import DEVICES
 
-__all__ = ["Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"]
+__all__ = ["DEVICES", "Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"]

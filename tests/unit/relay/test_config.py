@@ -61,6 +61,7 @@ def test_the_example_documents_every_setting_with_its_default() -> None:
     real = {table: dataclasses.asdict(kind()) for table, kind in TABLES.items()}
     del real["gate"]["allowlist"], real["control"]["socket"]
     real["listen"]["bind"] = list(real["listen"]["bind"])
+    real["coreless"]["devices"] = list(real["coreless"]["devices"])
     assert documented == real
 
 
