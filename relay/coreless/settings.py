@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
-# RetroArch's device types: 5 answers the polls of both a plain and an analog pad, 1 only those of a plain one. All are of
+# Types of devices: 5 answers the polls of both a plain and an analog pad, 1 only those of a plain one. All are of
 # one kind, for a player's buttons are read from the first of the player's own controllers that is of that kind.
 DEVICES = (5,) * 16
 
