@@ -28,7 +28,8 @@ def program() -> str:
 def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
     """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None.
 
-    ended has what ended lately (relay/endings.py), after the ending with the number known.
+    clients counts joins by the RetroArch they came with. ended has what ended lately (relay/endings.py), after the
+    ending with the number known.
     """
     now = time.monotonic()
     board = server.board
@@ -47,6 +48,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
         "sessions": [_session(session, server, now) for session in board.sessions.values()],
         "tables": [_table(table, server, now) for table in board.tables.at.values()],
         "outcomes": {outcome.value: count for outcome, count in sorted(board.outcomes.items())},
+        "clients": dict(sorted(board.clients.items())),
         "ended": server.endings.since(known),
     }
 
@@ -71,6 +73,7 @@ def _table(table: Table, server: Server, now: float) -> dict[str, Any]:
         seat = server.hall.seats.of(conn)
         player |= {
             "address": str(conn.address),
+            "port": conn.port,
             "age": round(now - conn.since, 1),
             "bytes_from_client": seat.received if seat else 0,
             "bytes_to_client": seat.sent if seat else 0,

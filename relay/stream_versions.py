@@ -24,6 +24,10 @@ RELEASES = {
 }
 
 
+# Those whose header is another one, and tells no release.
+OLDEST = "1.7.0 or older"
+
+
 def implementation(release: str, protocol: int) -> int:
     """Return the last word of the header that a release sends; protocol is the highest it speaks."""
     word = protocol << (len(release) & 15)
@@ -41,6 +45,11 @@ def _table() -> dict[int, str]:
 
 
 _NAMES = _table()
+
+
+def of_header(header: bytes) -> str:
+    """Return the release that a client's header is of, one of a bounded number of words; "unknown" for any other."""
+    return _NAMES.get(int.from_bytes(header[20:24], "big"), "unknown")
 
 
 def guess(word: int) -> str:

@@ -18,7 +18,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 
-from relay import protocol
+from relay import protocol, stream_versions
 from relay.coreless import DEVICES, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
@@ -68,6 +68,7 @@ class Switchboard:
         self.link_from_host_address = link_from_host_address
         self.sessions: dict[bytes, Session] = {}
         self.outcomes: Counter[Outcome] = Counter()
+        self.clients: Counter[str] = Counter()
         self.draining = False
         self._new_id = new_id
         self._acked = acked
@@ -249,8 +250,10 @@ class Switchboard:
         elif isinstance(hello, protocol.HostHello):
             self._host(conn, now)
         elif isinstance(hello, protocol.JoinHello):
+            self.clients[stream_versions.of_header(hello.head)] += 1
             self._join(conn, hello, now)
         elif isinstance(hello, protocol.OldHello):
+            self.clients[stream_versions.OLDEST] += 1
             self._join_old(conn, hello, now)
         else:
             self._link(conn, hello)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from relay import report
-from toolkit import gate
+from toolkit import gate, roomview
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.tables import listing
 from toolkit.visiting import visit
@@ -74,7 +74,8 @@ def summary(state: dict[str, Any]) -> str:
 
 def rooms(state: dict[str, Any], room: int | None = None) -> RenderableType:
     """Return the rooms somebody is in; room: the width there is."""
-    return listing(ROOMS, [_room(session) for session in state["sessions"]], room)
+    rows = [_room(session) for session in roomview.rooms(state)]
+    return listing(ROOMS, rows, room) if rows else "nobody plays"
 
 
 def _room(session: dict[str, Any]) -> list[str]:
@@ -89,13 +90,13 @@ def _room(session: dict[str, Any]) -> list[str]:
 
 def players(state: dict[str, Any], room: int | None = None) -> RenderableType:
     """Return everybody who has joined a room; room: the width there is."""
-    rows = [[session["id"], *_player(client)] for session in state["sessions"] for client in session["clients"]]
+    rows = [[session["id"], *_player(client)] for session in roomview.rooms(state) for client in session["clients"]]
     return listing(PLAYERS, rows, room)
 
 
 def has_players(state: dict[str, Any]) -> bool:
     """Tell whether anybody has joined a room."""
-    return any(session["clients"] for session in state["sessions"])
+    return any(session["clients"] for session in roomview.rooms(state))
 
 
 def outcomes(state: dict[str, Any]) -> str:

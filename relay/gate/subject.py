@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,10 @@ def ask_relay(
 
 def connections(status: dict[str, Any]) -> list[Address]:
     """Return the address of every connection that the relay's status names."""
+    ends = [end for session in status.get("sessions", []) for end in (session["host"], *session["clients"])]
+    ends += [player for table in status.get("tables", []) for player in table["players"]]
     found = []
-    for session in status.get("sessions", []):
-        for end in (session["host"], *session["clients"]):
-            try:
-                found.append(ipaddress.ip_address(end["address"]))
-            except ValueError:
-                continue
+    for end in ends:
+        with contextlib.suppress(ValueError):
+            found.append(ipaddress.ip_address(end["address"]))
     return found

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import relay
+from toolkit import roomview
 from toolkit.doctor import blur
 
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ def _parts(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
 def names(case: Case) -> dict[str, str]:
     """Return the words that name somebody or something, and what is written instead."""
     relay_, gate = case.told("relay") or {}, case.told("gate") or {}
-    sessions, ended = relay_.get("sessions", []), relay_.get("ended", [])
-    rooms = [str(one.get("id", "")) for one in [*sessions, *relay_.get("rooms", [])]]
-    rooms += [str(entry.get("session", "")) for entry in ended]
+    sessions = roomview.rooms(relay_) if relay_ else []
+    ended = [roomview.ending(entry) for entry in relay_.get("ended", [])]
+    rooms = [
+        str(one.get("id", ""))
+        for one in [*sessions, *relay_.get("rooms", [])]
+        if one.get("mode") != roomview.WITHOUT_HOST
+    ]
+    rooms += [str(entry.get("session", "")) for entry in ended if "table" not in entry]
     clients = [client for session in sessions for client in session["clients"]]
     nicks = [nick for client in [*clients, *ended] for nick in _nicks(client)]
     friends = [name for entry in gate.get("entries", []) for name in entry["friends"]]

@@ -33,7 +33,7 @@ def status(
         say(dumps(look.to_json(), indent=2))
     elif look.relay:
         say(status.summary(look.relay))
-        draw(status.rooms(look.relay) if look.relay["sessions"] else "nobody plays")
+        draw(status.rooms(look.relay))
         if status.has_players(look.relay):
             draw(status.players(look.relay))
         say(status.outcomes(look.relay))

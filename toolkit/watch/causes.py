@@ -35,7 +35,8 @@ def _end(player: Player) -> Iterator[str]:
     word = (player.ended or {}).get("outcome", "")
     if word not in FINE:
         meaning = next((each.doc for each in Outcome if each == word), word)
-        yield f"it ended because {meaning}" if word == Outcome.KICKED else f"its connection ended as {word}: {meaning}"
+        reason = f" ({player.ended['reason']})" if player.ended and player.ended.get("reason") else ""
+        yield f"its connection ended as {word}: {meaning}{reason}"
 
 
 def _entry(player: Player) -> Iterator[str]:

@@ -92,7 +92,7 @@ class Player:
     def end(self, entry: dict[str, Any]) -> None:
         """Take the end of it (relay/endings.py): the newest there is, and the last."""
         facts = ("bytes_from_client", "bytes_from_host", "to_client", "to_host", "seen")
-        self.state = {**self.state, **{name: entry.get(name) for name in facts}}
+        self.state = {**self.state, **{name: entry[name] for name in facts if entry.get(name) is not None}}
         self.ended = entry
         self._measure()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from relay import report
 from relay.outcomes import Outcome
+from toolkit import roomview
 from toolkit.watch.people import Player, Room, key_of
 
 # How long (seconds) a session's card waits for the ends of its players' links, which may be told after its own.
@@ -65,7 +66,8 @@ class Story:
         if self._pid not in (None, state.get("pid")):
             self._known = 0
         self._pid, self.relay = state.get("pid"), state
-        for session in state["sessions"]:
+        sessions = roomview.rooms(state)
+        for session in sessions:
             yield from self._session(session, now)
         entries = state.get("ended", [])
         if entries and entries[-1]["number"] < self._known:
@@ -74,9 +76,9 @@ class Story:
             if entry["number"] > self._known:
                 self._known = entry["number"]
                 if not self._first:
-                    yield from self._ended(entry, now)
+                    yield from self._ended(roomview.ending(entry), now)
         self._first = False
-        yield from self._finish({session["id"] for session in state["sessions"]}, now)
+        yield from self._finish({session["id"] for session in sessions}, now)
 
     def _session(self, session: dict[str, Any], now: float) -> Iterator[str | Card]:
         room = self.rooms.get(session["id"])

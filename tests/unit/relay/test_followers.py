@@ -16,6 +16,7 @@ from relay import following, status
 from relay.config import Config
 from relay.control import ControlSocket
 from relay.followers import MOST, Followers
+from relay.stream_versions import implementation
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, playing
 from tests.support.relays import Relay, running
@@ -171,3 +172,21 @@ async def test_a_gate_that_cannot_be_asked_says_why(tmp_path: Path) -> None:
 
     lines = following.lines(tmp_path / "s", 0.2, broken)
     assert (await asyncio.to_thread(take, lines, 2))[1] == {"gate": None, "problem": "relay.toml:1: no"}
+
+
+async def test_joins_are_counted_by_the_release_they_came_with(tmp_path: Path) -> None:
+    async with running() as relay:
+        for release, speaks in (("1.9.0", 5), ("1.9.0", 5), ("1.22.2", 7)):
+            head = wire.header()[:20] + implementation(release, speaks).to_bytes(4, "big")
+            client = await FakeClient.open(relay.address, relay.port)
+            await client.send(wire.join(b"nobody here!", head))
+            await client.rest()
+            await client.close()
+        strange = await FakeClient.open(relay.address, relay.port)
+        await strange.send(wire.join(b"nobody here!", wire.header()[:20] + b"\xff\xff\xff\xff"))
+        await strange.rest()
+        await strange.close()
+        clients = status.of(relay.server, Config())["clients"]
+        (old,) = (count for name, count in clients.items() if "1.9.0" in name)
+        assert (old, clients["unknown"]) == (2, 1)
+        assert sum(clients.values()) == 4

@@ -10,6 +10,7 @@ import pytest
 from invoke.context import Context
 from rich.console import Console
 
+from tests.support.statuses import table
 from tests.unit.toolkit.conftest import FakeSsh
 from toolkit import guests, inventory, last, places, status
 from toolkit.errors import HOST_UNUSABLE, UserError
@@ -106,9 +107,9 @@ def test_a_room_shows_its_host() -> None:
 
 
 def test_a_room_without_a_host_is_shown_like_any_other() -> None:
-    session = {"id": "EverybodyJoins01", "port": 55441, "mode": "coreless", "age": 5, "clients": []}
-    text = drawn(status.rooms({"sessions": [session]}, 160))
-    for words in ("EverybodyJoins01", "55441", "coreless", "5 s"):
+    state = {"sessions": [], "tables": [table(55441, "ben", "cleo")]}
+    text = drawn(status.rooms(state, 160)) + drawn(status.players(state, 160))
+    for words in ("port 55441", "no host", "5 s", "ben", "cleo", "Nestopia", "30±"):
         assert words in text
 
 

@@ -79,6 +79,24 @@ def test_a_room_without_a_host_is_told_like_any_other(relay: Relay) -> None:
     assert relay.tells() == [f"room {ROOM}: opened on port 55441"]
 
 
+def test_a_game_without_a_host_is_told_like_any_other_to_its_end(relay: Relay) -> None:
+    joined = {"address": "198.51.100.4", "port": 9, "role": "playing", "player": 1, "nick": "ben"}
+    table = {"port": 55441, "age": 1.0, "joins": 1, "core": "Nestopia", "players": [joined], "paused_by": []}
+    opened = ["room port 55441: opened on port 55441", "room port 55441: ben plays as player 1, Nestopia"]
+    assert relay.tells(tables=[table]) == opened
+    assert relay.tells(tables=[{**table, "paused_by": ["ben"]}]) == ["room port 55441: paused by ben"]
+    entry = {"number": 1, "kind": "player", "table": 55441, "address": "198.51.100.4", "port": 9, "seconds": 90.0}
+    entry |= {"outcome": "frozen", "reason": "no input since frame 7", "to_client": WAY}
+    entry |= {"bytes_from_client": 10, "bytes_to_client": 20}
+    relay.ended = [entry]
+    left, card = relay.tells(tables=[])
+    assert left == "room port 55441: ben left after 1 min (frozen)"
+    assert isinstance(card, Card)
+    text = " ".join(cards.lines(card.room, 200))
+    assert "room port 55441 is over" in text
+    assert "the others had to wait for its input for too long; only it was dropped (no input since frame 7)" in text
+
+
 def test_a_pause_is_told_once_for_a_room_and_counted_for_each_player(relay: Relay) -> None:
     both = [client("ben"), {**client("cleo"), "port": 5}]
     relay.sessions = [session(ROOM, clients=both)]
@@ -113,7 +131,7 @@ def test_a_card_is_made_when_the_session_and_all_its_links_have_ended(relay: Rel
     assert relay.tells() == []
     relay.ends("client", "peer-left")
     told = relay.tells()
-    assert told[0] == f"room {ROOM}: 198.51.100.4 left after 1 min (peer-left)"
+    assert told[0] == f"room {ROOM}: ben left after 1 min (peer-left)"
     assert isinstance(told[1], Card)
     assert not relay.story.rooms
 
@@ -202,7 +220,7 @@ def test_a_good_game_has_no_cause_for_complaint() -> None:
         ({"to_client": {**WAY, "jitter": 0.02}}, "the way to ben was uneven (jitter 20 ms)"),
         ({"to_client": {**WAY, "rtt": 0.2}}, "ben and anna are 230 ms apart: input is 7 frames late"),
         ({"outcome": "overrun"}, Outcome.OVERRUN.doc),
-        ({"outcome": "kicked"}, "it ended because the owner ended it"),
+        ({"outcome": "kicked"}, "ended as kicked: the owner ended it"),
         ({"seen": {"desyncs": 3}}, "3 times the games differed"),
         ({"seen": {"stalls": 1}}, "once the host waited"),
         ({"seen": {"role": "joining", "refusal": "full"}}, "no place left"),

@@ -28,6 +28,12 @@ CURES = {
     Outcome.SESSION_FULL: (1, Severity.NOTE, RAISE.format("clients_per_session") + "{option}"),
     Outcome.HOST_STUCK: (1, Severity.WARNING, "The host player's line or machine hangs."),
     Outcome.HOST_BROKE_PROTOCOL: (1, Severity.WARNING, "It is no RetroArch, or a very new one: invoke deploy{option}"),
+    Outcome.NO_HOSTS_HERE: (1, Severity.NOTE, 'That port is for games without a host. To host there: mode = "auto".'),
+    Outcome.OTHER_CORE: (1, Severity.NOTE, "All in a room need the same core: invoke join{option} names it."),
+    Outcome.OTHER_PROTOCOL: (1, Severity.NOTE, "Bring everybody's RetroArch to the same release, or near it."),
+    Outcome.NO_STATE: (1, Severity.WARNING, "That core saves no states, so nobody can join a game of it: play.cores."),
+    Outcome.FROZEN: (1, Severity.NOTE, "That player's machine was too slow, or its menu was open."),
+    Outcome.GAVE_UP: (1, Severity.NOTE, "Same core, version and content? invoke watch{option} shows who has what."),
     Outcome.STRANGER: (1, Severity.NOTE, "Did a friend's address change? invoke friends.check ADDRESS{option}"),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from toolkit import roomview
 from toolkit.doctor.finding import Finding, fine, warning
 from toolkit.watch import causes
 from toolkit.watch.people import Player
@@ -18,7 +19,7 @@ def look(case: Case) -> Iterator[Finding]:
     """Say what `watch` would say of each player."""
     players = [
         Player(client, 0.0)
-        for session in (case.told("relay") or {}).get("sessions", [])
+        for session in roomview.rooms(case.told("relay") or {"sessions": []})
         for client in session["clients"]
     ]
     bad = [(player, sentence) for player in players for sentence in causes.of(player)]
