@@ -116,6 +116,48 @@ def cores(_: Context, system: str | None = None, json: bool = False, retroarch: 
         show.show(kept, some)
 
 
+BIOS = {
+    "dir": "the folder with your own firmware files; without it, RetroArch's system folder",
+    "core": "what this core wants, instead of all that are installed",
+    "fix_names": "give files that are right their right names, after asking",
+    "yes": "do not ask",
+    "json": "as JSON, for a program",
+    **MACHINE,
+}
+
+
+@task(auto_shortflags=False, help=BIOS)
+@user_errors
+def bios(
+    _: Context,
+    dir: str | None = None,  # noqa: A002 - the option's name
+    core: str | None = None,
+    fix_names: bool = False,
+    yes: bool = False,
+    json: bool = False,
+    retroarch: str | None = None,
+) -> None:
+    """Check your own firmware files by md5, whatever they are called; exit code 1 when a core lacks what it needs."""
+    import os
+    from json import dumps
+
+    from toolkit.console import say
+    from toolkit.play import bios_show
+    from toolkit.play.found import Machine
+
+    machine = Machine(Path.home(), os.environ)
+    wanted = bios_show.look(machine, None if dir is None else Path(dir), core, retroarch)
+    results = bios_show.check(wanted)
+    if fix_names:
+        results = bios_show.fix(wanted, results, yes=yes, quiet=json)
+    if json:
+        say(dumps(bios_show.as_dict(wanted, results), indent=2))
+    else:
+        bios_show.show(wanted, results)
+    if not all(result.good for result in results):
+        raise SystemExit(1)
+
+
 def _place(host: str | None, relay: str | None, ssh_config: str | None) -> Place | None:
     from toolkit import last
     from toolkit.errors import UserError
@@ -136,4 +178,4 @@ def _play(request: Request, wish: Wish) -> None:
         raise SystemExit(code)
 
 
-ns = Collection("play", host_game, join_game, cores)
+ns = Collection("play", host_game, join_game, cores, bios)
