@@ -85,6 +85,11 @@ class Gate:
         """Return where the relay's own allowlist is."""
         return wanted.settings.gate.allowlist or self.places.allowlist
 
+    def _shared(self) -> Path:
+        """Return what has the relay's group: the settings, or (a package's files are all root's) their directory."""
+        settings = self.places.settings
+        return settings if settings.exists() and settings.stat().st_gid != 0 else self.places.config_dir
+
     def backend(self, setting: str, state: State) -> Backend:
         """Return the packet filter to use: the setting's, or by evidence. Raises FilterError when there is none."""
         applied = state.applied
@@ -146,7 +151,7 @@ class Gate:
         outcome = Outcome(made, desired, backend.name, done)
         if former:
             self.named(former, State(applied=before)).remove(created)
-        outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.places.settings)
+        outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self._shared())
         state.friends = wanted.text
         note_seen(state, done.standing, self.clock())
         ports_changed = before is None or before.ports != list(desired.ports)

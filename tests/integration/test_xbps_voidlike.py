@@ -23,7 +23,7 @@ NODES = (
     NodeSpec("stranger", "client"),
 )
 FOREIGN = "table inet mine { chain input { type filter hook input priority 0; policy accept; }; }"
-NO_ONE = "# nobody\n"
+FRIENDS, ALLOWLIST = "/etc/netplay-relay/friends.toml", "/etc/netplay-relay/allowlist"
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +34,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VoidlikeHost
 
 @pytest.fixture
 def host(installed: VoidlikeHost) -> Iterator[VoidlikeHost]:
-    """Return the host with both services up and the friend let in by the packet filter and by the relay."""
+    """Return the host with both services up and one friend, whom the packet filter and the relay let in."""
     friend = installed.lab.node("friend")
-    installed.write("/etc/netplay-relay/allowlist", f"{friend.ipv4}  # friend\n{friend.ipv6}  # friend\n")
-    rules = installed.run("cat", "/etc/netplay-relay/netplay.nft")
-    if friend.ipv4 not in rules:
-        rules = rules.replace("type ipv4_addr", f"type ipv4_addr\n\t\telements = {{ {friend.ipv4} }}", 1)
-        installed.write("/etc/netplay-relay/netplay.nft", rules, "600")
+    ours = f'[[friend]]\nname = "anna"\nip = ["{friend.ipv4}", "{friend.ipv6}/128"]\n'
+    if installed.run("cat", FRIENDS) != ours:
+        installed.write(FRIENDS, ours, "600")
     for service in ("netplay-relay-firewall", "netplay-relay"):
         installed.enable(service)
         wait_for(lambda name=service: installed.code("sv", "status", name) == 0, 15, f"runsvdir to see {service}")
         installed.run("sv", "up", service)
         installed.wait_ready(service)
+    wait_for(lambda: friend.ipv4 in installed.run("cat", ALLOWLIST), 15, "the friend to be on the list")
     return installed
 
 
@@ -123,9 +122,12 @@ def test_a_mistake_in_the_settings_is_in_the_log_once_not_every_second(host: Voi
 def test_the_firewall_service_loads_unloads_and_leaves_a_foreign_table_alone(host: VoidlikeHost) -> None:
     host.run("nft", FOREIGN)
     before = host.run("nft", "list", "table", "inet", "mine")
+    mark = host.run("nft", "-a", "list", "table", "inet", "netplay").splitlines()[0]
     host.run("sv", "restart", "netplay-relay-firewall")
     host.wait_ready("netplay-relay-firewall")
-    assert host.run("nft", "list", "tables").splitlines() == ["table inet mine", "table inet netplay"]
+    # The table's number is that of its making: a restart does not take it down for a moment.
+    assert host.run("nft", "-a", "list", "table", "inet", "netplay").splitlines()[0] == mark
+    assert sorted(host.run("nft", "list", "tables").splitlines()) == ["table inet mine", "table inet netplay"]
     host.run("sv", "stop", "netplay-relay-firewall")
     wait_for(lambda: host.run("nft", "list", "tables").splitlines() == ["table inet mine"], 5, "our table to go")
     assert host.run("nft", "list", "table", "inet", "mine") == before
@@ -140,25 +142,57 @@ def test_the_rules_stand_while_the_firewall_service_is_killed_and_comes_back(hos
     assert host.probe("stranger")["good"] is True
 
 
+def test_rules_that_somebody_flushed_are_back(host: VoidlikeHost) -> None:
+    host.run("nft", "flush", "ruleset")
+    wait_for(lambda: host.code("nft", "list", "table", "inet", "netplay") == 0, 15, "the wall")
+    assert host.probe("stranger")["good"] is True
+    assert host.probe("friend")["good"] is True
+
+
+def test_the_firewall_service_has_the_rights_to_filter_and_no_others(host: VoidlikeHost) -> None:
+    status = host.run("cat", f"/proc/{host.pid('netplay-relay-firewall')}/status")
+    few = 1 << 0 | 1 << 12 | 1 << 13  # CAP_CHOWN, CAP_NET_ADMIN, CAP_NET_RAW
+    for name in ("CapPrm", "CapEff", "CapBnd"):
+        assert int(status.partition(f"{name}:")[2].split()[0], 16) == few, name
+    assert status.partition("NoNewPrivs:")[2].split()[0] == "1"
+
+
 def test_the_relay_waits_for_rules_that_cannot_be_loaded(host: VoidlikeHost) -> None:
-    rules = host.run("cat", "/etc/netplay-relay/netplay.nft")
+    settings = host.run("cat", "/etc/netplay-relay/relay.toml")
+    said = len(host.log("netplay-relay-firewall"))
     host.run("sv", "-w", "20", "stop", "netplay-relay", "netplay-relay-firewall")
-    host.write("/etc/netplay-relay/netplay.nft", "table inet {\n", "600")
+    wait_for(lambda: host.code("nft", "list", "table", "inet", "netplay") != 0, 5, "our table to go")
+    host.write("/etc/netplay-relay/relay.toml", settings.replace("\n[gate]\n", '\n[gate]\nbackend = "nftables"\n'))
+    host.run("mv", "/usr/sbin/nft", "/usr/sbin/nft.away")
     try:
         host.run("sv", "up", "netplay-relay-firewall")
         host.run("sv", "up", "netplay-relay")
-        wait_for(lambda: "syntax error" in host.log("netplay-relay-firewall"), 10, "nft's words in the log")
+        wait_for(lambda: "no nft" in host.log("netplay-relay-firewall")[said:], 15, "the reason in the log")
         assert host.run("ss", "-Htln", f"sport = :{PORT}") == ""
     finally:
-        host.write("/etc/netplay-relay/netplay.nft", rules, "600")
+        host.run("mv", "/usr/sbin/nft.away", "/usr/sbin/nft")
+        host.write("/etc/netplay-relay/relay.toml", settings)
     host.wait_ready()
     assert host.probe("friend")["good"] is True
 
 
 def test_the_relay_lets_nobody_in_who_is_not_on_its_own_list_either(host: VoidlikeHost) -> None:
     host.run("sv", "stop", "netplay-relay-firewall")
-    host.write("/etc/netplay-relay/allowlist", NO_ONE)
+    host.write(ALLOWLIST, "# nobody\n")
     wait_for(lambda: host.probe("friend")["good"] is False, 15, "the friend to be refused")
+
+
+def test_the_settings_and_the_list_are_the_accounts_to_read_and_nobody_elses(host: VoidlikeHost) -> None:
+    shown = host.run(
+        "sh", "-c", "cd /etc/netplay-relay && stat -c '%n %a %U:%G' . *; stat -c '%a %U' /var/lib/netplay-relay"
+    )
+    assert shown.splitlines() == [
+        ". 750 root:_netplay_relay",
+        "allowlist 640 root:_netplay_relay",
+        "friends.toml 600 root:root",
+        "relay.toml 644 root:root",
+        "700 root",
+    ]
 
 
 def test_services_are_back_after_a_restart_of_the_host(host: VoidlikeHost) -> None:

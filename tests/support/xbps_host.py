@@ -30,7 +30,7 @@ TRIGGERS = {
         'for account in $system_accounts; do eval home=\\"\\$${account}_homedir\\"\n'
         'useradd --system --user-group --no-create-home --home-dir "$home" --shell /usr/sbin/nologin "$account"; done'
     ),
-    "mkdirs": 'set -- $make_dirs; install -d -m "$2" -o "$3" -g "$4" ".$1"',
+    "mkdirs": 'set -- $make_dirs; while [ $# -gt 0 ]; do install -d -m "$2" -o "$3" -g "$4" ".$1"; shift 4; done',
     "pycompile": 'python3 -m compileall -q "usr/lib/python$pycompile_version/site-packages/$pycompile_module"',
 }
 

@@ -19,7 +19,6 @@ _INSTALLED: Final = (
     ("relay.toml", "etc/netplay-relay/relay.toml", 0o644),
     ("friends.toml", "etc/netplay-relay/friends.toml", 0o600),
     ("allowlist", "etc/netplay-relay/allowlist", 0o644),
-    ("netplay.nft", "etc/netplay-relay/netplay.nft", 0o600),
     ("README.voidlinux", "usr/share/doc/netplay-relay/README.voidlinux", 0o644),
 )
 

@@ -58,8 +58,8 @@ _FIREWALL: Final = Subpackage(
     name="netplay-relay-firewall",
     note="firewall service",
     depends=("nftables",),
-    takes=("etc/netplay-relay/netplay.nft", "etc/sv/netplay-relay-firewall"),
-    conf_files=("/etc/netplay-relay/netplay.nft",),
+    takes=("etc/sv/netplay-relay-firewall",),
+    conf_files=(),
 )
 
 
@@ -74,7 +74,7 @@ def all_packages() -> dict[str, Package]:
                 license="MIT",
                 homepage=homepage(),
                 account="_netplay_relay",
-                home="/var/lib/netplay-relay",
+                home="/var/empty",
                 depends=("python3", "util-linux"),
                 services=("netplay-relay", "netplay-relay-firewall"),
                 conf_files=(
@@ -82,7 +82,8 @@ def all_packages() -> dict[str, Package]:
                     "/etc/netplay-relay/friends.toml",
                     "/etc/netplay-relay/allowlist",
                 ),
-                directories=("/var/lib/netplay-relay 0750 _netplay_relay _netplay_relay",),
+                # Settings are the account's to read and nobody else's; what the keeper of the wall knows is root's.
+                directories=("/etc/netplay-relay 0750 root _netplay_relay", "/var/lib/netplay-relay 0700 root root"),
                 subpackages=(_FIREWALL,),
             ),
             Package(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -225,6 +226,19 @@ def test_the_relays_group_may_read_the_allowlist_it_shall_check(gate: MemoryGate
     found = gate.places.allowlist.stat()
     assert stat.S_IMODE(found.st_mode) == 0o640
     assert found.st_gid == gate.places.settings.stat().st_gid
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_where_the_settings_are_roots_the_group_of_their_directory_may_read_the_allowlist(gate: MemoryGate) -> None:
+    """As a package installs them: xbps has files belong to root, and directories to whom they are for."""
+    gate.places.settings.write_text("")
+    os.chown(gate.places.config_dir, -1, 4321)
+    apply(gate, ANNA)
+    assert gate.places.allowlist.stat().st_gid == 4321
+    os.chown(gate.places.settings, -1, 1234)
+    gate.places.allowlist.unlink()
+    apply(gate, ANNA + "# again\n")
+    assert gate.places.allowlist.stat().st_gid == 1234
 
 
 def test_the_program_that_takes_a_push_back_is_this_one() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from relay import config
 from relay.gate import friends
-from tests.support.templates import nft, program, run
+from tests.support.templates import program, run
 from tests.support.xbps_sources import PACKAGES, settled
 from toolkit.errors import UserError
 from toolkit.xbps import render
@@ -105,19 +105,6 @@ def test_the_packaged_settings_let_nobody_in_who_is_not_named(relay: Path) -> No
     assert friends.load(relay / "files" / "friends.toml") == []
     lines = (relay / "files" / "allowlist").read_text().splitlines()
     assert all(line.startswith("#") for line in lines)
-
-
-def test_the_packaged_rules_are_for_the_ports_of_the_packaged_settings(relay: Path) -> None:
-    rules = (relay / "files" / "netplay.nft").read_text()
-    assert f"th dport {{ {config.load(relay / 'files' / 'relay.toml').listen.port} }} jump gate" in rules
-
-
-def test_the_kernel_takes_the_packaged_rules_twice_in_a_row(relay: Path) -> None:
-    rules = relay / "files" / "netplay.nft"
-    twice = relay / "twice"
-    twice.write_text(rules.read_text() * 2)
-    loaded = nft("-f", str(twice))
-    assert (loaded.returncode, loaded.stderr) == (0, "")
 
 
 def test_an_example_that_lost_a_setting_is_noticed(tmp_path: Path) -> None:
