@@ -139,6 +139,11 @@ class Game:
         most = wire.PADS if self.protocol == 4 else wire.MOST_CLIENTS
         return next((number for number in range(1, most + 1) if number not in taken), None)
 
+    @property
+    def gives_states(self) -> bool:
+        """Whether the master's state can be everybody's: in protocol 4 it goes where the first client's input is."""
+        return self.master is not None and (self.protocol != 4 or self.master.number == 1)
+
     # What is to be done.
 
     def send(self, peer: Peer, data: bytes) -> None:

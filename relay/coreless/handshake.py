@@ -42,8 +42,8 @@ def _fits(game: Game, peer: Peer) -> bool:
     if game.protocol is None or header is None:
         return True
     if header.protocol == 4:
-        # States go to the place of the first client there: without it nobody can come in any more.
-        first = any(player.number == 1 for player in game.synced)
+        # States go to the place of the first client there: unless it plays nobody can come in any more.
+        first = any(player.number == 1 for player in game.synced) and (game.master is None or game.gives_states)
         return game.protocol == 4 and header.implementation == game.release and first
     return game.protocol == header.protocol
 

@@ -36,7 +36,7 @@ def ask(game: Game, now: float) -> None:
 def next_ask(game: Game) -> float | None:
     """Return when the master is to be asked; None for not now."""
     state, master = game.state, game.master
-    if not state.wanted or state.asked or master is None or master.next < game.count:
+    if not state.wanted or state.asked or master is None or master.next < game.count or not game.gives_states:
         return None
     if _jumping(game, master):
         return None
@@ -48,7 +48,7 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
     peer.loads += 1
     frame, raw_size = wire.two.unpack_from(packet, wire.HEAD)
     body = packet[2 * wire.HEAD :]
-    if peer is not game.master or not body:
+    if peer is not game.master or not body or not game.gives_states:
         return _jumped(game, peer, frame)
     state = game.state
     if frame > game.count:
@@ -72,15 +72,13 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
 
 
 def reset(game: Game, peer: Peer, packet: bytes) -> None:
-    """Take RESET: the master's is everybody's, anybody else's is undone."""
+    """Take RESET. It is not passed on: the master is asked for its state, and all follow it.
+
+    A RetroArch that waits while RESET comes runs one frame too many afterwards, and who watches waits nearly always;
+    one that was far ahead of the clock can stand still for good. A state does neither.
+    """
     frame = wire.one.unpack_from(packet, wire.HEAD)[0]
-    if peer is not game.master or frame < game.count or _jumping(game, peer):
-        return _jumped(game, peer, frame)
-    if frame > game.count:
-        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a reset of frame {frame}, the clock is at {game.count}")
-    game.send_others(peer, wire.reset(frame))
-    _raise(game, peer, frame)
-    return None
+    _jumped(game, peer, frame)
 
 
 def told_apart(game: Game, peer: Peer) -> None:
@@ -125,11 +123,20 @@ def overdue(game: Game, now: float) -> list[Peer]:
     return [peer for peer in game.synced if peer.needs_state]
 
 
+def stranded(game: Game) -> list[Peer]:
+    """Return who needs a state that nobody can give: in protocol 4, when the first client plays no more."""
+    if game.master is None or game.gives_states:
+        return []
+    return [peer for peer in game.synced if peer.needs_state]
+
+
 def _jumped(game: Game, peer: Peer, frame: int) -> None:
     most = peer.next if peer.playing else game.count + MOST_AHEAD
     if frame > most:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a jump to frame {frame}")
     peer.ahead = frame
+    if game.protocol == 4 and len(game.synced) > 1:
+        peer.needs_state = True  # from here on it is apart, and perhaps for good
     game.state.wanted = len(game.synced) > 1
     game.work = True
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from relay.coreless import clock, pauses, savestates, wire
 from relay.coreless.game import Game, Peer, StateRequest
+from relay.outcomes import Outcome
 
 WANTED_PADS = 0xFFFF
 
@@ -19,6 +20,7 @@ def entered(game: Game, peer: Peer, now: float) -> None:
     if game.master:
         peer.needs_state = game.state.wanted = True
     else:
+        peer.needs_state = game.protocol == 4 and len(game.synced) > 1
         # Its PLAY is on the way, and must find the clock where it got it.
         game.tick_at = now + game.settings.first_play_seconds
 
@@ -68,6 +70,8 @@ def settle(game: Game, now: float) -> None:
         _tell_stopped(game, peer)
         if peer.ahead is not None and peer.ahead <= game.count:
             peer.ahead = None
+    for peer in savestates.stranded(game):
+        game.close(peer, Outcome.NO_STATE, "protocol 4, and who opened the room plays no more")
     savestates.ask(game, now)
     for peer in game.synced:
         if peer.wants_play is not None and _may_play(game, peer):
@@ -106,7 +110,7 @@ def _promote(game: Game, now: float) -> None:
         # Nobody has a state to give: who comes next begins with the next master's.
         game.state.wanted = False
         for peer in game.synced:
-            peer.needs_state = False
+            peer.needs_state &= game.protocol == 4
         if game.synced and game.tick_at is None:
             game.tick_at = now
         return
@@ -136,6 +140,10 @@ def _let_in(game: Game, peer: Peer, now: float) -> None:
     clock.rest(peer)
     if game.master is None:
         _lead(game, peer)
+    elif not game.gives_states and peer.number == 1:
+        game.master = peer
+        for other in game.synced:
+            other.framer.keep_states = other is peer
     for other in game.synced:
         game.send(other, _mode(game, peer, game.count, pads, you=other is peer))
 
@@ -145,8 +153,9 @@ def _lead(game: Game, peer: Peer) -> None:
     game.master, game.tick_at = peer, None
     peer.framer.keep_states = True
     others = [other for other in game.synced if other is not peer]
-    for other in others:
-        other.needs_state = True
+    if game.gives_states:
+        for other in others:
+            other.needs_state = True
     game.state.wanted = bool(others)
 
 

@@ -121,11 +121,6 @@ def load_savestate(frame: int, raw_size: int, state: bytes) -> bytes:
     return two.pack(LOAD_SAVESTATE, HEAD + len(state)) + two.pack(frame, raw_size) + state
 
 
-def reset(frame: int) -> bytes:
-    """Return RESET."""
-    return three.pack(RESET, 4, frame)
-
-
 def stall(frames: int) -> bytes:
     """Return STALL: wait this many frames (60 at most)."""
     return three.pack(STALL, 4, frames)
