@@ -231,8 +231,9 @@ class Table:
             assert ours[key] == others[key], (
                 f"{both} know other inputs of (frame, client) {key}: {ours[key]} and {others[key]}"
             )
+        last = min(_known_of(left, right), _known_of(right, left))
         for place in mine.states.keys() & theirs.states.keys():
-            assert mine.states[place] == theirs.states[place], (
+            assert place[1] > last or mine.states[place] == theirs.states[place], (
                 f"{left.nick} and {right.nick} are in different states at {place[1]}, since {place[0]}"
             )
 
@@ -254,6 +255,15 @@ def _heard(client: Client) -> dict[tuple[int, int], tuple[int, ...]]:
     assert game is not None
     heard = client.timeline.heard
     return {key: words for key, words in heard.items() if key[1] != game.number or key[0] < game.server}
+
+
+def _known_of(who: Client, by: Client) -> int:
+    """Return up to which frame somebody who has gone can be compared: its last inputs may not have reached anybody."""
+    if who.ending is None or who.game is None:
+        return 2**32
+    mine, number, start = who.timeline, who.game.number, who.timeline.epoch[1]
+    own = (frame for frame, client in mine.heard if client == number and frame >= start)
+    return min((frame for frame in own if (frame, number) not in by.timeline.heard), default=2**32)
 
 
 def _line(seat: Seat) -> str:
