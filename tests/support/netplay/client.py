@@ -127,9 +127,8 @@ class Client:
 
         It is sent twice; on some cores the file, and so the second, has another size than netplay's own states.
         """
-        if not self._may_interfere():
+        if not self.running or self.game is None or not self.kind.may_load:
             return False
-        assert self.game is not None
         self.game.force_future(unasked=True)
         self.timeline.load(self.game.here, state, "state")
         self._send_state()
@@ -137,17 +136,13 @@ class Client:
         return True
 
     def reset(self) -> bool:
-        """Let the player reset the machine. Returns False where that cannot be, as in releases since 1.10."""
-        if not self._may_interfere():
+        """Let the player reset the machine. Returns False where that cannot be."""
+        if not self.running or self.game is None:
             return False
-        assert self.game is not None
         self.game.force_future(unasked=True)
         self.timeline.load(self.game.here, (0, 0), "reset")
         self._out.append(np.command(0x46, np.words(self.game.here)))
         return True
-
-    def _may_interfere(self) -> bool:
-        return self.running and self.kind.may_load and self.game is not None
 
     # A frame.
 

@@ -11,7 +11,7 @@ class Kind:
 
     ``highest`` is word 3 of its header: 0 up to 1.9.14. ``old_info``: INFO ends with the checksum. ``wakes``: RESUME
     ends a PAUSE. ``skips``: a command it does not know is passed over, where older releases hang up. ``may_load``: its
-    player may load states and reset while netplay goes on. ``play`` is the payload of its PLAY.
+    player may load states while netplay goes on; all of them may reset. ``play`` is the payload of its PLAY.
     """
 
     release: str
