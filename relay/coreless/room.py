@@ -157,8 +157,9 @@ class CorelessRoom:
         if game.paused or not players:
             return None
         furthest = max(peer.next for peer in players)
-        slowest = min(players, key=lambda peer: peer.heard)
-        if now < slowest.heard + self.settings.frozen_seconds:
+        silent = [peer for peer in players if now >= peer.heard + self.settings.frozen_seconds]
+        slowest = min(silent, key=lambda peer: peer.next, default=None)
+        if slowest is None:
             return None
         alone = len(players) == 1 and len(game.synced) > 1
         return slowest if alone or furthest - slowest.next >= self.settings.frozen_frames else None

@@ -18,7 +18,7 @@ from relay.coreless.settings import CorelessSettings
 
 PLAIN = (
     *("key", "number", "since", "old_info", "playing", "leaving", "pads", "next", "input_size", "tag", "heard"),
-    *("wants_play", "needs_state", "ahead", "paused", "told", "lead", "lead_until"),
+    *("wants_play", "needs_state", "ahead", "owes_since", "loads", "paused", "told", "lead", "lead_until"),
 )
 PLAIN_GAME = ("count", "protocol", "release", "work", "tick_at", "hold_at", "hold_since", "check_at")
 STATE = tuple(field.name for field in dataclasses.fields(StateRequest))

@@ -76,6 +76,7 @@ def settle(game: Game, now: float) -> None:
     for peer in game.synced:
         if peer.wants_play is not None and _may_play(game, peer):
             _let_in(game, peer, now)
+    savestates.ask(game, now)
     game.work = game.state.wanted or any(
         peer.leaving or peer.ahead is not None or peer.wants_play is not None for peer in game.synced
     )

@@ -134,13 +134,20 @@ class Talk:
         self.play(first, 0, 10)
         second = self.join("second")
         self.say(first, state(10))
+        # Longer than the room waits before it asks for a state again.
+        self.wait(0.2)
         self.got(first), self.got(second)
         return first, second
 
 
-def state(frame: int, body: bytes = STATE, raw_size: int = 5070) -> bytes:
+def load(frame: int, body: bytes = STATE, raw_size: int = 5070) -> bytes:
     """Return LOAD_SAVESTATE."""
     return netplay.command(LOAD, netplay.words(frame, raw_size) + body)
+
+
+def state(frame: int, body: bytes = STATE, raw_size: int = 5070) -> bytes:
+    """Return LOAD_SAVESTATE and something that means nothing: what comes behind it tells that it is an answer."""
+    return load(frame, body, raw_size) + netplay.command(0)
 
 
 def frames(commands: Sequence[Command], kind: int) -> list[int]:
