@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.support.netplay import kinds
 from tests.support.netplay.endings import How
-from tests.support.netplay.handshake import Content
+from tests.support.netplay.greeting import Content
 from tests.support.netplay.table import Table
 
 if TYPE_CHECKING:

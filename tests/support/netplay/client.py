@@ -14,7 +14,7 @@ from tests.support.netplay.endings import Ending, How, NakError, RefusedError
 from tests.support.netplay.framing import Stream
 from tests.support.netplay.game import Game
 from tests.support.netplay.game_four import GameFour
-from tests.support.netplay.handshake import Content, Handshake
+from tests.support.netplay.greeting import Content, Handshake
 from tests.support.netplay.machine import Machine
 from tests.support.netplay.pace import HURRY
 from tests.support.netplay.timeline import Timeline
