@@ -22,6 +22,8 @@ TEMPLATE_HELP = {
     "distfile": "the source tarball: a file or an address; without it, netplay-relay's is packed from this checkout",
     "checksum": "the SHA-256 of an address's file; without it, the file is fetched once",
     "maintainer": "'Name <address>', who looks after the package",
+    "homepage": "netplay-relay's home page, if pyproject.toml names none ([project.urls] Homepage)",
+    "after": "with --commit: the release it comes after; without it the last tag vX.Y.Z before it, if there is one",
 }
 
 
@@ -37,17 +39,20 @@ def template(
     distfile: str = "",
     checksum: str = "",
     maintainer: str = "",
+    homepage: str = "",
+    after: str = "",
 ) -> None:
     """Write an xbps-src template with everything that belongs to it."""
     from toolkit.console import short, step
     from toolkit.xbps import dist, render, request
 
-    asked = request.Asked(package, commit, date, version, distfile, checksum, maintainer)
+    asked = request.Asked(package, commit, date, version, distfile, checksum, maintainer, homepage, after)
     settled = request.settle(asked)
     written = render.write(settled, Path(out).expanduser())
     if settled.package.name == "netplay-relay" and not distfile and not commit:
         _note_changes(dist.changes())
     step("template", f"{settled.package.name} {settled.version}: {short(written.folder)}")
+    _note_placeholder(settled.package.homepage)
     if written.tarball:
         step("source", f"{short(written.tarball)}, SHA-256 {settled.distfile.sha256}")
     step("next", f"cp -a {short(Path(out))}/. VOID-PACKAGES/ && cd VOID-PACKAGES && ./xbps-src pkg {package}")
@@ -74,7 +79,10 @@ PACKAGE_HELP = {
     "python": "the hosts' Python: a package is good for one minor version",
     "key": "an RSA private key to sign with; xbps asks for signatures where a repository is on http(s)",
     "signed_by": "who signs, as xbps-install shows it when it asks whether to trust the key",
-    **{name: TEMPLATE_HELP[name] for name in ("commit", "date", "version", "distfile", "maintainer")},
+    **{
+        name: TEMPLATE_HELP[name]
+        for name in ("commit", "date", "version", "distfile", "maintainer", "homepage", "after")
+    },
 }
 
 
@@ -92,18 +100,24 @@ def package(
     version: str = "",
     distfile: str = "",
     maintainer: str = "",
+    homepage: str = "",
+    after: str = "",
 ) -> None:
     """Make .xbps packages of netplay-relay and a repository of them, without a Void host."""
     from toolkit.console import short, step
     from toolkit.xbps import binary, repository, request
 
     place = Path(out).expanduser()
-    asked = request.Asked(commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer)
+    asked = request.Asked(
+        commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer, homepage=homepage,
+        after=after,
+    )  # fmt: skip
     settled = request.settle(asked)
     signing = repository.load_key(Path(key).expanduser(), signed_by or settled.maintainer) if key else None
     architecture = binary.check_architecture(arch)
     for path in repository.make(settled, place, architecture, python=binary.check_python(python), key=signing):
         step("written", short(path))
+    _note_placeholder(settled.package.homepage)
     step("next", f"on the host: xbps-install --repository={place.absolute()} netplay-relay netplay-relay-firewall")
     if not signing:
         step("note", "not signed: xbps takes it from a folder, but not by http. --key FILE signs it.")
@@ -135,6 +149,14 @@ def lint(_: Context, folder: str, json: bool = False) -> None:
         step("lint", f"nothing to object to in {names}")
     if findings:
         raise SystemExit(1)
+
+
+def _note_placeholder(homepage: str) -> None:
+    from toolkit.console import step
+    from toolkit.xbps.packages import PLACEHOLDER
+
+    if homepage == PLACEHOLDER:
+        step("note", f"no home page is known, so it says {PLACEHOLDER}, which leads nowhere: --homepage URL")
 
 
 def _note_changes(changed: list[str]) -> None:

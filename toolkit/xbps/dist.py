@@ -113,6 +113,17 @@ def changes(checkout: Path = ROOT) -> list[str]:
     return [line[3:] for line in said.splitlines()]
 
 
+def release_before(commit: str, checkout: Path = ROOT) -> str:
+    """Return the release that a commit comes after, "" before the first one: releases are tags like v1.2.3.
+
+    Raises UserError when the checkout is no git repository or lacks the commit.
+    """
+    _git(checkout, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+    tags = _git(checkout, "tag", "--merged", commit, "--list", "v[0-9]*").decode(errors="replace").split()
+    releases = [tag.removeprefix("v") for tag in tags if re.fullmatch(r"v\d+(\.\d+)+", tag)]
+    return max(releases, key=lambda text: [int(part) for part in text.split(".")], default="")
+
+
 def _members(checkout: Path, commit: str) -> dict[str, bytes]:
     """Return what git keeps at a commit, by name."""
     # git's own archive, read for its content alone: its times, owners and padding change between versions of git.

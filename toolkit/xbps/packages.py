@@ -48,10 +48,14 @@ class Package:
     subpackages: tuple[Subpackage, ...] = ()
 
 
+PLACEHOLDER: Final = "https://example.org/netplay-relay"
+"""The home page where none is known: a template has to have one. It leads nowhere, and whoever writes it says so."""
+
+
 def homepage(checkout: Path = ROOT) -> str:
-    """Return the project's address from pyproject.toml; one that leads nowhere when it names none."""
+    """Return the project's address from pyproject.toml; PLACEHOLDER when it names none."""
     project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return str(project.get("urls", {}).get("Homepage", "https://example.org/netplay-relay"))
+    return str(project.get("urls", {}).get("Homepage", PLACEHOLDER))
 
 
 _FIREWALL: Final = Subpackage(

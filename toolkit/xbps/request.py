@@ -18,6 +18,7 @@ ORPHAN: Final = "Orphaned <orphan@voidlinux.org>"
 # It lands between double quotes in a shell program.
 _MAINTAINER: Final = re.compile(r'[^<>"`$\\\x00-\x1f]+ <[^@<>\s"`$\\]+@[^@<>\s"`$\\]+\.[^@<>\s"`$\\]+>')
 # A template's lines hold 80 columns.
+_HOMEPAGE: Final = re.compile(r"https?://[^\s\"'`$\\{}<>|;&()]{1,60}")
 _MAINTAINER_MOST: Final = 80 - len('maintainer=""')
 
 
@@ -32,6 +33,8 @@ class Asked:
     distfile: str = ""
     checksum: str = ""
     maintainer: str = ""
+    homepage: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,9 @@ def settle(asked: Asked) -> Request:
             fix=f"--version X.Y.Z, or --commit HASH --date YYYYMMDD; not {asked.version} and a commit.",
         )
     if package.name == packages.OWN:
-        return _own(package, asked, maintainer)
+        return _own(_at_home(package, asked.homepage), asked, maintainer)
+    if asked.homepage:
+        raise UserError(f"{package.name} has a home page of its own, {package.homepage}", fix="Leave --homepage out.")
     commit, version = _snapshot(_with_defaults(asked, package))
     found = distfile.foreign(package, commit, version, asked.distfile, asked.checksum)
     return Request(package, version, commit, maintainer, found)
@@ -77,9 +82,22 @@ def check_maintainer(text: str) -> str:
     return text
 
 
+def _at_home(package: Package, homepage: str) -> Package:
+    if not homepage:
+        return package
+    if not _HOMEPAGE.fullmatch(homepage):
+        raise UserError(
+            f"{homepage!r} is not a home page a template can hold",
+            fix="--homepage https://... , of at most 60 characters behind it, without quotes, spaces, $ or braces.",
+        )
+    return replace(package, homepage=homepage.rstrip("/"))
+
+
 def _own(package: Package, asked: Asked, maintainer: str) -> Request:
     if asked.commit or asked.date:
         commit, version = _snapshot(asked)
+    elif asked.after:
+        raise UserError("--after is for snapshots", fix="--commit HASH --date YYYYMMDD --after X.Y.Z")
     else:
         commit, version = "", versions.check(asked.version) if asked.version else ""
     found, project = distfile.own(package, commit, version, asked.distfile, asked.checksum)
@@ -97,6 +115,8 @@ def _with_defaults(asked: Asked, package: Package) -> Asked:
             f"{package.name} has no releases, so {asked.version} is none of its versions",
             fix=f"--package {package.name} --commit HASH --date YYYYMMDD",
         )
+    if asked.after:
+        raise UserError(f"{package.name} has no releases, so nothing comes after one", fix="Leave --after out.")
     if not asked.commit and not asked.date:
         return replace(asked, commit=package.commit, date=package.date)
     return asked
@@ -114,4 +134,6 @@ def _snapshot(asked: Asked) -> tuple[str, str]:
             "a snapshot needs its commit's date: the version is made from it",
             fix=f"--commit {commit} --date YYYYMMDD (git show -s --format=%cd --date=format:%Y%m%d {commit})",
         )
-    return commit, versions.snapshot(versions.check_date(asked.date))
+    date = versions.check_date(asked.date)
+    is_here = asked.package == packages.OWN and not asked.distfile
+    return commit, versions.snapshot(date, asked.after or (dist.release_before(commit) if is_here else ""))

@@ -11,6 +11,7 @@ from toolkit.errors import UserError
 _WORDS: Final = {"alpha": -3, "beta": -2, "pre": -1, "rc": -1, "pl": 0, ".": 0}
 _PIECE: Final = re.compile(r"(?P<number>\d+)|(?P<word>alpha|beta|pre|rc|pl|\.)|(?P<letter>[a-z])|.", re.IGNORECASE)
 _RELEASE: Final = re.compile(r"\d+(\.\d+)+((alpha|beta|rc)\d*)?([.+]\d{8})?")
+_PLAIN: Final = re.compile(r"\d+(\.\d+)+")
 _DATE: Final = re.compile(r"(?:19|20)\d{2}[01]\d[0-3]\d")
 
 
@@ -65,8 +66,20 @@ def check_date(text: str) -> str:
 
 
 def snapshot(date: str, after: str = "") -> str:
-    """Return the version of a snapshot of that date: above the release `after`, below every release that follows."""
-    return f"{after}.{date}" if after else f"0.0.{date}"
+    """Return the version of a snapshot of that date: above the release `after`, below every release that follows.
+
+    Raises UserError for an `after` that is no release of numbers alone: what 1.0rc1 is followed by is 1.0.
+    """
+    if not after:
+        return f"0.0.{date}"
+    if not _PLAIN.fullmatch(after) or _DATE.fullmatch(after.split(".")[-1]) or objection(after):
+        raise UserError(
+            f"{after!r} is not a release that a snapshot can come after",
+            fix="--after X.Y.Z, the last release before the commit; leave it out where there is none.",
+        )
+    # 1.0.20261103 would be greater than 1.0.1; xbps reads 1.0 as 1.0.0.
+    numbers = after.split(".")
+    return ".".join([*numbers, *["0"] * (3 - len(numbers)), date])
 
 
 def _numbers(version: str) -> tuple[list[int], int]:

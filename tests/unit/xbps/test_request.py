@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import subprocess
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.templates import program
 from tests.support.xbps_sources import MITM_COMMIT, asked, tarball
 from toolkit.errors import UserError
-from toolkit.xbps import request
+from toolkit.xbps import dist, packages, request
 from toolkit.xbps.request import Asked
 
 if TYPE_CHECKING:
@@ -36,6 +38,37 @@ def test_a_snapshot_of_the_relay_is_below_its_releases_and_names_its_commit(tmp_
     settled = request.settle(Asked(commit=COMMIT, date="20261103", distfile=str(tarball(tmp_path))))
     assert (settled.version, settled.commit, settled.patched) == ("0.0.20261103", COMMIT, True)
     assert settled.distfile.file == "netplay-relay-${_commit}.tar.gz"
+
+
+def test_a_snapshot_after_a_release_is_above_it(tmp_path: Path) -> None:
+    wanted = Asked(commit=COMMIT, date="20261103", distfile=str(tarball(tmp_path)), after="0.1.0")
+    assert request.settle(wanted).version == "0.1.0.20261103"
+
+
+def test_the_release_before_a_commit_is_the_highest_tag_that_it_contains(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        argv = [program("git"), "-C", str(tmp_path), *who, *arguments]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+    git("init", "--quiet")
+    commits = []
+    for tag in ("v0.9.0", "v0.10.0", "vnext", "v1.0rc1", "v9.0.0"):
+        git("commit", "--quiet", "--allow-empty", "--message", tag)
+        git("tag", tag)
+        commits.append(git("rev-parse", "HEAD"))
+    assert dist.release_before(commits[3], tmp_path) == "0.10.0"
+    git("tag", "--delete", "v0.9.0", "v0.10.0")
+    assert dist.release_before(commits[3], tmp_path) == ""
+    with pytest.raises(UserError, match="git cannot read"):
+        dist.release_before(COMMIT, tmp_path)
+
+
+def test_the_home_page_is_what_was_typed_and_else_a_placeholder_that_leads_nowhere(tmp_path: Path) -> None:
+    source = str(tarball(tmp_path))
+    typed = request.settle(Asked(distfile=source, homepage="https://git.example.net/netplay-relay/"))
+    assert typed.package.homepage == "https://git.example.net/netplay-relay"
+    assert request.settle(Asked(distfile=source)).package.homepage == packages.PLACEHOLDER
 
 
 def test_the_tunnel_server_has_a_commit_of_its_own(tmp_path: Path) -> None:
@@ -78,6 +111,13 @@ def test_an_address_names_version_and_commit_by_the_templates_variables() -> Non
         ({"distfile": "https://example.org/$(id)/x"}, "not an address"),
         ({"distfile": "ftp://example.org/x"}, "not an address"),
         ({"distfile": "https://example.org/latest.tgz", "version": "1.2.3", "checksum": SHA256}, "does not name 1.2.3"),
+        ({"homepage": "git@example.org:x"}, "not a home page"),
+        ({"homepage": "https://example.org/${pkgname}"}, "not a home page"),
+        ({"homepage": "https://" + "x" * 70}, "not a home page"),
+        ({"after": "0.1.0"}, "--after is for snapshots"),
+        ({"commit": COMMIT, "date": "20211110", "after": "1.0rc1"}, "not a release"),
+        ({"package": "netplay-tunnel-server", "homepage": "https://example.org"}, "a home page of its own"),
+        ({"package": "netplay-tunnel-server", "after": "1.0"}, "has no releases"),
         ({"package": "netplay-mitm-server"}, "needs its commit"),
         ({"package": "netplay-mitm-server", "version": "1.0.0"}, "has no releases"),
     ],

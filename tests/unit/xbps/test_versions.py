@@ -75,6 +75,18 @@ def test_what_is_no_day_is_refused(date: str) -> None:
         versions.check_date(date)
 
 
+@pytest.mark.parametrize(("after", "next_one"), [("1.0", "1.0.1"), ("1.2.3", "1.2.4"), ("1.2.3.4", "1.2.3.5")])
+def test_a_snapshot_lies_between_a_release_and_the_next(after: str, next_one: str) -> None:
+    between = versions.check(versions.snapshot("20261103", after))
+    assert (versions.compare(after, between), versions.compare(between, next_one)) == (-1, -1)
+
+
+@pytest.mark.parametrize("after", ["1.0rc1", "1.2.3.20261103", "1.0-1", "v1.0", "1", "$(id)"])
+def test_a_snapshot_comes_after_no_version_that_is_no_release(after: str) -> None:
+    with pytest.raises(UserError, match="is not a release that a snapshot can come after"):
+        versions.snapshot("20261104", after)
+
+
 def test_a_snapshot_is_below_every_release_that_follows_it() -> None:
     assert versions.compare(versions.snapshot("20261103"), "0.1.0") == -1
     assert versions.compare(versions.snapshot("20261103", "0.1.0"), "0.1.1") == -1
