@@ -20,8 +20,10 @@ SHOWN: Final = 30
 """How many lines of what failed are shown; the log has all of them."""
 _SECONDS: Final = 30.0
 _BEGINS: Final = re.compile(r"^(fatal: |failed: |\[ERROR\]|E  |CRITICAL|ERROR  .*(Idempotence|return code))|^_{3,} ")
+# Of other firewalls, what names us and our port: all of theirs would fill the screen.
 RULES: Final = (
-    "nft list ruleset 2>/dev/null; iptables-save 2>/dev/null | grep -v ^#; ip6tables-save 2>/dev/null | grep -v ^#"
+    "nft --stateless list table inet netplay 2>/dev/null; nft list tables 2>/dev/null;"
+    " for save in iptables-save ip6tables-save; do $save 2>/dev/null | grep -i -e netplay -e 55435; done; true"
 )
 
 

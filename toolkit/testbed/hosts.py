@@ -76,7 +76,10 @@ class Testbed:
         _write(directory / FILE, {**asdict(self), "ssh_config": str(self.ssh_config)})
         reached = f"-F {self.ssh_config}"
         hosts = {at.name: {"ansible_host": at.ssh, "ansible_ssh_common_args": reached} for at in self.relays}
-        _write(directory / "inventory" / FILE, {"relays": {"hosts": hosts, "vars": _deployed(self, directory)}})
+        relays = {"hosts": hosts, "vars": _deployed(self, directory)}
+        addresses = {at.name: [at.ipv4, f"{at.ipv6}/128"] for at in self.clients}
+        everybody = {"vars": {"testbed_addresses": addresses}}
+        _write(directory / "inventory" / FILE, {"all": everybody, "relays": relays})
 
     def client(self, name: str) -> Host:
         """Return a client by its name."""

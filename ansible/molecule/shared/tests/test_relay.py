@@ -57,3 +57,10 @@ def test_the_relay_has_no_rights_and_cannot_get_any(relay: Relay) -> None:
 def test_the_wall_stands_in_the_packet_filter_that_was_meant(relay: Relay) -> None:
     status = json.loads(relay.says(GATE))
     assert (status["present"], status["backend"]) == (True, relay.told.get("testbed_backend", "nftables"))
+
+
+def test_other_firewalls_have_the_port_open_too(relay: Relay) -> None:
+    """As hosts.yml says of the scenario; where it says nothing, there is no other firewall."""
+    for asked in relay.told.get("testbed_shows", []):
+        said = relay.says(asked["command"])
+        assert [word for word in asked["words"] if word not in said] == [], said
