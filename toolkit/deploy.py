@@ -90,7 +90,7 @@ def deploy(place: Place, request: Request) -> int:
         run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, password)
         changed = ansible.play(run, link)
         remote = Remote(place, link, visit.become, password)
-        changed += _look(remote, outgoing, plan) if request.check else outgoing.push(remote)
+        changed += _look(remote, outgoing, plan) if request.check else outgoing.push(remote, survey=True)
         if not request.check:
             last.remember(place)
             _prove(place, visit, plan)

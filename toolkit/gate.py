@@ -26,13 +26,15 @@ MISTAKE, REFUSED = 2, 5
 SHOWN = 20
 
 
-def push(remote: Remote, text: str, shown_as: Path) -> dict[str, Any]:
+def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> dict[str, Any]:
     """Make text the host's friends.toml; return what that changed (relay/gate/cli.py, apply).
 
-    shown_as: the owner's file, for mistakes in it. Raises UserError: of a mistake before anything is touched; with
-    ROLLED_BACK when the change could not be confirmed, and then what stood before stands again.
+    shown_as: the owner's file, for mistakes in it. survey: look at other firewalls too, which may take a second. Raises
+    UserError: of a mistake before anything is touched; with ROLLED_BACK when the change could not be confirmed, and
+    then what stood before stands again.
     """
-    answer = ask(remote, _apply(shown_as, "--rollback-after", str(WAY_BACK)), text)
+    look_around = ["--survey"] if survey else []
+    answer = ask(remote, _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around), text)
     if answer["token"]:
         _confirm(remote, answer["token"], time.monotonic() + WAY_BACK + LATE)
     return answer

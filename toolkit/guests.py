@@ -13,7 +13,6 @@ from toolkit.errors import UserError
 from toolkit.outgoing import Outgoing
 from toolkit.remote import Remote, entry_of, never_deployed
 from toolkit.ssh import Connection
-from toolkit.tables import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +43,7 @@ def remove(place: Place, name: str, *, kick: bool) -> None:
 
 def push(place: Place) -> None:
     """Make friends.toml as it is the host's list. Raises UserError."""
-    _change(place, lambda text, _: text)
+    _change(place, lambda text, _: text, survey=True)
 
 
 def fetch(place: Place) -> dict[str, Any]:
@@ -67,6 +66,8 @@ def show(place: Place, state: dict[str, Any]) -> None:
 
 def table(state: dict[str, Any], room: int | None = None) -> RenderableType:
     """Return who is in force on the host; room: the width there is."""
+    from toolkit.tables import listing  # not to wait for while a friend is let in
+
     rows = []
     for entry in state["entries"]:
         until = "for good" if entry["until"] is None else expiry.shown(entry["until"])
@@ -104,7 +105,7 @@ def check(place: Place, subject: str) -> bool:
     return bool(answer["verdict"] == "in")
 
 
-def _change(place: Place, edit: Callable[[str, Path], str]) -> None:
+def _change(place: Place, edit: Callable[[str, Path], str], *, survey: bool = False) -> None:
     """Change friends.toml: checked here, applied and confirmed there, and only then written."""
     file = inventory.files_of(place.host).friends
     remote = _remote(place)
@@ -112,7 +113,7 @@ def _change(place: Place, edit: Callable[[str, Path], str]) -> None:
         raise never_deployed(place)
     with _alone(file):
         text = edit(file.read_text(encoding="utf-8"), file)
-        Outgoing.of_text(text, file, time.time()).push(remote)
+        Outgoing.of_text(text, file, time.time()).push(remote, survey=survey)
 
 
 @contextmanager

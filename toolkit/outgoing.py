@@ -43,12 +43,12 @@ class Outgoing:
         left, over = friends_edit.sendable(text, file, before, now)
         return cls(left, text, file, tuple(friend.name for friend in over))
 
-    def push(self, remote: Remote) -> int:
+    def push(self, remote: Remote, *, survey: bool = False) -> int:
         """Make it the host's list and the owner's file, confirm, say what changed; return 1 when something did.
 
-        Raises UserError; then the owner's file is as it was.
+        survey: have other firewalls looked at too. Raises UserError; then the owner's file is as it was.
         """
-        answer = gate.push(remote, self.text, self.file)
+        answer = gate.push(remote, self.text, self.file, survey=survey)
         for file in (self.file, _sent(self.file)):
             if not file.exists() or file.read_text(encoding="utf-8") != self.source:
                 inventory.write(file, self.source)

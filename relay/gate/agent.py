@@ -19,7 +19,7 @@ from typing import Any
 
 from relay import service
 from relay.config import ConfigError
-from relay.gate import commit, events, names, state
+from relay.gate import commit, events, fronts, names, state
 from relay.gate.backend import FilterError
 from relay.gate.host import Gate, Outcome, Wanted
 from relay.gate.names import Lookups
@@ -58,24 +58,33 @@ class Agent:
         self._looked = self._surveyed = float("-inf")
         self._complaint = ""
         self._blind = False
+        self._absent = [home for home in fronts.HOMES if not home.exists()]
+        self._outdated = False
 
     def run(self) -> int:
-        """Work until SIGTERM or SIGINT. Raises BusyError when another agent runs, OSError."""
+        """Work until SIGTERM or SIGINT, or until only another start can help.
+
+        Raises BusyError when another agent runs, OSError.
+        """
         with state.locked(self._gate.places.agent, patience=1.0), _signals() as stop:
             sock = events.listen()
-            self.look(told=True)
-            service.notify("READY=1")
-            log.info("the gate's agent is at work%s", "" if sock else "; the kernel does not tell it of changes")
-            told = False
-            # Whoever changes rules in bursts costs one look in each pause.
-            while not select.select([stop], [], [], PAUSE if told else 0)[0]:
-                readable, _, _ = select.select([stop, sock] if sock else [stop], [], [], self._wait())
-                if stop in readable:
-                    break
-                told = bool(sock and events.drain(sock))
-                self.look(told=told or sock is None)
+            with sock or contextlib.nullcontext():
+                self._work(stop, sock)
             service.notify("STOPPING=1")
             return 0
+
+    def _work(self, stop: socket.socket, sock: socket.socket | None) -> None:
+        self.look(told=True)
+        service.notify("READY=1")
+        log.info("the gate's agent is at work%s", "" if sock else "; the kernel does not tell it of changes")
+        told = False
+        # Whoever changes rules in bursts costs one look in each pause.
+        while not self._outdated and not select.select([stop], [], [], PAUSE if told else 0)[0]:
+            readable, _, _ = select.select([stop, sock] if sock else [stop], [], [], self._wait())
+            if stop in readable:
+                break
+            told = bool(sock and events.drain(sock))
+            self.look(told=told or sock is None)
 
     def _wait(self) -> float:
         """Return for how long there is nothing to do, in seconds."""
@@ -160,6 +169,9 @@ class Agent:
             log.warning("somebody changed our rules (%s); they are as they should be again", done)
         for complaint in outcome.complaints:
             log.warning("%s", complaint)
+        if outcome.complaints and (new := [str(home) for home in self._absent if home.exists()]):
+            self._outdated = True
+            log.warning("%s is newer than this service, which may not write there: it starts anew", ", ".join(new))
         for record in outcome.opened:
             log.info("opened port %s in %s", ", ".join(map(str, record["ports"])), record["tool"])
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from relay.gate.state import Applied
-from relay.gate.wall import SETS, Difference, Standing, Wall
+from relay.gate.wall import SETS, TOLERANCE, Difference, Standing, Wall
 
 # A snapshot: what `restore` needs, as JSON can hold it; None: nothing of ours stood.
 Snapshot = dict[str, str] | None
@@ -24,6 +24,8 @@ class Backend(Protocol):
     name: str
     # Without what this host's kernel does not know.
     plain: bool
+    # What of others' was not there before a load and is there through us: to be taken away with us.
+    made: list[str]
 
     def text(self, wall: Wall) -> str:
         """Return the rules without entries: what is compared to tell whether they have to be loaded again."""
@@ -44,10 +46,7 @@ class Backend(Protocol):
         """Put back what a snapshot holds, and nothing else of ours."""
 
     def remove(self, created: Sequence[str] = ()) -> None:
-        """Take away all that is ours, and what is there through us alone (see `untouched`) unless others use it now."""
-
-    def untouched(self) -> list[str]:
-        """Return what of others' there is not yet, and will be there through us: to be taken away with us."""
+        """Take away all that is ours, and what is there through us alone (`made`) unless others use it now."""
 
 
 @dataclass(slots=True)
@@ -80,13 +79,14 @@ class Done:
 
 
 def enforce(
-    backend: Backend, wall: Wall, applied: Applied | None, now: float, *, check_only: bool = False
+    backend: Backend, wall: Wall, applied: Applied | None, clock: Callable[[], float], *, check_only: bool = False
 ) -> tuple[Done, Applied | None]:
     """Make the wall stand, changing as little as possible; return what was done and what is applied now.
 
     Rules count as ours when text and listing are those of the last load: nft and iptables print rules as they like, but
-    the same rules alike. Raises FilterError; then what stood before stands.
+    the same rules alike. clock: seconds since 1970. Raises FilterError; then what stood before stands.
     """
+    now = clock()
     standing = backend.standing()
     sound = standing is not None and applied is not None and _is_sound(backend, wall, standing, applied)
     changes = backend.differences(wall, standing, now)
@@ -98,11 +98,20 @@ def enforce(
     if check_only:
         return done, applied
     after = backend.standing()
-    if after is None or not after.shape or any(backend.differences(wall, after, now).values()):
+    # Times have run on meanwhile: a slow host takes seconds for ten thousand entries, and some may have ended.
+    if after is None or not after.shape or _lacks(backend.differences(wall, after, now), clock() - now):
         raise FilterError(f"{backend.name} took the rules and does not show them; another program may change them")
     done.standing = after
     text = hashlib.sha256(backend.text(wall).encode()).hexdigest()
     return done, Applied(backend.name, list(wall.ports), text, after.frame, backend.plain, now)
+
+
+def _lacks(changes: Mapping[str, Difference], passed: float) -> bool:
+    """Tell whether there are other entries than there should be, passed seconds after they were loaded."""
+    missing = [left for one in changes.values() for left in one.add.values()]
+    return any(one.remove for one in changes.values()) or any(
+        left is None or left > passed + TOLERANCE for left in missing
+    )
 
 
 def _is_sound(backend: Backend, wall: Wall, standing: Standing, applied: Applied) -> bool:

@@ -37,9 +37,12 @@ class Finding:
     where: tuple[str, ...] = ()
 
     def after(self, records: Sequence[dict[str, Any]]) -> str:
-        """Return the sentence that holds once these openings have been made."""
-        opened = any(record["tool"] == self.tool and record["where"] == list(self.where) for record in records)
-        return f"{self.tool} kept port {listed(self.shut)} shut; it is open there now." if opened else self.sentence
+        """Return the sentence that holds with these openings of ours, of now and of before."""
+        place = (self.tool, list(self.where))
+        ours = {port for record in records if (record["tool"], record["where"]) == place for port in record["ports"]}
+        if not ours or set(self.shut) - ours:
+            return self.sentence
+        return f"{self.tool} kept port {listed(sorted(ours))} shut; it is open there now."
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as JSON can hold it."""

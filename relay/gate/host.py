@@ -145,10 +145,9 @@ class Gate:
         backend = self.backend(wanted.settings.gate.backend, state)
         former = before.backend if before and before.backend != backend.name else None
         created = state.created
-        if former or (before is None and not created):
-            state.created = backend.untouched()
-        done, state.applied = enforce(backend, desired, before, self.clock())
+        done, state.applied = enforce(backend, desired, before, self.clock)
         outcome = Outcome(made, desired, backend.name, done)
+        state.created = sorted({*([] if former else created), *backend.made})
         if former:
             self.named(former, State(applied=before)).remove(created)
         outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self._shared())
@@ -167,10 +166,9 @@ class Gate:
             others.close(keep=outcome.wall.ports)
         findings = others.survey(outcome.wall.ports)
         outcome.opened, outcome.complaints = others.open(findings)
-        outcome.others = [finding.after(outcome.opened) for finding in findings]
         known = [record for record in state.opened if set(record["ports"]) <= set(outcome.wall.ports)]
         state.opened = known + [record for record in outcome.opened if record not in known]
-        state.others = outcome.others
+        state.others = outcome.others = [finding.after(state.opened) for finding in findings]
 
 
 def note_seen(known: State, standing: Standing | None, now: float) -> None:

@@ -18,6 +18,7 @@ class Nftables:
     def __init__(self, programs: Programs, *, plain: bool = False) -> None:
         self._programs = programs
         self.plain = plain
+        self.made: list[str] = []
 
     def text(self, wall: Wall) -> str:
         """Return the rules without entries."""
@@ -65,10 +66,6 @@ class Nftables:
         """Take our table away. Raises FilterError."""
         if self._list() is not None:
             self._first([nft.removal()])
-
-    def untouched(self) -> list[str]:
-        """Return nothing: our table is all there is."""
-        return []
 
     def _list(self, *options: str) -> str | None:
         """Return the listing of our table, None when there is no such table. Raises FilterError."""

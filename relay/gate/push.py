@@ -83,7 +83,7 @@ def _refuse_unresolved(made: Plan, known: State, source: Path) -> None:
 def _checked(gate: Gate, wanted: Wanted, known: State, made: Plan) -> dict[str, Any]:
     wall = gate.wall(wanted, made, known)
     backend = gate.backend(wanted.settings.gate.backend, known)
-    done, _ = enforce(backend, wall, known.applied, gate.clock(), check_only=True)
+    done, _ = enforce(backend, wall, known.applied, gate.clock, check_only=True)
     outcome = Outcome(made, wall, backend.name, done)
     return _result(outcome, known, _files(gate, wanted, made), checked=True)
 

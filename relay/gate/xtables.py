@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from relay.gate import iptables, openers
+from relay.gate import iptables, openers, tables
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -34,6 +34,7 @@ class Iptables:
         self._programs = programs
         self._kind = kind
         self.plain = plain or not programs.find("ipset")
+        self.made: list[str] = []
 
     @property
     def versions(self) -> list[int]:
@@ -58,6 +59,8 @@ class Iptables:
     def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
         """Make the wall stand. Raises FilterError; what stood before is put back then."""
         before = None if check_only else self.snapshot()
+        if standing is None and not check_only:
+            self.made = self.made or self._untouched()
         try:
             self._load(wall, now, frame=frame, check_only=check_only)
         except ProgramError as error:
@@ -114,7 +117,7 @@ class Iptables:
             raise FilterError(str(error)) from error
 
     def remove(self, created: Sequence[str] = ()) -> None:
-        """Take away our chains and sets, and tables there through us alone (see `untouched`). Raises FilterError."""
+        """Take away our chains and sets, and tables there through us alone (`made`). Raises FilterError."""
         try:
             self._remove()
         except ProgramError as error:
@@ -123,21 +126,24 @@ class Iptables:
 
     def is_visible(self) -> bool:
         """Tell whether there is anything to see in iptables; to ask the legacy one would load its modules."""
-        version = self._programs.answer([f"iptables{self._kind}", "-V"])
-        return "legacy" not in version or any(openers.lists(names, "filter") for names in openers.LEGACY.values())
+        return not self._is_legacy() or any(openers.lists(names, "filter") for names in openers.LEGACY.values())
 
-    def untouched(self) -> list[str]:
+    def _is_legacy(self) -> bool:
+        return "legacy" in self._programs.answer([f"iptables{self._kind}", "-V"])
+
+    def _untouched(self) -> list[str]:
         """Return the programs (iptables, ip6tables) whose table filter does not exist yet. Raises FilterError."""
         # Asked for one table, iptables-save prints it whether it is there or not.
         saved = {version: self._programs.answer([f"{_WORDS[version]}{self._kind}-save"]) for version in self.versions}
         return [_WORDS[version] for version, text in saved.items() if "*filter" not in text]
 
     def _forget(self, created: Sequence[str]) -> None:
-        for version in self.versions:
+        """Take away tables that are there through us alone; those of legacy iptables stay as long as its modules."""
+        for version in self.versions if created and not self._is_legacy() else ():
             if _WORDS[version] in created and iptables.is_bare(self._saved(version)):
                 for chain in ("INPUT", "FORWARD", "OUTPUT"):
                     self._programs.answer([f"{_WORDS[version]}{self._kind}", "-X", chain])
-                self._programs.answer(["nft", "delete", "table", "ip" if version == 4 else "ip6", "filter"])
+                tables.drop_empty("ip" if version == 4 else "ip6", "filter")
 
     def _remove(self) -> None:
         for version in self.versions:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +81,11 @@ class GateHost:
         """Run a program on the host and return what it printed. Raises AssertionError when it fails."""
         return self._run(self._inside, argv, text)
 
+    def python(self, script: str, *words: str) -> str:
+        """Run a script on the host, from this checkout, and return what it printed."""
+        path = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {script}"
+        return self.run([sys.executable, "-I", "-c", path, *words])
+
     def argv(self, *words: str) -> list[str]:
         """Return the argument list that runs `netplay-relay` on the host."""
         return self._inside.command([sys.executable, "-I", "-c", RUN, self._program, *words])
@@ -134,10 +138,9 @@ class GateHost:
     def rulesets(self) -> dict[str, str]:
         """Return all rules of the host, as their programs print them, without counts and handles.
 
-        Tables that hold nothing count as none: those of legacy iptables are there once somebody has looked, and
-        iptables cannot take away a table of nft.
+        A table of legacy iptables that holds nothing counts as none: it is there once somebody has looked.
         """
-        shown = {"nft": re.sub(r"table ip6? filter \{\n\}\n", "", self.run(["nft", "-s", "list", "ruleset"]))}
+        shown = {"nft": self.run(["nft", "-s", "list", "ruleset"])}
         for family in SIDES:
             for kind, path in MULTI.items():
                 listed = self.run([path, f"ip{family}tables-save"])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.support import labs
 from tests.support.role_host import PORT, SETTINGS, RoleHost
+from tests.support.templates import ROOT
 from tests.support.waiting import wait_for
 from toolkit import guests, inventory, places
 from toolkit.deploy import Request, deploy
-from toolkit.lab import DEFAULT_SPEC
+from toolkit.lab import DEFAULT_SPEC, NodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,13 +50,17 @@ socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()
 
 @dataclass(frozen=True)
 class GateLab:
-    """The lab, where its relay is to the toolkit, and what stood on the host before anything was put there."""
+    """The lab, where its relay is to the toolkit, and what stood on the host before anything was put there.
+
+    said: what the deployment printed, where it was typed.
+    """
 
     lab: Lab
     place: Place
     host: RoleHost
     before: dict[str, Any]
     owners_list: str
+    said: str = ""
 
     @property
     def friends_file(self) -> Path:
@@ -74,7 +80,7 @@ class GateLab:
         return self._tries(node, CONNECT)
 
     def _tries(self, node: str, script: str, *more: str) -> list[bool]:
-        relay = self.lab.node("relay")
+        relay = self.lab.node(self.host.node)
         argv = [sys.executable, "-I", "-c", script]
         tries = [self.lab.command(node, [*argv, address, str(PORT), *more]) for address in (relay.ipv4, relay.ipv6)]
         running = [
@@ -89,7 +95,7 @@ class GateLab:
     @contextmanager
     def a_game(self, node: str) -> Iterator[Game]:
         """Yield a game that somebody at a node hosts."""
-        argv = [sys.executable, "-I", "-c", HOST, self.lab.node("relay").ipv4, str(PORT)]
+        argv = [sys.executable, "-I", "-c", HOST, self.lab.node(self.host.node).ipv4, str(PORT)]
         with subprocess.Popen(self.lab.command(node, argv), stdout=subprocess.PIPE, text=True) as process:
             try:
                 game = Game(process)
@@ -108,6 +114,14 @@ class GateLab:
         if self.friends_file.read_text() != self.owners_list:
             self.friends_file.write_text(self.owners_list)
         guests.push(self.place)
+
+    def invokes(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Type a task, for this host."""
+        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words, "--host", self.place.host.alias]
+        argv += ["--ssh-config", str(self.place.ssh_config)]
+        return subprocess.run(
+            argv, capture_output=True, text=True, check=False, timeout=280, stdin=subprocess.DEVNULL, cwd=ROOT
+        )
 
 
 @dataclass(frozen=True)
@@ -150,3 +164,35 @@ def a_gate_lab(folder: Path, rootfs: str = "bookworm") -> Iterator[GateLab]:
         deploy(place, Request())
         text = inventory.files_of(place.host).friends.read_text()
         yield GateLab(place.lab, place, host, before, text)
+
+
+def prepared(lab: Lab, node: str, script: str, folder: Path) -> GateLab:
+    """Make a host what a script says, look at it, deploy to it by hand: a host that ssh knows, with three friends."""
+    done = subprocess.run(
+        lab.inside(node, ["sh", "-ec", script]), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder.mkdir()
+    host = RoleHost.of(lab, folder, node)
+    place = places.real(lab.ssh_alias(node), lab.ssh_config)
+    before = host.snapshot()
+    files = inventory.files_of(place.host)
+    inventory.write(files.relay, SETTINGS.replace("[gate]\n", "[gate]\nprivate_names = true\n"))
+    bare = GateLab(lab, place, host, before, "")
+    friends = [f"--friend={name}={address}" for name in ("player", "friend") for address in bare.addresses(name)]
+    said = bare.invokes("deploy", *friends)
+    assert said.returncode == 0, said.stdout + said.stderr
+    return replace(bare, owners_list=files.friends.read_text(), said=said.stdout)
+
+
+@contextmanager
+def a_fleet(folder: Path, scripts: dict[str, str]) -> Iterator[dict[str, GateLab]]:
+    """Bring up a lab of one's own with hosts of these names, each made by a script, and deploy to all of them at once.
+
+    The caller has set a configuration folder apart.
+    """
+    nodes = [NodeSpec(node, "host") for node in scripts]
+    nodes += [node for node in DEFAULT_SPEC.nodes if node.kind == "client"]
+    with labs.a_lab(*nodes) as lab, ThreadPoolExecutor() as threads:
+        made = {node: threads.submit(prepared, lab, node, text, folder / node) for node, text in scripts.items()}
+        yield {node: one.result() for node, one in made.items()}

@@ -49,18 +49,21 @@ class ScriptedPrograms(Programs):
 class MemoryBackend:
     """A packet filter that remembers.
 
-    refuses: what it says to every load, while it says anything; seldom: not yet when it is only tried.
+    refuses: what it says to every load, while it says anything; seldom: not yet when it is only tried. then: what
+    is called at the end of each load.
     """
 
     clock: Callable[[], float]
     name: str = "nftables"
     plain: bool = False
+    made: list[str] = field(default_factory=list)
     wall: Wall | None = None
     rules: str = ""
     sets: dict[str, dict[object, float | None]] = field(default_factory=dict)
     refuses: str = ""
     seldom: bool = False
     loads: int = 0
+    then: Callable[[], None] = lambda: None
 
     def text(self, wall: Wall) -> str:
         """Return the rules."""
@@ -89,6 +92,7 @@ class MemoryBackend:
             self.loads += 1
             self.rules = f"rules of {self.text(wall)}"
             self.sets = {name: dict(wall.sets[name]) for name in SETS}
+            self.then()
 
     def snapshot(self) -> Snapshot:
         """Return what stands."""
@@ -104,10 +108,6 @@ class MemoryBackend:
     def remove(self, created: Sequence[str] = ()) -> None:
         """Forget."""
         self.rules, self.sets = "", {}
-
-    def untouched(self) -> list[str]:
-        """Return nothing."""
-        return []
 
     def holds(self) -> set[str]:
         """Return the networks that stand, as text."""

@@ -37,8 +37,8 @@ except OSError as error:
 """
 # Everything that a deployment could leave: files with their owners and text, accounts, units. Backups of the account
 # files and what systemd and ssh write by themselves are nobody's settings.
-SNAPSHOT = """
-import hashlib, json, os, pathlib, shutil, subprocess
+SNAPSHOT = r"""
+import hashlib, json, os, pathlib, re, shutil, subprocess
 TOPS = ("/etc", "/opt", "/usr/local", "/home", "/srv", "/var/lib", "/run/netplay-relay", "/run/runit",
         *map(str, pathlib.Path("/var/log").glob("netplay*")))
 SKIPPED = ("/var/lib/systemd", "/etc/.pwd.lock", "/run/runit/supervise.sshd")
@@ -54,7 +54,12 @@ for path in (path for top in TOPS for path in [pathlib.Path(top), *pathlib.Path(
 def said(*argv):
     return subprocess.run(argv, capture_output=True, text=True).stdout
 found["units"] = said("systemctl", "list-unit-files", "--no-legend") if shutil.which("systemctl") else ""
-found["rules"] = said("nft", "list", "ruleset")
+listed = [["nft", "-s", "list", "ruleset"], ["iptables-legacy-save"], ["ip6tables-legacy-save"], ["ipset", "list"]]
+# To ask legacy iptables where nobody uses it would load its modules.
+names = pathlib.Path("/proc/net/ip_tables_names")
+skipped = [] if names.exists() and names.read_text() else listed[1:3]
+programs = [argv for argv in listed if shutil.which(argv[0]) and argv not in skipped]
+found["rules"] = re.sub(r"\[\d+:\d+\]|^#.*$", "", "".join(said(*argv) for argv in programs), flags=re.MULTILINE)
 found["listening"] = said("ss", "-Htln")
 print(json.dumps(found))
 """
@@ -77,21 +82,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RoleHost:
-    """The host "relay" of a lab with the clients "friend" and "stranger", and a folder for what runs need."""
+    """A host of a lab with the clients "friend" and "stranger", and a folder for what runs need."""
 
     lab: Lab
     folder: Path
     release: Release
+    node: str = "relay"
 
     @classmethod
-    def of(cls, lab: Lab, folder: Path) -> Self:
+    def of(cls, lab: Lab, folder: Path, node: str = "relay") -> Self:
         """Take a lab's host, and build one release for all runs."""
-        return cls(lab, folder, zipapp.build(folder))
+        return cls(lab, folder, zipapp.build(folder), node)
 
     @property
     def alias(self) -> str:
         """What the host is called in ssh's configuration and in the inventory."""
-        return self.lab.ssh_alias("relay")
+        return self.lab.ssh_alias(self.node)
 
     def play(
         self,
@@ -128,7 +134,7 @@ class RoleHost:
 
     def run(self, *argv: str) -> str:
         """Run a program on the host and return what it printed."""
-        done = subprocess.run(self.lab.inside("relay", argv), capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(self.lab.inside(self.node, argv), capture_output=True, text=True, check=True, timeout=60)
         return done.stdout
 
     def property(self, unit: str, name: str) -> str:
@@ -137,12 +143,12 @@ class RoleHost:
 
     def stands(self) -> bool:
         """Whether our table is in force."""
-        argv = self.lab.inside("relay", ["nft", "list", "table", "inet", "netplay"])
+        argv = self.lab.inside(self.node, ["nft", "list", "table", "inet", "netplay"])
         return subprocess.run(argv, capture_output=True, check=False, timeout=60).returncode == 0
 
     def reaches(self, node: str, port: int = PORT) -> list[bool]:
         """Whether a client of the lab can connect to the port: by IPv4, by IPv6."""
-        relay = self.lab.node("relay")
+        relay = self.lab.node(self.node)
         argv = [sys.executable, "-I", "-c", CONNECT]
         tries = [self.lab.command(node, [*argv, address, str(port)]) for address in (relay.ipv4, relay.ipv6)]
         running = [subprocess.Popen(each, stderr=subprocess.DEVNULL) for each in tries]

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import commit, push, state
+from relay.gate import commit, fronts, push, state
 from relay.gate.agent import SURVEY, WHOLE, Agent
 from relay.gate.names import JITTER, MOST_OFTEN, Lookups
+from relay.gate.programs import ProgramError
 from relay.gate.push import Push
 from relay.gate.state import State
 from relay.protocol import Address
-from tests.support.gate_memory import MemoryGate, friend
+from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from tests.support.waiting import wait_for
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
@@ -233,3 +234,24 @@ def test_other_firewalls_are_looked_at_now_and_then(bench: Bench) -> None:
     bench.pass_time(SURVEY)
     bench.agent.look(told=False)
     assert asked() == first + 1
+
+
+def test_for_a_firewall_that_is_newer_than_the_service_and_cannot_be_written_to_it_starts_anew_once(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "ufw"
+    monkeypatch.setattr(fronts, "HOMES", (home,))
+    answers = {"ufw status": "Status: active\n", "ufw allow": ProgramError(["ufw"], 1, "Read-only file system")}
+    bench.gate.programs = ScriptedPrograms(answers)
+    agents = [Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time)]
+    home.mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert agents[0].run() == 0
+    assert f"{home} is newer than this service" in caplog.text
+    # The one after it has found the folder there: what it is refused now is no matter of its start.
+    agents.append(Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time))
+    bench.pass_time(SURVEY)
+    outcome = agents[1].look(told=True)
+    assert outcome is not None
+    assert outcome.complaints
+    assert not agents[1]._outdated

@@ -64,79 +64,115 @@ def test_ufw_is_opened_under_our_name_and_only_that_is_undone() -> None:
 
 
 class FakeFirewalld(ScriptedPrograms):
-    """A firewall-cmd with a memory: what is for good and what is for now, in one zone."""
+    """A firewall-cmd with a memory: one zone and the policies, for good and for now."""
 
     def __init__(self) -> None:
         super().__init__({"firewall-cmd": self._command})
-        self.now: set[str] = set()
-        self.good: set[str] = set()
-        self.services: dict[str, set[str]] = {}
+        self.zone: dict[bool, set[str]] = {True: set(), False: set()}
+        self.policies: dict[bool, dict[str, set[str]]] = {True: {}, False: {}}
+
+    def reload(self) -> None:
+        """Load what is for good, and forget the rest."""
+        self.zone[False] = set(self.zone[True])
+        self.policies[False] = {name: set(held) for name, held in self.policies[True].items()}
 
     def _command(self, argv: Sequence[str], _: str) -> str:
         options = [word for word in argv[1:] if word != "--quiet"]
         permanent = "--permanent" in options
-        service = next((word.partition("=")[2] for word in options if word.startswith("--service=")), "")
-        if service and service not in self.services:
-            raise ProgramError(argv, 101, "INVALID_SERVICE")
-        held = self.services[service] if service else (self.good if permanent else self.now)
-        answers = []
-        for option in options:
-            verb, _, value = option.partition("=")
-            answers.append(self._one(verb, value, held))
-        return "\n".join(answer for answer in answers if answer)
+        policies = self.policies[permanent]
+        policy = next((word.partition("=")[2] for word in options if word.startswith(("--policy=", "--info-"))), "")
+        if policy and policy not in policies:
+            raise ProgramError(argv, 112, "INVALID_POLICY")
+        held = policies[policy] if policy else self.zone[permanent]
+        if sum(word.startswith(("--add-port", "--add-ingress", "--add-egress")) for word in options) > 1:
+            assert all("port" in word for word in options if word.startswith("--add-")), "firewalld takes one kind"
+        return "\n".join(filter(None, (self._one(*word.partition("=")[::2], held, policies) for word in options)))
 
-    def _one(self, verb: str, value: str, held: set[str]) -> str:
+    def _one(self, verb: str, value: str, held: set[str], policies: dict[str, set[str]]) -> str:
         if verb.startswith("--query-"):
             return "yes" if value in held else "no"
         if verb.startswith("--add-"):
             held.add(value)
         if verb.startswith("--remove-"):
             held.remove(value)
-        if verb == "--new-service":
-            self.services[value] = set()
-        if verb == "--delete-service":
-            del self.services[value]
+        if verb == "--new-policy":
+            policies[value] = set()
+        if verb == "--delete-policy":
+            del policies[value]
+        ports = " ".join(sorted(word for word in held if "/" in word))
+        active = " (active)" if {"ANY", "HOST"} <= held else ""
         shown = {
             "--state": "running",
             "--get-default-zone": "public",
-            "--get-zones": "public",
-            "--get-services": " ".join(self.services),
-            "--get-ports": " ".join(sorted(held)),
+            "--get-policies": " ".join(policies),
+            "--info-policy": f"{value}{active}\n  priority: -1\n  ports: {ports}\n",
+            "--list-ports": ports,
+            "--list-all-zones": f"drop\n  ports: \n\npublic (active)\n  target: default\n  ports: {ports}\n",
         }
         return shown.get(verb, "")
+
+
+OPEN = {"55435/tcp", "55435/udp"}
 
 
 @pytest.fixture
 def firewalld(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeFirewalld:
     monkeypatch.setattr(fronts, "ROUTES", tmp_path / "no routes")
-    monkeypatch.setattr(fronts, "OLD_SERVICE", tmp_path / "netplay-relay.xml.old")
     return FakeFirewalld()
 
 
-def test_firewalld_is_opened_for_good_and_for_now_and_all_of_it_is_undone(firewalld: FakeFirewalld) -> None:
-    front = Firewalld(firewalld)
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_firewalld_is_opened_for_good_and_for_now_and_all_of_it_is_undone(
+    firewalld: FakeFirewalld, tmp_path: Path, *, reloaded: bool
+) -> None:
+    front = Firewalld(firewalld, tmp_path / "netplay-relay.xml")
     assert front.shut([55435]) == [55435]
     front.open([55435])
     assert front.shut([55435]) == []
-    assert firewalld.services == {"netplay-relay": {"55435/tcp", "55435/udp"}}
-    assert (firewalld.good, firewalld.now) == ({"netplay-relay"}, {"55435/tcp", "55435/udp"})
+    assert (firewalld.policies, firewalld.zone) == (
+        {True: {"netplay-relay": {*OPEN, "ANY", "HOST"}}, False: {}},
+        {True: set(), False: OPEN},
+    )
+    if reloaded:
+        firewalld.reload()
+        assert front.shut([55435]) == []
+    (tmp_path / "netplay-relay.xml.old").touch()
     assert front.close() == [55435]
-    assert (firewalld.services, firewalld.good, firewalld.now) == ({}, set(), set())
+    assert (firewalld.policies[True], firewalld.zone) == ({}, {True: set(), False: set()})
+    assert firewalld.policies[False] in ({}, {"netplay-relay": set()})
+    assert not (tmp_path / "netplay-relay.xml.old").exists()
     assert front.close() == []
+
+
+def test_of_two_ports_of_ours_one_can_stay_open(firewalld: FakeFirewalld) -> None:
+    front = Firewalld(firewalld)
+    front.open([55435, 55440])
+    assert front.close(keep=[55440]) == [55435]
+    assert front.shut([55435, 55440]) == [55435]
+    firewalld.reload()
+    assert front.shut([55435, 55440]) == [55435]
 
 
 def test_a_port_the_owner_has_opened_for_good_stays_open(firewalld: FakeFirewalld) -> None:
     front = Firewalld(firewalld)
-    firewalld.good.add("55435/udp")
+    firewalld.zone[True] |= OPEN
     front.open([55435])
     front.close()
-    assert firewalld.now == {"55435/udp"}
+    assert firewalld.zone[False] == OPEN
+
+
+def test_what_a_firewalld_that_was_stopped_would_read_is_taken_away(tmp_path: Path) -> None:
+    stopped = ScriptedPrograms({"firewall-cmd --state": ProgramError(["firewall-cmd"], 252, "not running")})
+    policy = tmp_path / "netplay-relay.xml"
+    policy.write_text('<policy target="CONTINUE">\n  <port port="55435" protocol="tcp"/>\n</policy>\n')
+    assert Firewalld(stopped, policy).close(keep=[55435]) == []
+    assert Firewalld(stopped, policy).close() == [55435]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_firewalld_that_does_not_run_is_none() -> None:
     stopped = ScriptedPrograms({"firewall-cmd --state": ProgramError(["firewall-cmd"], 252, "not running")})
     assert Firewalld(stopped).shut([55435]) is None
-    assert Firewalld(stopped).close() == []
 
 
 def test_the_zone_is_that_of_the_way_to_the_internet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

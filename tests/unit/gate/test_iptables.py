@@ -153,7 +153,7 @@ def test_an_ipset_the_kernel_does_not_know_is_done_without() -> None:
     )
     backend = Iptables(scripted)
     assert not backend.plain
-    done, applied = enforce(backend, WALL, None, NOW)
+    done, applied = enforce(backend, WALL, None, lambda: NOW)
     assert done.changed
     assert applied is not None
     assert applied.plain
@@ -164,4 +164,4 @@ def test_what_iptables_refuses_is_put_back_and_said() -> None:
     refusal = ProgramError(["iptables-restore"], 2, "iptables-restore v1.8.9: Couldn't load match `connlimit'")
     scripted = ScriptedPrograms({"iptables-save": bare, "ip6tables-save": bare, "iptables-restore": refusal})
     with pytest.raises(FilterError, match=r"Couldn't load match `connlimit'\. Nothing has changed"):
-        enforce(Iptables(scripted), WALL, None, NOW)
+        enforce(Iptables(scripted), WALL, None, lambda: NOW)

@@ -126,18 +126,18 @@ def programs(*answers: object, loads: object = "") -> ScriptedPrograms:
 
 def test_a_wall_that_does_not_stand_is_put_up() -> None:
     nftables = Nftables(programs(MISSING, listing()))
-    done, applied = enforce(nftables, WALL, None, NOW)
+    done, applied = enforce(nftables, WALL, None, lambda: NOW)
     assert done.missing
     assert sorted(done.added) == ["1.2.3.4/32", "10.0.0.0/8"]
     assert applied is not None
     assert (applied.backend, applied.ports, applied.plain) == ("nftables", [55435, 55440], False)
-    again, _ = enforce(Nftables(programs(listing())), WALL, applied, NOW)
+    again, _ = enforce(Nftables(programs(listing())), WALL, applied, lambda: NOW)
     assert not again.changed
 
 
 def test_only_looking_loads_nothing() -> None:
     scripted = programs(MISSING)
-    done, applied = enforce(Nftables(scripted), WALL, None, NOW, check_only=True)
+    done, applied = enforce(Nftables(scripted), WALL, None, lambda: NOW, check_only=True)
     assert done.changed
     assert applied is None
     assert [line for line in scripted.ran if "-f" in line] == ["nft -c -f -"]
@@ -153,24 +153,24 @@ def test_a_kernel_that_cannot_count_elements_gets_rules_without() -> None:
         return ""
 
     nftables = Nftables(programs(MISSING, listing(counters=False), loads=loads))
-    done, applied = enforce(nftables, WALL, None, NOW)
+    done, applied = enforce(nftables, WALL, None, lambda: NOW)
     assert done.changed
     assert applied is not None
     assert applied.plain
     assert len(texts) == 2
-    again, _ = enforce(Nftables(programs(listing(counters=False)), plain=True), WALL, applied, NOW)
+    again, _ = enforce(Nftables(programs(listing(counters=False)), plain=True), WALL, applied, lambda: NOW)
     assert not again.changed
 
 
 def test_what_nft_refuses_changes_nothing_and_is_said_in_its_words() -> None:
     with pytest.raises(FilterError, match=r"nothing has changed: .*Operation not supported") as caught:
-        enforce(Nftables(programs(MISSING, loads=REFUSED)), WALL, None, NOW)
+        enforce(Nftables(programs(MISSING, loads=REFUSED)), WALL, None, lambda: NOW)
     assert "more" not in str(caught.value)
 
 
 def test_rules_that_do_not_show_afterwards_are_an_error() -> None:
     with pytest.raises(FilterError, match="does not show them"):
-        enforce(Nftables(programs(MISSING, MISSING)), WALL, None, NOW)
+        enforce(Nftables(programs(MISSING, MISSING)), WALL, None, lambda: NOW)
 
 
 def test_an_nft_that_fails_otherwise_is_not_taken_for_an_empty_one() -> None:

@@ -261,3 +261,20 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("file", "one")]
     assert places.write(path, None)
     assert not places.write(path, None)
+
+
+def test_a_host_that_takes_long_to_list_its_entries_has_them_all_the_same(gate: MemoryGate) -> None:
+    soon = friend("cara", 'ip = "5.6.7.11"', f'until = "{datetime.fromtimestamp(gate.now + 3, UTC).isoformat()}"')
+
+    def pass_time() -> None:
+        gate.now += 5
+
+    gate.filter.then = pass_time
+    apply(gate, ANNA + soon)
+    assert gate.filter.holds() == {"5.6.7.8/32"}, "the other entry has ended meanwhile"
+
+
+def test_an_entry_that_is_not_there_after_all_is_an_error(gate: MemoryGate) -> None:
+    gate.filter.then = lambda: gate.filter.sets["host4"].clear()
+    with pytest.raises(FilterError, match="does not show them"):
+        apply(gate, ANNA)
