@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_check_config)
     gate.register(commands)
+    commands.add_parser("unpack", help="unpack and compile this file beside itself, so that it starts at once")
     return parser
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import yaml
-from jinja2 import Environment, StrictUndefined
 
 from toolkit.console import ROOT
 from toolkit.errors import UserError
@@ -26,8 +25,7 @@ from toolkit.hosts import parse_host, parse_user
 if TYPE_CHECKING:
     from toolkit.hosts import HostName
 
-_TEMPLATES = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # YAML
-INVENTORY = _TEMPLATES.from_string("""\
+INVENTORY = """\
 # How {{ name }} is reached, for invoke deploy --host {{ alias }}
 # Port, key and jump hosts belong into ~/.ssh/config: ssh reads it, and so does this.
 relays:
@@ -38,8 +36,8 @@ relays:
       ansible_user: {{ user | tojson }}
 {%- endif %}
       ansible_become: {{ become | tojson }}
-""")
-FRIENDS = _TEMPLATES.from_string("""\
+"""
+FRIENDS = """\
 # Who may use the relay on {{ alias }}; everybody else is kept out.
 # After a change: invoke friends.push --host {{ alias }}
 #
@@ -49,7 +47,7 @@ FRIENDS = _TEMPLATES.from_string("""\
 # dns = "anna.example.org"
 # until = "2026-12-24 23:00"
 # note = "plays on Fridays"
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Entry:
     def render(self) -> str:
         """Return the text of inventory.yml."""
         values = {"name": self.host.slug, "alias": self.host.alias, "user": self.user, "become": self.become}
-        return INVENTORY.render(values)
+        return _rendered(INVENTORY, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def make_missing(files: HostFiles, entry: Entry) -> list[Path]:
     texts = {
         files.inventory: entry.render(),
         files.relay: example.replace("\n# allowlist = ", "\nallowlist = "),
-        files.friends: FRIENDS.render(alias=entry.host.alias),
+        files.friends: _rendered(FRIENDS, {"alias": entry.host.alias}),
     }
     missing = [path for path in _each(files) if not path.exists()]
     if files.inventory not in missing and read_entry(files, entry.host) != entry:
@@ -180,3 +178,10 @@ def _broken(path: Path, line: int, what: str) -> UserError:
     return UserError(
         f"{path}:{line}: {what}", fix=f"Mend it, or remove the file: the next deployment makes it anew.\n{path}"
     )
+
+
+def _rendered(template: str, values: dict[str, Any]) -> str:
+    from jinja2 import Environment, StrictUndefined  # seldom needed, and slow to load
+
+    strict = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # YAML
+    return strict.from_string(template).render(values)

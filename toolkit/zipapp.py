@@ -18,7 +18,18 @@ from toolkit.errors import UserError
 
 NAME = "netplay-relay.pyz"
 SHEBANG = b"#!/usr/bin/python3 -I\n"
-MAIN = "import sys\n\nfrom relay.entry import main\n\nsys.exit(main())\n"
+# What was unpacked beside it on the host is taken from there: relay/unpacked.py.
+MAIN = """\
+import sys
+
+from relay import unpacked
+
+unpacked.use()
+
+from relay.entry import main
+
+sys.exit(main())
+"""
 # The beginning of time for zip files.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 SUFFIXES = {".py", ".toml"}

@@ -1,0 +1,91 @@
+"""A release that was unpacked beside itself starts from there, and from nothing else that lies there."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolkit import zipapp
+
+WHERE = "import runpy, sys; sys.argv[0:] = [sys.argv[1], '--version']\ntry:\n    runpy.run_path(sys.argv[0])\nexcept "
+WHERE += "SystemExit:\n    print(sys.modules['relay.cli'].__file__)"
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return zipapp.build(tmp_path).path
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-I", *map(str, words)]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+
+
+def origin(release: Path) -> str:
+    """Return where the program takes its modules from."""
+    return run("-c", WHERE, release).stdout.splitlines()[-1]
+
+
+def unpacked(release: Path) -> Path:
+    run(release, "unpack")
+    (folder,) = release.parent.glob(f"{release.name}.*")
+    return folder
+
+
+def test_as_it_comes_it_runs_out_of_the_file(release: Path) -> None:
+    assert origin(release) == f"{release}/relay/cli.py"
+
+
+def test_unpacked_it_runs_out_of_the_folder_compiled(release: Path) -> None:
+    folder = unpacked(release)
+    assert origin(release) == f"{folder}/relay/cli.py"
+    (compiled,) = (folder / "relay" / "__pycache__").glob("cli.*.pyc")
+    assert compiled.read_bytes()[4:8] == b"\1\0\0\0", "its sources are not looked at"
+    assert not list(release.parent.glob(".unpacking-*"))
+    before = folder.stat().st_mtime_ns
+    assert unpacked(release) == folder
+    assert folder.stat().st_mtime_ns == before
+
+
+def test_everybody_may_read_it_whoever_made_it(release: Path) -> None:
+    argv = [sys.executable, "-I", str(release), "unpack"]
+    subprocess.run(argv, check=True, timeout=60, umask=0o077)
+    (folder,) = release.parent.glob(f"{release.name}.*")
+    assert {path.stat().st_mode & 0o777 for path in [folder, *folder.rglob("*")]} == {0o755, 0o644}
+
+
+def test_a_file_that_was_replaced_is_not_taken_for_the_one_that_was_unpacked(release: Path) -> None:
+    unpacked(release)
+    with release.open("r+b") as file:
+        file.write(b"#!/usr/bin/python9 -I\n")
+    assert origin(release) == f"{release}/relay/cli.py"
+
+
+def test_what_others_could_have_put_there_is_not_run(release: Path, tmp_path: Path) -> None:
+    folder = unpacked(release)
+    folder.chmod(0o777)
+    assert origin(release) == f"{release}/relay/cli.py"
+    folder.chmod(0o755)
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert origin(release) == f"{release}/relay/cli.py"
+
+
+def test_the_way_it_was_started_is_the_way_it_starts_others(release: Path) -> None:
+    folder = unpacked(release)
+    asked = "import sys; from relay import unpacked; unpacked.use(); from relay.gate import commit; "
+    asked += "print(commit.__file__, commit.own_command()[-1])"
+    script = f"import sys; sys.path.insert(0, {str(release)!r}); {asked}"
+    assert run("-c", script).stdout.split() == [f"{folder}/relay/gate/commit.py", str(release)]
+
+
+def test_a_checkout_has_nothing_to_unpack(tmp_path: Path) -> None:
+    shutil.copytree(Path(zipapp.__file__).parents[1] / "relay", tmp_path / "relay")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from relay import unpacked; sys.exit(unpacked.main())"
+    before = sorted(tmp_path.iterdir())
+    run("-B", "-c", script)
+    assert sorted(tmp_path.iterdir()) == before
