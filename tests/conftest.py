@@ -11,6 +11,13 @@ from importlib.util import find_spec
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
 OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
 
+if find_spec("hypothesis"):
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes is the machine's business; `invoke bench` is where time is measured.
+    settings.register_profile("netplay-relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("netplay-relay")
+
 missing = [] if os.environ.get("CI") else [name for name in NEEDED if find_spec(name) is None]
 collect_ignore = list(OF_THE_TOOLS) if missing else []
 

@@ -69,7 +69,10 @@ class Running:
 def running(tmp_path: Path) -> Iterator[Running]:
     folder = tmp_path / "release"
     shutil.copytree(ROOT / "relay", folder / "relay", ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-B", "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0"]
+    # A busy machine may take longer over an upgrade than people have for the rest of a header.
+    (tmp_path / "relay.toml").write_text("[timeouts]\nfirst_bytes = 60\nheader = 60\nlink = 60\n")
+    command = [sys.executable, "-B", "-m", "relay", "serve", "--config", str(tmp_path / "relay.toml")]
+    command += ["--bind", "127.0.0.1", "--port", "0"]
     environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environ)
     assert process.stderr
