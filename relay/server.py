@@ -149,10 +149,17 @@ class Server:
         return len(kicked)
 
     def lan_rooms(self) -> list[lan.Room]:
-        """Return what LAN discovery may say: each session that can be joined without an id, at the port it is at."""
+        """Return what LAN discovery may say: whatever can be joined without an id, at the port it is at."""
         ports = dict.fromkeys(listener.getsockname()[1] for listener in self.listeners)
-        found = ((port, self.board.session_at(port)) for port in ports)
-        return [self._lan_room(session, port) for port, session in found if session and session.host.room_port == port]
+        rooms = []
+        for port in ports:
+            session, table = self.board.session_at(port), self.board.tables.at.get(port)
+            if session and session.host.room_port == port:
+                rooms.append(self._lan_room(session, port))
+            elif table and (facts := table.room.status())["content_crc"]:
+                version, crc = facts["core_version"] or lan.UNKNOWN, int(facts["content_crc"], 16)
+                rooms.append(lan.Room(f"without a host: {port}", port, facts["core"] or lan.UNKNOWN, version, crc))
+        return rooms
 
     def _lan_room(self, session: Session, port: int) -> lan.Room:
         ends = (self.end_of(conn) for conn in session.linked)
@@ -200,7 +207,7 @@ class Server:
         watchers = {}
         for conn, entry in zip(snapshot.load(data["board"], self.board), data["conns"], strict=True):
             sock = sockets.inherit(entry["fd"])
-            if conn.state is State.LINKED:
+            if conn.state is State.LINKED and not conn.introduction:
                 self._forwarder.adopt(conn, sock, b64decode(entry["waiting"]), entry["received"])
                 watchers[conn] = entry["watcher"]
             elif conn.state is State.SEATED:
@@ -336,6 +343,9 @@ class Server:
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
         watch = self._config.watch
         watcher = Watcher(watch.names) if watch.links else None
+        if watcher:
+            for to_host, data in action.before:
+                watcher.feed(to_host, data)
         ends = (action.client, client), (action.link, link)
         self._forwarder.splice(*ends, action.to_host, action.to_client, watcher)
 

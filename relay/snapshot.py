@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from relay import protocol
+from relay.introduction import Introduction
 from relay.outcomes import Outcome
 from relay.states import Conn, Session, State
 from relay.switchboard import Switchboard
@@ -48,6 +49,8 @@ def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
     for conn, entry in zip(conns, data["conns"], strict=True):
         conn.session = None if entry["session"] is None else sessions[entry["session"]]
         conn.peer = None if entry["peer"] is None else conns[entry["peer"]]
+        if conn.peer and (talk := entry.get("introduction")):
+            conn.introduction = conn.peer.introduction = _load_talk(talk)
         if conn.session and conn.state is State.WAITING:
             conn.session.waiting[conn.client_id] = conn
         elif conn.session and conn.state is State.LINKED:
@@ -106,12 +109,28 @@ def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> 
         "client_id": _text(conn.client_id),
         "head": _text(conn.head),
         "peer": number[conn.peer] if conn.peer else None,
+        "introduction": _dump_talk(conn.introduction) if conn.introduction and not conn.is_link else None,
         "is_link": conn.is_link,
         "kind": conn.kind,
         "heard": conn.heard,
         "pinged": conn.pinged,
         "rtt": conn.rtt,
     }
+
+
+def _dump_talk(talk: Introduction) -> dict[str, Any]:
+    return {
+        "ways": [[_text(way.held), way.header, way.done] for way in (talk.to_host, talk.to_client)],
+        "before": [[to_host, _text(data)] for to_host, data in talk.before],
+    }
+
+
+def _load_talk(entry: dict[str, Any]) -> Introduction:
+    talk = Introduction()
+    for way, (held, header, done) in zip((talk.to_host, talk.to_client), entry["ways"], strict=True):
+        way.held, way.header, way.done = b64decode(held), header, done
+    talk.before = [(to_host, b64decode(data)) for to_host, data in entry["before"]]
+    return talk
 
 
 def _load_conn(entry: dict[str, Any]) -> Conn:

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from relay import protocol
+from relay.introduction import Introduction
 from relay.outcomes import Outcome
 from relay.protocol import Address
 
@@ -33,8 +34,9 @@ class Conn:
     """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
 
     kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
-    a room, the host that has it. table and key: its core-less room, and what it is called there; reason is why that
-    room closed it, if the outcome alone does not say it.
+    a room, the host that has it. introduction: its link is not forwarded yet, what it says is looked at first. table
+    and key: its core-less room, and what it is called there; reason is why that room closed it, if the outcome alone
+    does not say it.
     """
 
     address: Address
@@ -56,6 +58,7 @@ class Conn:
     heard: float = 0.0
     pinged: float | None = None
     rtt: float | None = None
+    introduction: Introduction | None = None
     table: Table | None = None
     key: int = 0
     reason: str = ""
@@ -117,12 +120,16 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Splice:
-    """Forward bytes between client and link from now on, to_host and to_client first."""
+    """Forward bytes between client and link from now on, to_host and to_client first.
+
+    before is what has gone over the link already: (to the host, bytes), in order.
+    """
 
     client: Conn
     link: Conn
     to_host: bytes
     to_client: bytes
+    before: tuple[tuple[bool, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

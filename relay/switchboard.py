@@ -18,7 +18,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 
-from relay import protocol, stream_versions
+from relay import introduction, protocol, stream_versions
 from relay.coreless import DEVICES, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
@@ -99,10 +99,12 @@ class Switchboard:
         return conn, self._take()
 
     def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
-        """Take bytes of a connection, unless it is linked: those never come here."""
+        """Take bytes of a connection. Those of a link that is forwarded never come here."""
         conn.heard = now
         if conn.state is State.SEATED:
             self.tables.received(conn, data, now)
+        elif conn.state is State.LINKED:
+            self._introduce(conn, data)
         elif conn.state is State.OPENING:
             self._opening_received(conn, data, now)
         elif conn.state is State.HOSTING:
@@ -396,9 +398,26 @@ class Switchboard:
         session.linked |= {client, conn}
         self._linked |= {client, conn}
         session.joins += 1
-        self._actions.append(Splice(client, conn, client.head, hello.rest))
-        client.head = b""
+        head, client.head = client.head, b""
+        if introduction.needed(head):
+            client.introduction = conn.introduction = introduction.Introduction()
+            self._introduce(client, head)
+            self._introduce(conn, hello.rest)
+        else:
+            self._emit(Splice(client, conn, head, hello.rest))
         return None
+
+    def _introduce(self, conn: Conn, data: bytes) -> None:
+        """Pass on what one end of a link says in its handshake; forward the rest as it is when that is over."""
+        talk, peer = conn.introduction, conn.peer
+        if talk is None or peer is None:
+            return
+        if passed := talk.feed(not conn.is_link, data):
+            self._emit(Send(peer, passed))
+        if talk.done:
+            client, link = (peer, conn) if conn.is_link else (conn, peer)
+            client.introduction = link.introduction = None
+            self._emit(Splice(client, link, b"", b"", tuple(talk.before)))
 
     # Hosts.
 
