@@ -50,9 +50,13 @@ def played(game: Game, peer: Peer, packet: bytes, now: float) -> None:
 
 
 def advance(game: Game) -> None:
-    """Let the clock run as far as the master's input is known."""
+    """Let the clock run as far as the master's input is known; while somebody holds the game, not at all.
+
+    Some frames more would be known: those of players who cannot be told, or had not heard of it yet. But who was told,
+    and lags, has no room for many, and would never come to read that the game goes on.
+    """
     master = game.master
-    while master and master.held:
+    while master and master.held and not game.paused:
         step(game)
 
 

@@ -6,7 +6,7 @@ sixty times a second, for as long as an older one has the game paused, and they 
 
 from __future__ import annotations
 
-from relay.coreless import wire
+from relay.coreless import clock, wire
 from relay.coreless.clock import MOST_STALL
 from relay.coreless.game import Game, Peer
 
@@ -32,6 +32,7 @@ def resumed(game: Game, peer: Peer, now: float) -> None:
         for player in game.synced:
             player.heard = now
             player.lead = MOST_STALL
+        clock.advance(game)
 
 
 def tell(game: Game, now: float) -> None:

@@ -38,6 +38,8 @@ def next_ask(game: Game) -> float | None:
     state, master = game.state, game.master
     if not state.wanted or state.asked or master is None or master.next < game.count or not game.gives_states:
         return None
+    if game.paused:
+        return None
     if _jumping(game, master):
         return None
     return state.asked_at + game.settings.ask_again_seconds
@@ -52,7 +54,7 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
         return _jumped(game, peer, frame)
     state = game.state
     if frame > game.count:
-        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of frame {frame}, the clock is at {game.count}")
+        return _jumped(game, peer, frame)  # the clock is held while somebody pauses, and it was asked before
     game.work = True
     if len(game.synced) == 1:
         return None
