@@ -32,17 +32,17 @@ def need(fine: bool, what: str) -> None:
 class Game:
     """A client's view of a game. Frames are numbered as on the wire.
 
-    Attributes: ``server`` (the frame of the next NOINPUT), ``expected`` (of each who plays, by client number: the frame
-    of the next INPUT), ``devices`` (the pads of each), ``here`` (the frame whose input it gives next), ``run`` (the
-    frame it runs next, behind ``here`` after a RESET only), ``mode`` (playing, spectating), ``number`` and ``pad`` (its
-    own).
+    Attributes: ``server`` (the frame of the next NOINPUT), ``over`` (that of the last, plus 1), ``expected`` (of each
+    who plays, by client number: the frame of the next INPUT), ``devices`` (the pads of each), ``here`` (the frame whose
+    input it gives next), ``run`` (the frame it runs next, behind ``here`` after a RESET only), ``mode`` (playing,
+    spectating), ``number`` and ``pad`` (its own).
     """
 
     sync_size = 184
 
     def __init__(self, kind: Kind, timeline: Timeline, compressed: bool, protocol: int = 5) -> None:
         self.kind, self.timeline, self.compressed, self.protocol = kind, timeline, compressed, protocol
-        self.server = self.here = self.run = 0
+        self.server = self.here = self.run = self.over = 0
         self.expected: dict[int, int] = {}
         self.devices: dict[int, int] = {}
         self.types: tuple[int, ...] = (0,) * 16
@@ -175,6 +175,7 @@ class Game:
         frame = words_of(body)[0]
         need(frame <= self.server, f"NOINPUT {frame} instead of {self.server}")
         self.server = max(self.server, frame + 1)
+        self.over = frame + 1
 
     def on_mode(self, body: bytes) -> None:
         """MODE: who begins to play does so exactly now; nobody is made a player twice, or a spectator unasked."""

@@ -6,6 +6,7 @@ as that client's ending, and `check` says it.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -61,7 +62,7 @@ class Table:
     def __init__(
         self, settings: CorelessSettings = DEFAULTS, cut: Callable[[bytes], Iterable[bytes]] | None = None
     ) -> None:
-        self.room = CorelessRoom(settings, seed=0)
+        self.room, self._settings = CorelessRoom(settings, seed=0), settings
         self.now = 1000.0
         self.seats: list[Seat] = []
         self.notes: list[Note] = []
@@ -98,6 +99,12 @@ class Table:
     def players(self) -> list[Client]:
         """Those who play."""
         return [client for client in self.present if client.playing]
+
+    def upgrade(self) -> None:
+        """Hand the room to its successor, as plain data."""
+        data = json.loads(json.dumps(self.room.save()))
+        self.room = CorelessRoom.restored(data, self._settings)
+        assert json.loads(json.dumps(self.room.save())) == data, "what is handed over is what was there"
 
     # Time.
 
@@ -254,7 +261,7 @@ def _heard(client: Client) -> dict[tuple[int, int], tuple[int, ...]]:
     game = client.game
     assert game is not None
     heard = client.timeline.heard
-    return {key: words for key, words in heard.items() if key[1] != game.number or key[0] < game.server}
+    return {key: words for key, words in heard.items() if key[1] != game.number or key[0] < game.over}
 
 
 def _known_of(who: Client, by: Client) -> int:
