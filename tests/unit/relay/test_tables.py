@@ -1,0 +1,268 @@
+"""Rooms without a host in the relay: who gets into one, and what becomes of them there."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import json
+import socket
+import struct
+
+import pytest
+
+from relay import snapshot
+from relay.config import Config, Coreless, RoomConfig
+from relay.limits import Buffers, Limits
+from relay.rooms import Mode, Room, RoomTable
+from relay.states import Close, Send, State, TableClosed, TableOpened
+from tests.support import netplay, wire
+from tests.support.fakes import FakeClient, FakeHost, Stream
+from tests.support.relays import Relay, running
+from tests.unit.relay.test_switchboard import HOST, MAIN, ROOM, Board, ended
+
+OLDEST = netplay.words(0x241, 0, 1, 0)
+INTO = netplay.nick("anna") + netplay.info() * 2 + netplay.play()
+JOINED = 24 + 40 + 8 + 76 + 192 + 12 + 68
+
+
+def a_board(mode: Mode = Mode.AUTO, *rooms: Room, **limits: int) -> Board:
+    """Return a switchboard whose main port has a mode."""
+    board = Board(*rooms, **limits)
+    known = board.board.rooms
+    board.board.rooms = RoomTable(rooms, known._new_id, known._host_return, mode)
+    return board
+
+
+# Which game a client means.
+
+
+def test_who_names_no_session_where_nobody_hosts_opens_a_room() -> None:
+    board = a_board()
+    client = board.join()
+    assert client.state is State.SEATED
+    assert any(isinstance(action, TableOpened) for action in board.actions)
+    assert board.sent_to(client)[0][:4] == b"RANP"
+    assert board.join().table is client.table
+    assert board.board.busy
+    assert board.board.connections == 2
+
+
+def test_a_host_at_the_port_is_who_newcomers_mean_and_who_plays_plays_on() -> None:
+    board = a_board()
+    early = board.join()
+    host = board.host()
+    late = board.join()
+    assert (early.state, host.state, late.state) == (State.SEATED, State.HOSTING, State.WAITING)
+    board.lose(host)
+    assert board.join().table is early.table
+
+
+def test_a_room_that_is_played_in_is_nearer_than_a_host_elsewhere() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440))
+    board.host(port=55440)
+    assert board.join().state is State.WAITING
+    board = a_board(Mode.AUTO, Room(ROOM, 55440))
+    early = board.join()
+    board.host(port=55440)
+    assert board.join().table is early.table
+
+
+def test_several_hosts_elsewhere_are_still_ambiguous() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440), Room(b"another-room", 55441))
+    board.host(port=55440)
+    board.host(port=55441)
+    assert ended(board.join()) == "ambiguous"
+
+
+def test_tunnel_keeps_a_port_for_hosts_and_coreless_for_those_without() -> None:
+    board = a_board(Mode.TUNNEL, Room(ROOM, 55440, Mode.CORELESS))
+    assert ended(board.join()) == "no-host"
+    assert ended(board.host(port=55440)) == "no-hosts-here"
+    host = board.host()
+    assert board.join(port=55440).state is State.SEATED
+    assert host.session
+    assert board.join(host.session.id, port=55440).state is State.WAITING
+    assert board.join().state is State.WAITING
+
+
+def test_each_port_has_a_room_of_its_own() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO))
+    assert board.join().table is not board.join(port=55440).table
+
+
+def test_the_oldest_play_among_themselves_and_with_no_host() -> None:
+    board = a_board()
+    first = board.send(board.connect(), OLDEST)
+    assert board.send(first, netplay.nick("anna") + netplay.old_info() * 2).state is State.SEATED
+    assert ended(board.join()) == "other-protocol"
+    hosted = a_board()
+    hosted.host()
+    assert ended(hosted.send(hosted.connect(), OLDEST)) == "other-protocol"
+
+
+def test_a_devices_setting_reaches_the_room_of_its_port() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO, (1,) * 16))
+    client = board.send(board.join(port=55440), INTO)
+    sync = b"".join(board.sent_to(client))[24 + 40 + 8 + 76 :]
+    assert struct.unpack_from(">16I", sync, 16) == (1,) * 16
+
+
+# How it ends.
+
+
+def test_the_last_to_leave_closes_the_room() -> None:
+    board = a_board()
+    client = board.join()
+    board.lose(client)
+    assert ended(client) == "left"
+    assert isinstance(board.actions[-1], TableClosed)
+    assert not board.board.busy
+    assert board.board.connections == 0
+    assert not board.board._per_address
+
+
+def test_what_a_room_says_to_whom_it_closes_comes_before_the_end() -> None:
+    board = a_board(clients_per_session=1)
+    board.join()
+    second = board.join()
+    assert ended(second) == "session-full"
+    mine = [action for action in board.actions if isinstance(action, (Send, Close)) and action.conn is second]
+    assert [type(action) for action in mine] == [Send, Close]
+    assert board.board.connections == 1
+
+
+def test_no_room_opens_while_the_relay_waits_for_the_last_game() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO))
+    board.join()
+    board.board.drain()
+    assert board.join().state is State.SEATED
+    assert ended(board.join(port=55440)) == "draining"
+
+
+def test_a_shutdown_ends_everybody_with_one_word() -> None:
+    board = a_board()
+    clients = [board.send(board.join(), INTO) for _ in range(3)]
+    board.actions += board.board.shutdown(board.now)
+    assert [ended(client) for client in clients] == ["shutdown"] * 3
+    assert not board.board.tables.at
+
+
+def test_a_room_goes_on_in_the_next_program() -> None:
+    board = a_board()
+    first, second = board.send(board.join(), INTO), board.send(board.join(), INTO)
+    data, conns = snapshot.dump(board.board)
+    other = a_board()
+    loaded = snapshot.load(json.loads(json.dumps(data)), other.board)
+    again = {conn: loaded[conns.index(conn)] for conn in (first, second)}
+    assert other.board.connections == 2
+    for each, one in ((board, first), (other, again[first])):
+        each.actions.clear()
+        each.send(one, netplay.savestate(0, 60) + netplay.game_input(0, 1, 0, 0, 0))
+    assert other.sent_to(again[second]) == board.sent_to(second) != []
+    assert other.board.tables.at[MAIN].joins == 2
+
+
+def test_a_state_from_before_there_were_such_rooms_is_read() -> None:
+    board = a_board()
+    board.host(address=HOST)
+    data, _ = snapshot.dump(board.board)
+    del data["tables"]
+    data["version"] = 1
+    other = a_board()
+    snapshot.load(data, other.board)
+    assert len(other.board.sessions) == 1
+
+
+# On real sockets.
+
+
+async def joined(relay: Relay, port: int | None = None) -> FakeClient:
+    """Join a room without a host, and be its first player."""
+    client = await FakeClient.join(relay.address, port or relay.port)
+    await client.send(INTO)
+    return client
+
+
+async def test_a_player_gets_the_clock_from_the_relay_and_is_in_its_books() -> None:
+    async with running() as relay:
+        client = await joined(relay)
+        assert (await client.read(JOINED))[-68:-60] == netplay.words(0x26, 60)
+        await client.send(netplay.game_input(0, 1, 0, 0, 0))
+        assert await client.read(12) == netplay.no_input(0)
+        assert [conn.table.port for conn in relay.server.board.live() if conn.table] == [relay.port]
+        (room,) = relay.server.lan_rooms()
+        assert (room.port, room.core, room.content_crc) == (relay.port, "Nestopia", netplay.CRC)
+        await client.close()
+        await relay.until_outcome("left")
+        assert relay.server.lan_rooms() == []
+
+
+async def test_time_goes_on_for_those_who_watch_by_the_relays_own_clock() -> None:
+    async with running() as relay:
+        client = await FakeClient.join(relay.address, relay.port)
+        await client.send(netplay.nick("watcher") + netplay.info() * 2)
+        await client.read(24 + 40 + 8 + 76 + 192 + 12)
+        relay.pass_time(1.1)
+        assert await client.read(12) == netplay.no_input(0)
+        await client.close()
+        await relay.until_outcome("left")
+
+
+async def test_who_does_not_read_is_dropped_alone() -> None:
+    buffers = Buffers(slow_client=20_000, socket=4096)
+    async with running(Config(buffers=buffers)) as relay:
+        first, slow = await joined(relay), await joined(relay)
+        await relay.until(lambda: len(relay.server.board.live()) == 2, "both are in")
+        await first.send(netplay.savestate(0, 60) + netplay.game_input(0, 1, 0, 0, 0))
+        slow.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.writer.transport.pause_reading()
+        frame = 1
+        while not relay.server.board.outcomes:
+            await first.send(b"".join(netplay.game_input(each, 1, 0, 0, 0) for each in range(frame, frame + 200)))
+            frame += 200
+            await first.read(100)
+            assert frame < 200_000
+        assert {outcome.value for outcome in relay.server.board.outcomes} == {"overrun"}
+        (table,) = relay.server.board.tables.at.values()
+        assert [conn.outcome for conn in table.seats.values()] == [None]
+        await first.close()
+        slow.abort()
+        await relay.until_outcome("left")
+
+
+async def test_a_kicked_player_is_gone_from_the_room() -> None:
+    async with running() as relay:
+        client = await joined(relay)
+        await client.read(JOINED)
+        assert relay.server.kick([ipaddress.ip_network("127.0.0.0/8")]) == 1
+        await client.rest()
+        await client.close()
+        assert not relay.server.board.tables.at
+
+
+async def test_a_room_with_a_port_may_be_for_games_without_a_host() -> None:
+    config = Config(coreless=Coreless(Mode.TUNNEL), rooms=(RoomConfig("FridayNightRoom1", 1, Mode.CORELESS),))
+    async with running(config, extra_ports=1) as relay:
+        client = await joined(relay, relay.ports[1])
+        await client.read(JOINED)
+        stream = await Stream.open(relay.address, relay.ports[1])
+        await stream.send(wire.HOST_HELLO)
+        assert await stream.rest() == b""
+        assert relay.server.endings.since(0)[-1]["outcome"] == "no-hosts-here"
+        host = await FakeHost.host(relay.address, relay.port)
+        await host.leave()
+        for each in (client, stream):
+            await each.close()
+        await relay.until_outcome("left")
+
+
+@pytest.mark.parametrize("players", [1, 3])
+async def test_a_room_holds_as_many_as_a_session(players: int) -> None:
+    limits = dataclasses.replace(Limits(), clients_per_session=players)
+    async with running(Config(limits=limits)) as relay:
+        clients = [await joined(relay) for _ in range(players)]
+        late = await joined(relay)
+        assert (await late.rest())[:4] == b"FULL"
+        for client in (*clients, late):
+            await client.close()
+        await relay.until_outcome("left", players)
