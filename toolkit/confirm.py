@@ -29,6 +29,8 @@ PAYLOAD = 65536
 CHUNK = 4096
 # The header RetroArch's client opens with: its word, then platform, compression, salt, and the protocols it speaks.
 HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 0, 0, 6, 6)
+# That of one who would play without a host, which goes by protocol 5.
+CORELESS_HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 0, 6, 5, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class _UnexpectedError(Exception):
     """The relay did something it should not; the message says what."""
 
 
+class _NotHostedError(_UnexpectedError):
+    """The relay let us host nothing."""
+
+
 def stranger(address: str, port: int) -> Finding:
     """Try to connect as somebody who is not on the list. Takes up to STRANGER_SECONDS."""
     try:
@@ -76,6 +82,8 @@ def friend(address: str, port: int) -> Finding:
     with closing(control):
         try:
             return _play(control, address, port)
+        except _NotHostedError as problem:
+            return _without_a_host(address, port) or Finding(False, f"the relay at {where} {problem}")
         except _UnexpectedError as problem:
             return Finding(False, f"the relay at {where} {problem}")
         except OSError as error:
@@ -84,7 +92,10 @@ def friend(address: str, port: int) -> Finding:
 
 def _play(control: socket.socket, address: str, port: int) -> Finding:
     control.sendall(protocol.session_message(protocol.NO_ID))
-    answer = _read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
+    try:
+        answer = _read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
+    except _UnexpectedError as problem:
+        raise _NotHostedError(str(problem)) from problem
     session = answer[protocol.MAGIC_SIZE :]
     if answer[: protocol.MAGIC_SIZE] != protocol.SESSION or session == protocol.NO_ID:
         raise _UnexpectedError("answers, but is no netplay relay")
@@ -93,6 +104,27 @@ def _play(control: socket.socket, address: str, port: int) -> Finding:
     text = protocol.session_text(session)
     return Finding(
         True, f"played through it both ways, {PAYLOAD // 1024} KiB each", text, round(round_trip * 1000, 2), without_id
+    )
+
+
+def _without_a_host(address: str, port: int) -> Finding | None:
+    """Knock at a port that is for games without a host; None if nobody answers there either.
+
+    No game notices: who knocks has said neither a name nor a core, and leaves again.
+    """
+    try:
+        with closing(_connect(address, port)) as client:
+            begun = time.monotonic()
+            client.sendall(CORELESS_HEADER)
+            answer = _read(client, len(CORELESS_HEADER), "")
+            round_trip = time.monotonic() - begun
+    except (_UnexpectedError, OSError):
+        return None
+    salt, spoken = struct.unpack_from(">2I", answer, 12)
+    if answer[: protocol.MAGIC_SIZE] != protocol.NETPLAY or salt or not spoken:
+        return None
+    return Finding(
+        True, "games without a host answer there, and none can be hosted", "", round(round_trip * 1000, 2), "works"
     )
 
 
@@ -110,7 +142,7 @@ def _join_without_id(control: socket.socket, address: str, port: int) -> str:
     with closing(_connect(address, port)) as client:
         client.sendall(HEADER)
         # Either the host is asked for a link, or the client is told why not: whichever comes first.
-        if _first_word(control, client) == protocol.FULL:
+        if _first_word(control, client) in (protocol.FULL, protocol.NETPLAY):
             return "left out: others host here now, and without an id it would mean nobody in particular"
         with closing(_link(control, address, port, client)) as link:
             _read(link, len(HEADER), "lost the first bytes of a client without an id")

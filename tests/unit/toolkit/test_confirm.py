@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import socket
 import subprocess
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relay import protocol
+from relay.config import Config, Coreless
+from relay.limits import Limits
+from relay.rooms import Mode
 from tests.support.fakes import playing
 from tests.support.relays import running
 from toolkit import confirm
@@ -45,6 +49,23 @@ async def test_a_game_that_is_going_on_is_left_alone() -> None:
         assert len(host.asked) == 1
         await client.send(b"still here")
         assert await link.read(10) == b"still here"
+
+
+async def test_a_relay_for_games_without_a_host_is_proven_by_what_it_is_for() -> None:
+    async with running(Config(coreless=Coreless(Mode.CORELESS))) as relay:
+        finding = await asyncio.to_thread(confirm.friend, relay.address, relay.port)
+        assert finding.good, finding.sentence
+        assert finding.sentence.startswith("games without a host answer")
+        assert finding.without_id == "works"
+        await relay.until(lambda: not relay.server.board.busy, "the probe is gone")
+
+
+async def test_a_relay_that_lets_nobody_host_is_still_a_failure_where_hosts_are_expected() -> None:
+    config = Config(coreless=Coreless(Mode.TUNNEL), limits=dataclasses.replace(Limits(), sessions=1))
+    async with running(config) as relay, playing(relay.address, relay.port):
+        finding = await asyncio.to_thread(confirm.friend, relay.address, relay.port)
+        assert not finding.good
+        assert "gave us no session" in finding.sentence
 
 
 async def test_a_stranger_that_connects_is_a_failure() -> None:
