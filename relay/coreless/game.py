@@ -101,7 +101,8 @@ class Game:
     """Everything a room knows. count is the clock: every input for the frames before it has gone out.
 
     peers are all clients by key, synced those who take part. protocol, release (a hash; of protocol 4 only) and info
-    are the room's once somebody is synced. work tells that `settle` (relay/coreless/seats.py) has something to do.
+    are the room's once somebody is synced. paused: somebody holds the game. work tells that `settle`
+    (relay/coreless/seats.py) has something to do.
     """
 
     settings: CorelessSettings
@@ -113,6 +114,7 @@ class Game:
     release: int = 0
     info: Info | None = None
     state: StateRequest = field(default_factory=StateRequest)
+    paused: bool = False
     work: bool = False
     tick_at: float | None = None
     hold_at: float | None = None
@@ -127,11 +129,6 @@ class Game:
     def players(self) -> Iterator[Peer]:
         """Return who plays now, those who are leaving not among them."""
         return (peer for peer in self.synced if peer.playing)
-
-    @property
-    def paused(self) -> bool:
-        """Whether somebody holds the game."""
-        return any(peer.paused for peer in self.synced)
 
     def free_number(self) -> int | None:
         """Return the lowest free client number."""

@@ -38,6 +38,7 @@ def resumed(game: Game, peer: Peer, now: float) -> None:
 def tell(game: Game, now: float) -> None:
     """Bring what everybody was told to what is so."""
     pausers = [peer for peer in game.synced if peer.paused]
+    game.paused = bool(pausers)
     for peer in game.synced:
         by = next((pauser for pauser in pausers if pauser is not peer), None)
         if peer.modern or (by is not None) == peer.told:

@@ -20,7 +20,7 @@ PLAIN = (
     *("key", "number", "since", "old_info", "playing", "leaving", "pads", "next", "input_size", "tag", "heard"),
     *("wants_play", "needs_state", "ahead", "owes_since", "loads", "paused", "told", "lead", "lead_until"),
 )
-PLAIN_GAME = ("count", "protocol", "release", "work", "tick_at", "hold_at", "hold_since", "check_at")
+PLAIN_GAME = ("count", "protocol", "release", "paused", "work", "tick_at", "hold_at", "hold_since", "check_at")
 STATE = tuple(field.name for field in dataclasses.fields(StateRequest))
 
 
