@@ -15,7 +15,7 @@ from toolkit.join_rooms import TUNNEL
 if TYPE_CHECKING:
     from toolkit.join_rooms import Room
 
-HOST_MENU = "Netplay > Network"
+HOST_MENU = "Netplay > Host"
 START_MENU = "Netplay > Host > Start Netplay Host"
 FRIEND_MENU = "Netplay > Connect to Netplay Host"
 APPENDCONFIG = "netplay-host.cfg"
