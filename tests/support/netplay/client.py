@@ -32,7 +32,8 @@ CONTENT = Content()
 class Client:
     """One RetroArch. ``buttons`` says what its player presses in a frame.
 
-    Attributes: ``ending`` (None while it takes part), ``game`` (from SYNC on), ``timeline``, ``frozen``, ``paused``.
+    Attributes: ``ending`` (None while it takes part), ``game`` (from SYNC on), ``timeline``, ``frozen``, ``paused``,
+    ``mute`` (its core has no states to give).
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Client:
         self.handshake = Handshake(kind, nick, content, password, compression)
         self.game: Game | None = None
         self.ending: Ending | None = None
-        self.frozen = self.paused = False
+        self.frozen = self.paused = self.mute = False
         self._resumes = False
         self._stream = Stream()
         self._out = [self.handshake.header()]
@@ -203,7 +204,7 @@ class Client:
         return True
 
     def _answer_request(self, game: Game) -> None:
-        if game.state_wanted and game.pace.stall is None and not game.remote_paused and game.here > 0:
+        if game.state_wanted and not self.mute and game.pace.stall is None and not game.remote_paused and game.here > 0:
             state = self.timeline.guess(game.here, game.expected)
             game.force_future(unasked=False)
             self.timeline.load(game.here, state, "state")

@@ -87,8 +87,8 @@ class Table:
 
     @property
     def present(self) -> list[Client]:
-        """Those who have not ended."""
-        return [seat.client for seat in self.seats if seat.client.ending is None]
+        """Those who are there, for themselves and for the room."""
+        return [seat.client for seat in self.seats if seat.client.ending is None and not seat.gone]
 
     @property
     def synced(self) -> list[Client]:
