@@ -24,6 +24,7 @@ from toolkit import zipapp
 from toolkit.bench import plan as plans
 from toolkit.bench import records, tools
 from toolkit.bench.contenders import Contender, Haproxy, Loopback, OurRelay, Reference, RelayError, Site
+from toolkit.bench.coreless import coreless
 from toolkit.bench.generator import GeneratorError
 from toolkit.bench.parts import bulk, load
 from toolkit.bench.plan import HAPROXY, LOOPBACK, REFERENCE, Plan
@@ -42,6 +43,7 @@ RAMP_NEAR, RAMP_NEAR_REFERENCE = 600, 1200
 RAMP_BELOW = 1.5
 # What a stalled reader does varies little; its rounds are not worth more of a run's time.
 STALL_ROUNDS = 3
+CORELESS_ROUNDS = 3
 REALTIME = 1
 
 
@@ -56,6 +58,7 @@ class Bench:
         self.reference = Reference(REFERENCE, site)
         self.loopback = Loopback(LOOPBACK, site)
         self._plan = plan
+        self._site = site
         self._generator = site.folder / "generator"
         self._bounds = {
             relay.name: (settings.load(Path(path)) if path else settings.Config()).buffers.slow_client
@@ -66,6 +69,7 @@ class Bench:
     def records(self) -> Iterator[Record]:
         """Measure, and yield each result as it comes. Raises RelayError, GeneratorError."""
         parts = {"load": self._load, "bulk": self._bulk, "ramp": self._ramp, "stall": self._stall}
+        parts["coreless"] = self._coreless
         for turn in range(self._plan.runs):
             for part in self._plan.parts:
                 yield from parts[part](turn)
@@ -91,6 +95,10 @@ class Bench:
             for contender in turned([self.reference, *self.peers], turn):
                 bound = self._bounds.get(contender.name)
                 yield stall(contender, self._plan, self._generator, turn, bound)
+
+    def _coreless(self, turn: int) -> Iterator[Record]:
+        if turn < CORELESS_ROUNDS:
+            yield from coreless(self._site, self._plan, turn)
 
 
 def turned(contenders: list[Contender], turn: int) -> list[Contender]:

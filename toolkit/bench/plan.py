@@ -15,9 +15,9 @@ from toolkit.friends import as_user_error
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PARTS: Final = ("load", "bulk", "ramp", "stall")
+PARTS: Final = ("load", "bulk", "ramp", "stall", "coreless")
 """load: CPU, latency, memory and set-up at a number of sessions. bulk: savestates on one link. ramp: how many sessions
-one core carries. stall: a reader that stops reading."""
+one core carries. stall: a reader that stops reading. coreless: rooms without a host."""
 
 RELAY: Final = "netplay-relay"
 HAPROXY: Final = "haproxy"

@@ -52,6 +52,8 @@ def describe(record: Record) -> str:
         case records.Ramp():
             end = f"the {record.limit}'s limit" if record.failed_at else "the ramp's end"
             return f"{record.sessions} sessions ({end})"
+        case records.Coreless():
+            return f"rooms of {record.players}: {shown(record.cpu_us)} us a frame and player"
         case records.Stall():
             dropped = f"dropped after {record.dropped_s:.1f} s" if record.dropped_s is not None else "held"
             p99 = f"p99 {shown(record.before_p99_us)} -> {shown(record.p99_us)} us"

@@ -87,8 +87,29 @@ class Stall:
     why: str
 
 
-Record = Load | Bulk | Ramp | Stall
-KINDS: dict[str, type[Load | Bulk | Ramp | Stall]] = {kind.part: kind for kind in (Load, Bulk, Ramp, Stall)}
+@dataclass(frozen=True, slots=True)
+class Coreless:
+    """Rooms without a host, of so many players each.
+
+    cpu_us is per frame and player; p50_us and p99_us are how long it takes until the player who keeps time hears that
+    the frame is over, there and back.
+    """
+
+    part: ClassVar[str] = "coreless"
+    contender: str
+    round: int
+    players: int
+    frames: int
+    cpu_us: float
+    p50_us: float
+    p99_us: float
+    relay_busy: float
+    waited: float
+    why: str
+
+
+Record = Load | Bulk | Ramp | Stall | Coreless
+KINDS: dict[str, type[Record]] = {kind.part: kind for kind in (Load, Bulk, Ramp, Stall, Coreless)}
 
 
 def as_json(record: Record) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from toolkit.bench.coreless import SIZES
 from toolkit.bench.figures import with_spread
 from toolkit.bench.plan import HAPROXY, REFERENCE
 from toolkit.bench.targets import targets
@@ -53,6 +54,8 @@ def tables(results: Results) -> list[Table]:
     found = [contenders_table(results), ratios_table(results)]
     if "stall" in results.plan.parts:
         found.append(stall_table(results))
+    if "coreless" in results.plan.parts:
+        found.append(coreless_table(results))
     return found if results.plan.quick else [*found, *(targets_table(results, ours) for ours in results.plan.ours)]
 
 
@@ -108,6 +111,15 @@ def stall_table(results: Results) -> Table:
             with_spread(results.figure("stall", name, "taken_mb")),
             with_spread(results.stall_neighbours(name)),
         )
+    return table
+
+
+def coreless_table(results: Results) -> Table:
+    """Return what rooms without a host cost."""
+    table = _table("Rooms without a host", ("players in a room", "CPU us/frame and player", "p50 us", "p99 us"))
+    for players in SIZES:
+        figures = (results.coreless(players, field) for field in ("cpu_us", "p50_us", "p99_us"))
+        table.add_row(str(players), *(with_spread(each) for each in figures))
     return table
 
 

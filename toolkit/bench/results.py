@@ -73,6 +73,12 @@ class Results:
         before = self.values("stall", contender, "before_p99_us")
         return ratio(self.values("stall", contender, "p99_us"), before)
 
+    def coreless(self, players: int, field: str) -> Figure | None:
+        """Return a field of the rooms without a host that have so many players."""
+        found = [record for record in self.records if isinstance(record, records.Coreless)]
+        sized = [record for record in found if record.players == players]
+        return figure(getattr(record, field) for record in [one for one in sized if not one.why] or sized)
+
     def limits(self, contender: str) -> set[str]:
         """Return who was at the end of its strength where the contender's ramps ended."""
         return {record.limit for record in self.of("ramp", contender) if isinstance(record, records.Ramp)}
@@ -86,6 +92,14 @@ class Results:
             "figures": {name: self._figures(name) for name in self.contenders},
             "ratios": {
                 ours: {theirs: self._ratios(ours, theirs) for theirs in (HAPROXY, REFERENCE)} for ours in self.plan.ours
+            },
+            "coreless": {
+                players: {
+                    field: dataclasses.asdict(found)
+                    for field in ("cpu_us", "p50_us", "p99_us")
+                    if (found := self.coreless(players, field)) is not None
+                }
+                for players in sorted({one.players for one in self.records if isinstance(one, records.Coreless)})
             },
             "unclean": len(self.unclean),
             "records": [records.as_json(record) for record in self.records],

@@ -18,7 +18,7 @@ HELP = {
     "sessions": "games at once in the load part",
     "runs": "rounds; a median of fewer than five says little",
     "seconds": "seconds of load in each round",
-    "only": "a part to measure (load, bulk, ramp, stall) instead of all; may be given several times",
+    "only": "a part to measure (load, bulk, ramp, stall, coreless) instead of all; may be given several times",
     "config": "a relay.toml to measure the relay with; several are measured beside each other",
     "python": "the Python to run the relay with, instead of the system's",
     "json": "print one JSON object with every measurement",
