@@ -9,6 +9,7 @@ from toolkit.tasks.deploy import deploy
 from toolkit.tasks.doctor import doctor
 from toolkit.tasks.join import join
 from toolkit.tasks.remove import remove
+from toolkit.tasks.rollback import rollback
 from toolkit.tasks.status import status
 from toolkit.tasks.test import run_tests
 from toolkit.tasks.watch import watch
@@ -18,6 +19,7 @@ ns = Collection(
     doctor,
     join,
     remove,
+    rollback,
     run_tests,
     status,
     watch,

@@ -53,11 +53,11 @@ class Finding:
         return cls(**json.loads(line))
 
 
-class _UnexpectedError(Exception):
+class UnexpectedError(Exception):
     """The relay did something it should not; the message says what."""
 
 
-class _NotHostedError(_UnexpectedError):
+class _NotHostedError(UnexpectedError):
     """The relay let us host nothing."""
 
 
@@ -76,7 +76,7 @@ def friend(address: str, port: int) -> Finding:
     """Host a session, join it with its id and without, and pass PAYLOAD bytes each way."""
     where = f"{address} port {port}"
     try:
-        control = _connect(address, port)
+        control = connect(address, port)
     except OSError as error:
         return Finding(False, f"no way in at {where}: {error.strerror or error}")
     with closing(control):
@@ -84,7 +84,7 @@ def friend(address: str, port: int) -> Finding:
             return _play(control, address, port)
         except _NotHostedError as problem:
             return _without_a_host(address, port) or Finding(False, f"the relay at {where} {problem}")
-        except _UnexpectedError as problem:
+        except UnexpectedError as problem:
             return Finding(False, f"the relay at {where} {problem}")
         except OSError as error:
             return Finding(False, f"the relay at {where} stopped answering: {error.strerror or error}")
@@ -93,12 +93,12 @@ def friend(address: str, port: int) -> Finding:
 def _play(control: socket.socket, address: str, port: int) -> Finding:
     control.sendall(protocol.session_message(protocol.NO_ID))
     try:
-        answer = _read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
-    except _UnexpectedError as problem:
+        answer = read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
+    except UnexpectedError as problem:
         raise _NotHostedError(str(problem)) from problem
     session = answer[protocol.MAGIC_SIZE :]
     if answer[: protocol.MAGIC_SIZE] != protocol.SESSION or session == protocol.NO_ID:
-        raise _UnexpectedError("answers, but is no netplay relay")
+        raise UnexpectedError("answers, but is no netplay relay")
     round_trip = _join(control, address, port, protocol.session_message(session))
     without_id = _join_without_id(control, address, port)
     text = protocol.session_text(session)
@@ -113,12 +113,12 @@ def _without_a_host(address: str, port: int) -> Finding | None:
     No game notices: who knocks has said neither a name nor a core, and leaves again.
     """
     try:
-        with closing(_connect(address, port)) as client:
+        with closing(connect(address, port)) as client:
             begun = time.monotonic()
             client.sendall(CORELESS_HEADER)
-            answer = _read(client, len(CORELESS_HEADER), "")
+            answer = read(client, len(CORELESS_HEADER), "")
             round_trip = time.monotonic() - begun
-    except (_UnexpectedError, OSError):
+    except (UnexpectedError, OSError):
         return None
     salt, spoken = struct.unpack_from(">2I", answer, 12)
     if answer[: protocol.MAGIC_SIZE] != protocol.NETPLAY or salt or not spoken:
@@ -130,22 +130,22 @@ def _without_a_host(address: str, port: int) -> Finding | None:
 
 def _join(control: socket.socket, address: str, port: int, opening: bytes) -> float:
     """Join with that opening, link, pass bytes; return the round trip in seconds."""
-    with closing(_connect(address, port)) as client:
+    with closing(connect(address, port)) as client:
         client.sendall(opening + HEADER)
-        with closing(_link(control, address, port, client)) as link:
-            if _read(link, len(HEADER), "lost the client's first bytes") != HEADER:
-                raise _UnexpectedError("changed the client's first bytes on the way")
+        with closing(link_for(control, address, port, client)) as link:
+            if read(link, len(HEADER), "lost the client's first bytes") != HEADER:
+                raise UnexpectedError("changed the client's first bytes on the way")
             return _exchange(client, link)
 
 
 def _join_without_id(control: socket.socket, address: str, port: int) -> str:
-    with closing(_connect(address, port)) as client:
+    with closing(connect(address, port)) as client:
         client.sendall(HEADER)
         # Either the host is asked for a link, or the client is told why not: whichever comes first.
         if _first_word(control, client) in (protocol.FULL, protocol.NETPLAY):
             return "left out: others host here now, and without an id it would mean nobody in particular"
-        with closing(_link(control, address, port, client)) as link:
-            _read(link, len(HEADER), "lost the first bytes of a client without an id")
+        with closing(link_for(control, address, port, client)) as link:
+            read(link, len(HEADER), "lost the first bytes of a client without an id")
             _exchange(client, link)
     return "works"
 
@@ -162,22 +162,22 @@ def _first_word(control: socket.socket, client: socket.socket) -> bytes:
             finally:
                 peer.settimeout(FRIEND_SECONDS)
             if not word:
-                raise _UnexpectedError("closed the connection of a client without a session id")
+                raise UnexpectedError("closed the connection of a client without a session id")
             return word
-    raise _UnexpectedError("did nothing with a client without a session id")
+    raise UnexpectedError("did nothing with a client without a session id")
 
 
-def _link(control: socket.socket, address: str, port: int, client: socket.socket) -> socket.socket:
-    """Do what a host does when the relay asks it for a link; return the link."""
-    asked = _read(control, protocol.MESSAGE_SIZE, "did not ask for a link")
+def link_for(control: socket.socket, address: str, port: int, client: socket.socket) -> socket.socket:
+    """Do what a host does when the relay asks it for a link for the client; return the link."""
+    asked = read(control, protocol.MESSAGE_SIZE, "did not ask for a link")
     who = asked[protocol.MAGIC_SIZE :]
     if asked[: protocol.MAGIC_SIZE] != protocol.LINK or who == protocol.NO_ID:
-        raise _UnexpectedError("asked the host for something else than a link")
+        raise UnexpectedError("asked the host for something else than a link")
     control.sendall(protocol.ADDRESS + who)
-    told = _read(control, len(protocol.address_message(who, protocol.canonical("::1"))), "did not tell an address")
+    told = read(control, len(protocol.address_message(who, protocol.canonical("::1"))), "did not tell an address")
     if told[: protocol.MESSAGE_SIZE] != protocol.ADDRESS + who:
-        raise _UnexpectedError("told the address of another client than the one asked about")
-    link = _connect(address, port)
+        raise UnexpectedError("told the address of another client than the one asked about")
+    link = connect(address, port)
     link.sendall(protocol.link_message(who))
     client.settimeout(FRIEND_SECONDS)
     return link
@@ -190,22 +190,23 @@ def _exchange(client: socket.socket, link: socket.socket) -> float:
         there, back = secrets.token_bytes(CHUNK), secrets.token_bytes(CHUNK)
         begun = time.monotonic()
         client.sendall(there)
-        same = _read(link, CHUNK, "lost bytes on their way to the host") == there
+        same = read(link, CHUNK, "lost bytes on their way to the host") == there
         link.sendall(back)
-        same &= _read(client, CHUNK, "lost bytes on their way to the client") == back
+        same &= read(client, CHUNK, "lost bytes on their way to the client") == back
         best = min(best, time.monotonic() - begun)
         if not same:
-            raise _UnexpectedError("changed bytes on their way")
+            raise UnexpectedError("changed bytes on their way")
     return best
 
 
-def _connect(address: str, port: int) -> socket.socket:
+def connect(address: str, port: int) -> socket.socket:
+    """Connect as RetroArch does. Raises OSError."""
     connection = socket.create_connection((address, port), timeout=FRIEND_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
-def _read(peer: socket.socket, size: int, otherwise: str) -> bytes:
+def read(peer: socket.socket, size: int, otherwise: str) -> bytes:
     """Read exactly size bytes, or raise with the words for what the relay failed to do."""
     data = b""
     while len(data) < size:
@@ -214,7 +215,7 @@ def _read(peer: socket.socket, size: int, otherwise: str) -> bytes:
         except (TimeoutError, ConnectionError):
             piece = b""
         if not piece:
-            raise _UnexpectedError(otherwise)
+            raise UnexpectedError(otherwise)
         data += piece
     return data
 

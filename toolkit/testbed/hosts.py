@@ -4,12 +4,13 @@
     python -m toolkit.testbed.hosts podman NAME DIRECTORY   of containers that run
 
 Writes below DIRECTORY, which is Molecule's own for the scenario: `testbed.json` for the tests, `inventory/testbed.json`
-for Ansible, the release, relay.toml and friends.toml.
+for Ansible, the release, relay.toml and friends.toml; and `config`, an owner's folder for XDG_CONFIG_HOME.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any, ClassVar, Final
 from toolkit import zipapp
 from toolkit.console import ROOT
 from toolkit.errors import UserError, user_errors
+from toolkit.hosts import parse_host
+from toolkit.inventory import Entry
 from toolkit.lab import Lab
 
 PORT: Final = 55435
@@ -75,11 +78,16 @@ class Testbed:
         """Write it for the tests, and the inventory with all that the roles are told."""
         _write(directory / FILE, {**asdict(self), "ssh_config": str(self.ssh_config)})
         reached = f"-F {self.ssh_config}"
-        hosts = {at.name: {"ansible_host": at.ssh, "ansible_ssh_common_args": reached} for at in self.relays}
+        hosts = {
+            at.name: {"ansible_host": at.ssh, "ansible_ssh_common_args": reached, "testbed_ipv4": at.ipv4}
+            for at in self.relays
+        }
         relays = {"hosts": hosts, "vars": _deployed(self, directory)}
         addresses = {at.name: [at.ipv4, f"{at.ipv6}/128"] for at in self.clients}
         everybody = {"vars": {"testbed_addresses": addresses}}
         _write(directory / "inventory" / FILE, {"all": everybody, "relays": relays})
+        for at in self.relays:
+            _make_owner(at.ssh, directory)
 
     def client(self, name: str) -> Host:
         """Return a client by its name."""
@@ -100,6 +108,15 @@ def _deployed(testbed: Testbed, directory: Path) -> dict[str, Any]:
         "relay_config_file": str(directory / "relay.toml"),
         "firewall_friends_file": str(directory / "friends.toml"),
     }
+
+
+def _make_owner(alias: str, directory: Path) -> None:
+    """Make what the person who deployed would have, so that with that folder every task works on the relay."""
+    kept = directory / "config" / "netplay-relay" / "hosts" / alias
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / "inventory.yml").write_text(Entry(parse_host(alias)).render(), encoding="utf-8")
+    for name in ("relay.toml", "friends.toml"):
+        shutil.copyfile(directory / name, kept / name)
 
 
 def _write(path: Path, value: dict[str, Any]) -> None:

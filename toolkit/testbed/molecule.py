@@ -104,7 +104,6 @@ def environment(scenario: Scenario) -> dict[str, str]:
         "ANSIBLE_HOME": str(scenario.state / "ansible"),
         "LC_ALL": "C.UTF-8",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(scenario.state),
-        "NETPLAY_TESTBED_PYTHON": sys.executable,
         "MOLECULE_COMMAND_BORDERS": "false",
         "NO_COLOR": "1",
         "COLUMNS": "160",

@@ -127,13 +127,13 @@ def test_something_else_on_the_port_is_told_from_a_relay(data: bytes, sentence: 
 
 
 async def test_a_relay_that_changes_one_bit_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = confirm._read
+    read = confirm.read
 
     def flipped(peer: socket.socket, size: int, otherwise: str) -> bytes:
         data = read(peer, size, otherwise)
         return bytes([data[0] ^ 1]) + data[1:] if size == confirm.CHUNK else data
 
-    monkeypatch.setattr(confirm, "_read", flipped)
+    monkeypatch.setattr(confirm, "read", flipped)
     async with running() as relay:
         finding = await asyncio.to_thread(confirm.friend, relay.address, relay.port)
         assert not finding.good

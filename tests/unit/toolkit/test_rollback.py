@@ -1,0 +1,84 @@
+"""Which release a rollback goes to, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from toolkit import places, releases, rollback
+from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
+from toolkit.hosts import parse_host
+from toolkit.inventory import Entry, files_of, write
+from toolkit.releases import Release
+from toolkit.ssh import Connection
+
+if TYPE_CHECKING:
+    from tests.unit.toolkit.conftest import FakeSsh
+
+OLD = Release("aaaa1111", "0.1.0", 100.0, current=False)
+MIDDLE = Release("bbbb2222", "0.2.0", 200.0, current=False)
+NEW = Release("cccc3333", "0.3.0", 300.0, current=True)
+
+
+def listed(*found: Release) -> list[Release]:
+    """Return releases as the host lists them, read again."""
+    raw: list[dict[str, Any]] = json.loads(releases.as_json(found))
+    return releases.parse(json.dumps(raw))
+
+
+def test_without_a_name_it_is_the_newest_that_is_older_than_what_runs() -> None:
+    assert releases.choose(listed(OLD, NEW, MIDDLE), None, "myvps") == MIDDLE
+
+
+def test_what_was_gone_back_from_is_not_gone_back_to() -> None:
+    """After a rollback from NEW to MIDDLE, the next one goes on to OLD."""
+    back = Release(MIDDLE.id, MIDDLE.version, MIDDLE.installed, current=True)
+    gone = Release(NEW.id, NEW.version, NEW.installed, current=False)
+    assert releases.choose(listed(OLD, back, gone), None, "myvps") == OLD
+
+
+@pytest.mark.parametrize("typed", ["aaaa1111", "aa", "0.1.0"])
+def test_a_release_is_named_by_its_id_the_beginning_of_it_or_its_version(typed: str) -> None:
+    assert releases.choose(listed(OLD, MIDDLE, NEW), typed, "myvps") == OLD
+
+
+@pytest.mark.parametrize(
+    ("found", "typed", "code", "words"),
+    [
+        ([], None, HOST_UNUSABLE, ["there is no relay on myvps", "invoke deploy --host myvps"]),
+        ([NEW], None, BAD_INPUT, ["no release on myvps that is older", "0.3.0 (cccc3333)", "invoke deploy"]),
+        ([OLD, NEW], "9.9", BAD_INPUT, ["there is no release '9.9' on myvps", "rollback --host myvps --to aaaa1111"]),
+        ([OLD, NEW], "", BAD_INPUT, ["there is no release ''"]),
+        ([OLD, Release("aaaa9999", "0.1.0", 150.0, current=False), NEW], "aaaa", BAD_INPUT, ["2 releases 'aaaa'"]),
+    ],
+)
+def test_where_there_is_none_to_go_to_a_sentence_says_so(
+    found: list[Release], typed: str | None, code: int, words: list[str]
+) -> None:
+    with pytest.raises(UserError) as refused:
+        releases.choose(listed(*found), typed, "myvps")
+    assert refused.value.exit_code == code
+    assert [word for word in words if word not in str(refused.value)] == []
+
+
+def test_the_host_is_asked_with_its_own_python_and_nothing_typed_reaches_its_shell(fake_ssh: FakeSsh) -> None:
+    fake_ssh.answers(stdout=releases.as_json([OLD, NEW]))
+    assert releases.on_host(Connection("myvps")) == [NEW, OLD]
+    (arguments, script) = fake_ssh.calls[-1]
+    assert arguments[-1] == "exec /usr/bin/python3 -I -"
+    compile(script, "asked", "exec")
+
+
+def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
+    fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = parse_host("myvps")
+    write(files_of(host).inventory, Entry(host).render())
+    monkeypatch.setattr(rollback.login, "visit", lambda *_: None)
+    monkeypatch.setattr(rollback.ansible, "play", lambda *_: pytest.fail("a playbook was run"))
+    fake_ssh.answers(stdout=releases.as_json([NEW]))
+    with pytest.raises(UserError, match="no release on myvps that is older"):
+        rollback.rollback(places.real("myvps"))
+    assert rollback.look(places.real("myvps")) == [NEW]

@@ -1,0 +1,130 @@
+"""The releases that lie on a host, beside each other: which of them runs, and which one a rollback would go back to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.table import Table
+
+from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
+from toolkit.ssh_errors import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from toolkit.ssh import Connection
+
+_SECONDS: Final = 60.0
+# Runs on the host, with its own Python: the version is in the program, and running each of them would take a while.
+_LIST: Final = r"""
+import json, pathlib, re, zipfile
+top = pathlib.Path("/opt/netplay-relay")
+current = (top / "current").resolve()
+found = []
+for path in sorted(top.glob("releases/*/netplay-relay.pyz")):
+    try:
+        with zipfile.ZipFile(path) as program:
+            version = re.search(r'__version__ = "([^"]+)"', program.read("relay/__init__.py").decode())
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        version = None
+    found.append({
+        "id": path.parent.name,
+        "version": version.group(1) if version else "",
+        "installed": path.stat().st_mtime,
+        "current": path.parent == current,
+    })
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release on a host: its id, the version it calls itself ("" for one that is broken), when it was put there."""
+
+    id: str
+    version: str
+    installed: float
+    current: bool
+
+
+def on_host(link: Connection) -> list[Release]:
+    """Return what lies on a host, the newest first; nothing where no relay is. Raises UserError."""
+    try:
+        done = subprocess.run(
+            link.argv("exec /usr/bin/python3 -I -"), input=_LIST, capture_output=True, text=True, check=False,
+            timeout=_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"{link.alias} did not answer within {_SECONDS:.0f} s",
+            fix=f"Look at it by hand: {link.typed}",
+            exit_code=HOST_UNUSABLE,
+        ) from None
+    if done.returncode:
+        raise explain(link, done.stderr)
+    return parse(done.stdout)
+
+
+def parse(text: str) -> list[Release]:
+    """Read what the host printed; the newest comes first."""
+    found: list[dict[str, Any]] = json.loads(text)
+    return sorted((Release(**each) for each in found), key=lambda release: release.installed, reverse=True)
+
+
+def choose(found: Sequence[Release], to: str | None, alias: str) -> Release:
+    """Return the release to go to: the one typed, else the newest that is older than the current one.
+
+    to may be the beginning of an id, or a version. Raises UserError where there is none, or more than one.
+    """
+    current = next((release for release in found if release.current), None)
+    if current is None:
+        raise UserError(
+            f"there is no relay on {alias}",
+            fix=f"Put one there: invoke deploy --host {alias}",
+            exit_code=HOST_UNUSABLE,
+        )
+    if to is None:
+        older = [release for release in found if release.installed < current.installed]
+        if not older:
+            raise UserError(
+                f"there is no release on {alias} that is older than the current one, {shown(current)}",
+                fix=_others(found, alias),
+                exit_code=BAD_INPUT,
+            )
+        return older[0]
+    meant = [release for release in found if to and (release.id.startswith(to) or release.version == to)]
+    if len(meant) != 1:
+        what = f"{len(meant)} releases" if meant else "no release"
+        raise UserError(f"there is {what} {to!r} on {alias}", fix=_others(found, alias), exit_code=BAD_INPUT)
+    return meant[0]
+
+
+def shown(release: Release) -> str:
+    """Return a release as a person reads it."""
+    return f"{release.version or 'a broken one'} ({release.id})"
+
+
+def table(found: Sequence[Release]) -> Table:
+    """Return the releases as a table."""
+    made = Table("release", "version", "installed", "")
+    for release in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(release.installed))
+        made.add_row(release.id, release.version or "broken", when, "runs" if release.current else "")
+    return made
+
+
+def as_json(found: Sequence[Release]) -> str:
+    """Return the releases for a program."""
+    return json.dumps([asdict(release) for release in found], indent=2)
+
+
+def _others(found: Sequence[Release], alias: str) -> str:
+    """Return what to type instead."""
+    others = [release for release in found if not release.current]
+    if not others:
+        return f"For another version, check it out, then: invoke deploy --host {alias}"
+    return "\n".join(f"invoke rollback --host {alias} --to {release.id}   # {shown(release)}" for release in others)
