@@ -76,7 +76,7 @@ def chat(address: str, room: Room) -> str:
     """Return a text that tells a friend everything, to paste into a chat."""
     core = f"the core {room.core}" if room.core else "the core that we agreed on"
     hostless = room.mode != TUNNEL and not room.host
-    oldest = "1.7.1" if hostless else "1.10"
+    oldest = "1.10" if room.id and room.id in string(address, room) else "1.7.1"
     lines = [
         f"RetroArch netplay, room {room.name}.",
         f"You need RetroArch {oldest} or newer, {core} and the same game file as all of us.",

@@ -63,8 +63,11 @@ def play(machine: Machine, request: Request, wish: Wish) -> int:
     settle(findings, anyway=request.anyway)
     tell_way(meant, request)
     cured = bool(player.core.info.refused)
-    make = launch.host if request.hosting else launch.guest
-    plan = make(player.installation, player.core, player.content, meant, wish, cured=cured)
+    mine = player.installation, player.core, player.content
+    if request.hosting:
+        plan = launch.host(*mine, meant, wish, cured=cured)
+    else:
+        plan = launch.guest(*mine, meant.string(player.release), wish, cured=cured)
     if request.only_print:
         run.show(plan, player.installation)
         return 0

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from toolkit import join_rooms
 from toolkit.console import block, say, step
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.play import info
@@ -32,8 +31,8 @@ VERSION = re.compile(r"RetroArch\b.*?\bv?(\d+)\.(\d+)\.(\d+)", re.DOTALL)
 VERSION_WITHIN = 30.0
 LOOK_EVERY = 0.1
 ENDS_WITHIN = 10.0
-# The oldest that can host by a relay, that can join a host by one, and that can play there without a host.
-HOSTS_FROM, JOINS_FROM, PLAYS_FROM = (1, 10, 0), (1, 9, 1), (1, 7, 1)
+# The oldest that can host by a relay and name a room by its id; the oldest that can play by a relay at all.
+HOSTS_FROM, PLAYS_FROM = (1, 10, 0), (1, 7, 1)
 
 
 def version(installation: Installation) -> tuple[int, int, int]:
@@ -62,11 +61,11 @@ def version(installation: Installation) -> tuple[int, int, int]:
 
 def refuse_old(found: tuple[int, int, int], room: Room, *, hosting: bool) -> None:
     """Raise UserError when a RetroArch is too old for its part in a room."""
-    hostless = room.mode != join_rooms.TUNNEL and not room.host
-    needed = HOSTS_FROM if hosting else PLAYS_FROM if hostless else JOINS_FROM
+    by_id = room.id is not None and not room.alone
+    needed = HOSTS_FROM if hosting or by_id else PLAYS_FROM
     if found < needed:
         shown, wanted = (".".join(map(str, each)) for each in (found, needed))
-        what = "hosts by a relay" if hosting else "plays by a relay" if hostless else "joins a host by a relay"
+        what = "hosts by a relay" if hosting else "finds a room by its id" if by_id else "plays by a relay"
         raise UserError(f"this RetroArch is {shown}, and only {wanted} or newer {what}", fix="Bring it up to date.")
 
 

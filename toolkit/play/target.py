@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from toolkit.join_show import Relay
     from toolkit.places import Place
 
+# The first RetroArch that reads an id behind the port; an older one would take it for a part of the port.
+IDS_FROM = (1, 10, 0)
 RELAY_FIX = "Write it as in the invitation: --relay 'relay.example.org|55435' or 'relay.example.org|55435|ROOM'"
 
 
@@ -29,10 +31,10 @@ class Target:
     live: bool
     owner: str = ""
 
-    @property
-    def string(self) -> str:
-        """What RetroArch is given to join."""
-        return join_lines.full_string(self.address, self.room)
+    def string(self, release: tuple[int, int, int]) -> str:
+        """Return what a RetroArch of this version is given to join."""
+        by_id = release >= IDS_FROM
+        return (join_lines.full_string if by_id else join_lines.string)(self.address, self.room)
 
 
 def parse(text: str) -> Target:

@@ -113,16 +113,15 @@ def test_its_version_is_asked_and_what_is_no_retroarch_says_so(mine: FakeMachine
 
 
 def test_a_retroarch_that_is_too_old_for_its_part_is_refused() -> None:
-    hosted, hostless = Room(None, 55435, host="anna"), Room(None, 55435, "auto")
-    run.refuse_old((1, 10, 0), hosted, hosting=True)
-    run.refuse_old((1, 9, 1), hosted, hosting=False)
-    run.refuse_old((1, 7, 1), hostless, hosting=False)
+    alone, shared = Room(None, 55435, host="anna"), Room("FridayNightRoom1", 55435, alone=False)
+    run.refuse_old((1, 10, 0), shared, hosting=True)
+    run.refuse_old((1, 7, 1), alone, hosting=False)
     with pytest.raises(UserError, match=r"is 1\.9\.14, and only 1\.10\.0 or newer hosts"):
-        run.refuse_old((1, 9, 14), hosted, hosting=True)
-    with pytest.raises(UserError, match=r"is 1\.9\.0"):
-        run.refuse_old((1, 9, 0), hosted, hosting=False)
+        run.refuse_old((1, 9, 14), alone, hosting=True)
+    with pytest.raises(UserError, match=r"1\.10\.0 or newer finds a room by its id"):
+        run.refuse_old((1, 9, 14), shared, hosting=False)
     with pytest.raises(UserError, match=r"is 1\.7\.0"):
-        run.refuse_old((1, 7, 0), hostless, hosting=False)
+        run.refuse_old((1, 7, 0), alone, hosting=False)
 
 
 def test_cores_are_chosen_by_any_of_their_names_and_a_near_miss_is_pointed_out(mine: FakeMachine) -> None:
