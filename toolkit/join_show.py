@@ -163,7 +163,7 @@ def friend_lines(address: str, room: Room) -> list[str]:
         f"  {join_lines.string(address, room)}",
         *more,
         "",
-        "or the command (every RetroArch that can join)",
+        "or the command (RetroArch 1.10 to 1.16, and newer)",
         f"  {join_lines.friend_command(address, room)}",
         "or (RetroArch 1.17 and newer)",
         f"  {join_lines.friend_command_1_17(address, room)}",

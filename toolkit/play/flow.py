@@ -67,7 +67,7 @@ def play(machine: Machine, request: Request, wish: Wish) -> int:
     if request.hosting:
         plan = launch.host(*mine, meant, wish, cured=cured)
     else:
-        plan = launch.guest(*mine, meant.string(player.release), wish, cured=cured)
+        plan = launch.guest(*mine, meant.arguments(player.release), wish, cured=cured)
     if request.only_print:
         run.show(plan, player.installation)
         return 0

@@ -88,10 +88,10 @@ def host(
 
 
 def guest(
-    installation: Installation, core: Core, content: Content, string: str, wish: Wish, *, cured: bool = False
+    installation: Installation, core: Core, content: Content, role: tuple[str, ...], wish: Wish, *, cured: bool = False
 ) -> Plan:
-    """Return how a room is joined by its string. Raises UserError for a wish that RetroArch could not hold."""
-    return _plan(installation, core, content, (f"--connect={string}",), _kept_apart(), wish, cured)
+    """Return how a room is joined; role: the arguments that name it. Raises UserError as `host` does."""
+    return _plan(installation, core, content, role, _kept_apart(), wish, cured)
 
 
 def _plan(

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from toolkit.join_show import Relay
     from toolkit.places import Place
 
-# The first RetroArch that reads an id behind the port; an older one would take it for a part of the port.
-IDS_FROM = (1, 10, 0)
+# The first RetroArch whose command line takes a bar, and an id behind the second one.
+BARS_FROM = (1, 10, 0)
 RELAY_FIX = "Write it as in the invitation: --relay 'relay.example.org|55435' or 'relay.example.org|55435|ROOM'"
 
 
@@ -31,10 +31,11 @@ class Target:
     live: bool
     owner: str = ""
 
-    def string(self, release: tuple[int, int, int]) -> str:
-        """Return what a RetroArch of this version is given to join."""
-        by_id = release >= IDS_FROM
-        return (join_lines.full_string if by_id else join_lines.string)(self.address, self.room)
+    def arguments(self, release: tuple[int, int, int]) -> tuple[str, ...]:
+        """Return how a RetroArch of this version is told to join."""
+        if release >= BARS_FROM:
+            return (f"--connect={join_lines.full_string(self.address, self.room)}",)
+        return (f"--connect={self.address}", f"--port={self.room.port}")
 
 
 def parse(text: str) -> Target:

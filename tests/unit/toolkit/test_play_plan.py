@@ -46,10 +46,10 @@ def live(*clients: Any, mode: str = "tunnel", hosted: bool = True) -> Target:
 def test_the_string_of_an_invitation_is_taken_apart() -> None:
     full = target.parse(f"relay.example.org|55440|{SESSION}")
     assert (full.address, full.room.port, full.room.id, full.live) == ("relay.example.org", 55440, SESSION, False)
-    assert full.string((1, 14, 0)) == f"relay.example.org|55440|{SESSION}"
-    assert target.parse("203.0.113.7").string((1, 7, 1)) == "203.0.113.7|55435"
-    assert live().string((1, 14, 0)) == f"relay.example.org|55435|{SESSION}"
-    assert live().string((1, 9, 14)) == "relay.example.org|55435"
+    assert full.arguments((1, 14, 0)) == (f"--connect=relay.example.org|55440|{SESSION}",)
+    assert target.parse("203.0.113.7").arguments((1, 10, 0)) == ("--connect=203.0.113.7|55435",)
+    assert live().arguments((1, 14, 0)) == (f"--connect=relay.example.org|55435|{SESSION}",)
+    assert live().arguments((1, 9, 14)) == ("--connect=relay.example.org", "--port=55435")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_hosts_command_holds_nothing_but_options_and_its_file_the_rest(mine: F
 
 
 def test_a_guests_command_names_the_room_and_its_file_changes_almost_nothing(mine: FakeMachine) -> None:
-    plan = launch.guest(RETROARCH, a_core(mine), GAME, live().string((1, 17, 0)), Wish(), cured=True)
+    plan = launch.guest(RETROARCH, a_core(mine), GAME, live().arguments((1, 17, 0)), Wish(), cured=True)
     assert f"--connect=relay.example.org|55435|{SESSION}" in plan.argv(Path("/s"))
     assert settings.parse(plan.config(Path("/s"))) == {
         "config_save_on_exit": "false", "libretro_directory": str(mine.data / "cores"),
