@@ -97,7 +97,7 @@ def _is_ours(address: str, url: str) -> bool:
     """Tell whether a URL is at that address and the address in a private network."""
     try:
         parts = urlsplit(url)
-        return parts.scheme == "http" and parts.hostname == address and ipaddress.ip_address(address).is_private
+        return parts.scheme == "http" and parts.hostname == address and not ipaddress.ip_address(address).is_global
     except ValueError:
         return False
 

@@ -161,6 +161,9 @@ def _refusal(address: str, port: int, local: str, answer: bytes) -> Talk:
         sock.sendall(protocol.session_message(secrets.token_bytes(protocol.ID_SIZE)) + HEADER)
         begun = time.monotonic()
         said = _read(sock, len(HEADER))
+        if not said and time.monotonic() - begun >= ANSWER:
+            sock.sendall(b"\r\n\r\n")  # what waits for the end of a line, as web servers do, then says what it is
+            said = _read(sock, len(HEADER))
     kinds = {protocol.DENIED: "denied", protocol.FULL: "full"}
     silent = "silent" if time.monotonic() - begun >= ANSWER else "closed"
     return Talk(kinds.get(said[: protocol.MAGIC_SIZE], "other" if said else silent), local, said=said)

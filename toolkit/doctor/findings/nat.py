@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from toolkit.doctor.case import Case
 
 CARRIER = ipaddress.ip_network("100.64.0.0/10")
+# What routers have on their insides, and nobody on the internet (RFC 1918, RFC 3927).
+INSIDES = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")))
 RELAYED = "Playing through the relay works all the same; hosting without one would not."
 SHARED = (
     "Whoever shares that address gets as far as the relay: set a password for the room in RetroArch. It changes, too: "
@@ -36,7 +38,7 @@ def look(case: Case) -> Iterator[Finding]:
             addresses,
             f"{RELAYED}\n{SHARED}",
         )
-    elif outside and (outside.is_private or (seen and seen.version == 4 and outside != seen)):
+    elif outside and (_is_inside(outside) or (seen and seen.version == 4 and outside != seen)):
         yield warning(
             "this network is behind two routers (double NAT): what the router here has outside is not the internet",
             addresses,
@@ -46,14 +48,18 @@ def look(case: Case) -> Iterator[Finding]:
         yield fine("this network is behind one router, as most are; the relay needs no more", addresses)
     elif seen:
         yield fine("nothing stands between this machine and the relay", addresses)
-    elif outside is None and local.is_private and not _is_near(case):
+    elif outside is None and _is_inside(local) and not _is_near(case):
         yield note("this machine is behind a router that does not say what it has outside", addresses)
 
 
 def _is_near(case: Case) -> bool:
     """Tell whether the relay is in a private network too, where nothing need stand between."""
     found = [_address(text) for text in case.addresses or []]
-    return any(one is not None and one.is_private for one in found)
+    return any(one is not None and _is_inside(one) for one in found)
+
+
+def _is_inside(address: Address) -> bool:
+    return any(address in network for network in INSIDES)
 
 
 def _address(text: str | None) -> Address | None:

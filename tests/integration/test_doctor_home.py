@@ -1,0 +1,112 @@
+"""invoke doctor --relay, typed by a player: what stands between a network and the relay, each trouble made for real.
+
+The networks are namespaces with real NAT and a way that is really slow; the router's UPnP alone is a stand-in
+(tests/support/fake_igd.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import home
+from tests.support.home import OUTSIDE, RELAY
+from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+
+INSIDE, GATEWAY = "192.168.77.2", "192.168.77.1"
+
+
+@pytest.fixture(scope="module")
+def at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[home.Home]:
+    with home.a_home(tmp_path_factory.mktemp("home"), INSIDE, GATEWAY) as made:
+        yield made
+
+
+def test_a_home_behind_one_router_is_fine_and_the_relay_tells_its_address(at_home: home.Home) -> None:
+    with home.a_router_that_tells(at_home.router, GATEWAY, OUTSIDE, at_home.folder):
+        code, found = at_home.doctor()
+    assert code == 0, found
+    assert "behind one router" in found["nat"][0]["sentence"]
+    assert f"here {INSIDE}, router outside {OUTSIDE}, seen by the relay as {OUTSIDE}" in found["nat"][0]["evidence"]
+    assert "it is a netplay relay and lets this machine in" in found["protocol"][0]["sentence"]
+    assert "input is there within a frame" in found["latency"][0]["sentence"]
+
+
+@pytest.mark.parametrize("external", ["192.168.1.5", "10.9.8.7", "203.0.113.99"])
+def test_a_router_behind_a_router_is_told_by_the_address_it_has_outside(at_home: home.Home, external: str) -> None:
+    with home.a_router_that_tells(at_home.router, GATEWAY, external, at_home.folder):
+        code, found = at_home.doctor()
+    assert code == WARNINGS_FOUND
+    assert "double NAT" in found["nat"][0]["sentence"]
+    assert f"router outside {external}, seen by the relay as {OUTSIDE}" in found["nat"][0]["evidence"]
+    assert "bridge" in found["nat"][0]["cure"]
+
+
+def test_a_router_with_a_carriers_address_is_told(at_home: home.Home) -> None:
+    with home.a_router_that_tells(at_home.router, GATEWAY, "100.71.2.3", at_home.folder):
+        code, found = at_home.doctor()
+    assert code == WARNINGS_FOUND
+    assert "carrier's NAT" in found["nat"][0]["sentence"]
+    assert "password" in found["nat"][0]["cure"]
+
+
+def test_a_machine_with_a_carriers_address_is_told(tmp_path: Path) -> None:
+    with home.a_home(tmp_path, "100.64.7.2", "100.64.7.1") as made:
+        code, found = made.doctor()
+    assert code == WARNINGS_FOUND
+    assert "carrier's NAT" in found["nat"][0]["sentence"]
+
+
+def test_a_relay_that_is_not_there_is_told_from_one_that_lets_nobody_in(at_home: home.Home) -> None:
+    code, found = at_home.doctor(f"{RELAY}|7")
+    assert code == TROUBLE_FOUND
+    assert "nothing listens" in found["reach"][0]["evidence"]
+    code, found = at_home.doctor("203.0.113.77|55435")
+    assert code == TROUBLE_FOUND
+    assert "no connection" in found["reach"][0]["sentence"]
+
+
+def test_a_machine_without_a_way_out_is_told_so(at_home: home.Home) -> None:
+    code, found = at_home.doctor("fd00:1::7|55435")
+    assert code == TROUBLE_FOUND
+    assert "no way out by that family" in found["reach"][0]["evidence"]
+    assert "no IPv4 address" in found["name"][0]["sentence"]
+    assert "Is this machine online?" in found["reach"][0]["cure"]
+
+
+def test_something_else_at_the_port_is_no_relay(at_home: home.Home) -> None:
+    from tests.support.child import Child
+
+    server = [sys.executable, "-u", "-m", "http.server", "--bind", RELAY, "7777"]
+    with Child(at_home.outside.command(server), log=at_home.folder / "http.log", cwd=at_home.folder) as web:
+        assert "Serving" in web.line(within=20)
+        code, found = at_home.doctor(f"{RELAY}|7777")
+        web.stop(terminate=True)
+    assert code == TROUBLE_FOUND
+    assert "is no netplay relay" in found["protocol"][0]["sentence"]
+
+
+def test_a_relay_far_away_means_frames_and_an_uneven_way_stutter(tmp_path: Path) -> None:
+    with home.a_slow_way(tmp_path, delay=70, jitter=25) as made:
+        code, found = made.doctor()
+    assert code == WARNINGS_FOUND
+    far, uneven, *_ = found["latency"]
+    assert "fast games suffer" in far["sentence"]
+    assert "netplay_input_latency_frames_min" in far["sentence"]
+    assert "the game will stutter" in uneven["sentence"]
+    assert "cable" in uneven["cure"]
+
+
+def test_packets_that_are_lost_are_counted(tmp_path: Path) -> None:
+    with home.a_slow_way(tmp_path, delay=20, lose=5) as made:
+        code, found = made.doctor()
+    assert code == WARNINGS_FOUND
+    assert any("packets are lost" in finding["sentence"] for finding in found["latency"])
