@@ -15,11 +15,12 @@ from relay.states import Conn, Session
 from relay.tables import Table
 
 _STARTED = time.monotonic()
+# Now: the link that it was started by leads to another release as soon as one is installed.
+_FILE = os.path.realpath(sys.argv[0])
 
 
-def program() -> str:
+def program(path: str = _FILE) -> str:
     """Return what runs: version, and the release's folder where there is one."""
-    path = os.path.realpath(sys.argv[0])
     folder = os.path.basename(os.path.dirname(path))  # noqa: PTH119, PTH120 - a string in, a string out
     release = f" ({folder})" if path.endswith(".pyz") else ""
     return f"netplay-relay {relay.__version__}{release}"

@@ -83,6 +83,7 @@ class Plain:
     def tell(self, sentence: str) -> None:
         """Print the sentence."""
         self._console.print(Text(f"{clock()} {sentence}"))
+        self._console.file.flush()  # whoever reads a pipe or a file reads along
 
     def card(self, room: Room) -> None:
         """Print the card, each line with its time."""

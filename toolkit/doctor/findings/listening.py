@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from toolkit.doctor.finding import Finding, fine, note, trouble, warning
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from toolkit.doctor.case import Case
 
+PID = re.compile(r"\bpid=(\d+)")
 # What ss shows for every IPv4 address.
 EVERY = ("0.0.0.0", "*")  # noqa: S104 - compared with, not bound to
 
@@ -25,7 +27,7 @@ def look(case: Case) -> Iterator[Finding]:
     for port in case.target.ports:
         here = [one for one in held if one["port"] == port]
         who = "; ".join(f"{one['address']} {one['who']}" for one in here)
-        strangers = [one["who"] for one in here if one["who"] and "python" not in one["who"]]
+        strangers = [one for one in here if one["who"] and not _is_ours(case, one["who"])]
         if not here:
             yield trouble(f"nobody listens at port {port} on the host", cure=f"invoke deploy{case.target.option}")
         elif strangers and len(strangers) == len(here):
@@ -44,3 +46,11 @@ def look(case: Case) -> Iterator[Finding]:
             )
         else:
             yield fine(f"the relay holds port {port}", who)
+
+
+def _is_ours(case: Case, who: str) -> bool:
+    """Tell whether a port is held by the relay, or by the service manager for it."""
+    ours = {"1", *(told["MainPID"] for told in (case.told("services") or {}).values() if "MainPID" in told)}
+    if relay := case.told("relay"):
+        ours.add(str(relay["pid"]))
+    return bool(ours & set(PID.findall(who)))
