@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 MARKS = {Severity.FINE: "ok", Severity.NOTE: "note", Severity.WARNING: "WARN", Severity.TROUBLE: "BAD"}
 STYLES = {Severity.FINE: "", Severity.NOTE: "", Severity.WARNING: "bold", Severity.TROUBLE: "bold"}
 INDENT = 6
+COMMAND = re.compile(r"\b(?:invoke [a-z]|ssh \S+ \S|nft |ufw |firewall-cmd |iptables|systemctl |journalctl )")
 NARROWEST = 20
 
 
@@ -34,8 +36,10 @@ def lines(finding: Finding, width: int) -> Iterator[str]:
     if finding.evidence:
         for part in finding.evidence.splitlines():
             yield from _wrapped(f"{'':<{INDENT}}seen: {part}", width)
-    for part in as_typed(finding.cure).splitlines():
-        yield from _wrapped(f"{'':<{INDENT}}-> {part}", width)
+    for part in finding.cure.splitlines():
+        shown = f"{'':<{INDENT}}-> {as_typed(part)}"
+        # What is typed is copied: in one piece, however the terminal breaks it.
+        yield from [shown] if COMMAND.search(part) else _wrapped(shown, width)
 
 
 def verdict(findings: Sequence[Finding]) -> str:

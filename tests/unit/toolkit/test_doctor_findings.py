@@ -1,0 +1,200 @@
+"""What a Case comes to: each finding by itself, where a lab shows it only with much ado, and how they are told."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from relay.outcomes import Outcome
+from tests.support.statuses import client, session
+from tests.support.statuses import status as state
+from toolkit import places
+from toolkit.console import ROOT
+from toolkit.doctor import findings, onhost, run, show
+from toolkit.doctor.case import Case
+from toolkit.doctor.finding import Finding, Severity, fine, note, trouble, warning
+from toolkit.doctor.probe import Latency, Reach, Talk
+from toolkit.doctor.target import Target
+from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
+from toolkit.hosts import parse_host
+
+RELAY = "203.0.113.10"
+FOLDER = ROOT / "toolkit" / "doctor" / "findings"
+
+
+def a_case(owner: bool = False, **more: Any) -> Case:
+    place = places.Place(parse_host("myvps")) if owner else None
+    return Case(Target(RELAY, (55435,), place), [RELAY], **more)
+
+
+def told(case: Case, name: str) -> list[Finding]:
+    return [finding for finding in findings.every(case) if finding.name == name]
+
+
+def one(case: Case, name: str) -> Finding:
+    (finding,) = told(case, name)
+    return finding
+
+
+def test_every_file_is_in_the_order_and_in_the_book() -> None:
+    files = {path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"}
+    assert files == set(findings.ORDER)
+    book = (ROOT / "docs" / "troubleshooting.md").read_text()
+    table = book[book.index("## What the doctor looks at") :]
+    assert [name for name in findings.ORDER if name not in table] == []
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_a_finding_asks_nobody_itself(path: Path) -> None:
+    """Only what was gathered is judged: no module opens a socket, a file of the system or a program."""
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert not imported & {"socket", "subprocess", "os", "urllib", "time", "asyncio"}
+
+
+def test_what_is_sent_to_the_host_needs_nothing_there() -> None:
+    import sys
+
+    tree = ast.parse(Path(onhost.__file__).read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
+
+
+def test_a_host_that_answers_in_another_shape_spoils_no_other_finding() -> None:
+    case = a_case(owner=True, host={"time": 5.0, "problems": {}, "disk": [{"odd": 1}], "files": 7, "relay": {"x": 1}})
+    names = {finding.name for finding in findings.every(case) if "could not be judged" in finding.sentence}
+    assert "disk" in names
+    assert "clock" not in names
+
+
+def test_ipv6_that_leads_nowhere_is_a_warning_and_a_machine_without_it_a_note() -> None:
+    good, bad = Reach(RELAY, 0.02), Reach("2001:db8::10", None, "timeout")
+    finding = one(a_case(reached=[good, bad]), "ipv6")
+    assert (finding.severity, "leads nowhere" in finding.sentence) == (Severity.WARNING, True)
+    assert "AAAA" in finding.cure
+    finding = one(a_case(reached=[good, Reach("2001:db8::10", None, "no-way")]), "ipv6")
+    assert finding.severity is Severity.NOTE
+    finding = one(a_case(reached=[Reach("2001:db8::10", 0.02), Reach(RELAY, None, "timeout")]), "ipv6")
+    assert "nobody can host" in finding.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("full", "is full"),
+        ("old-relay", "1.9 and older"),
+        ("closed", "hung up"),
+        ("silent", "said nothing"),
+        ("other", "is no netplay relay"),
+        ("denied", "not on its list"),
+    ],
+)
+def test_what_answers_is_named(kind: str, words: str) -> None:
+    finding = one(a_case(reached=[Reach(RELAY, 0.02)], talk=Talk(kind, "192.0.2.1", said=b"SSH-2.0")), "protocol")
+    assert finding.severity is Severity.TROUBLE
+    assert words in finding.sentence
+    assert finding.cure
+
+
+@pytest.mark.parametrize(
+    ("ms", "words"),
+    [(5, "within a frame"), (30, "2 frames"), (90, "most games bear that"), (200, "fast games suffer")],
+)
+def test_a_round_trip_is_told_in_frames(ms: int, words: str) -> None:
+    assert words in one(a_case(latency=Latency([ms / 1000] * 5)), "latency").sentence
+
+
+def test_an_owner_whose_machine_is_no_friend_is_told_how_to_become_one() -> None:
+    entry = {"network": "198.51.100.7/32", "friends": ["anna"], "names": [], "in_force": True}
+    host = {"gate": {"entries": [entry]}, "came_from": "192.0.2.9", "problems": {}, "time": 0.0}
+    case = a_case(owner=True, host=host, reached=[Reach(RELAY, None, "timeout")])
+    finding = one(case, "reach")
+    assert finding.severity is Severity.NOTE
+    assert "invoke friends.add me --ip 192.0.2.9 --host myvps" in finding.cure
+    host["came_from"] = "198.51.100.7"
+    assert one(case, "reach").severity is Severity.TROUBLE
+
+
+@pytest.mark.parametrize("manager", ["runit", "openrc"])
+@pytest.mark.parametrize(
+    ("code", "said", "fine_"), [(0, "run: netplay-relay: (pid 5) 9s", True), (0, "down: x: 1s", False)]
+)
+def test_other_service_managers_are_understood(manager: str, code: int, said: str, fine_: bool) -> None:
+    services = {"netplay-relay": {"code": code, "said": said, "errors": ""}}
+    host = {"services": services, "relay": state(), "system": {"init": manager}, "problems": {}, "time": 0.0}
+    finding = one(a_case(owner=True, host=host), "service")
+    assert (finding.severity is Severity.FINE) is fine_
+
+
+@pytest.mark.parametrize("outcome", ["ambiguous", "not-linked", "overrun", "too-many", "no-room-free", "stranger"])
+def test_ends_that_have_a_cure_are_told_with_it(outcome: str) -> None:
+    host = {"relay": {**state(), "outcomes": {outcome: 30, "left": 4}}, "problems": {}, "time": 0.0}
+    finding = one(a_case(owner=True, host=host), "outcomes")
+    assert Outcome(outcome).doc in finding.sentence
+    assert finding.cure
+
+
+def test_who_plays_without_trouble_is_told_so() -> None:
+    host = {"relay": state(sessions=[session("x", clients=[client("ben")])]), "problems": {}, "time": 0.0}
+    assert (
+        "1 joined a game now, and all of them have a good one" in one(a_case(owner=True, host=host), "players").sentence
+    )
+
+
+def test_trouble_warnings_and_notes_end_differently(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run.gather, "gather", lambda *_, **__: a_case())
+    for found, code in (
+        ([fine("a"), note("b")], 0),
+        ([warning("a"), fine("b")], WARNINGS_FOUND),
+        ([warning("a"), trouble("b")], TROUBLE_FOUND),
+        ([], 0),
+    ):
+        monkeypatch.setattr(run.findings, "every", lambda _, found=found: found)
+        assert run.doctor(None, f"{RELAY}|55435", as_json=True) == code
+
+
+def test_json_has_each_finding_with_its_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run.gather, "gather", lambda *_, **__: a_case())
+    monkeypatch.setattr(run.findings, "every", lambda _: [trouble("it [b]is[/b] so" + " x" * 100, "seen", "do")])
+    run.doctor(None, f"{RELAY}|55435", as_json=True)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["relay"] == f"{RELAY}|55435"
+    assert answer["findings"][0]["severity"] == "trouble"
+    assert answer["findings"][0]["sentence"].startswith("it [b]is[/b] so")
+
+
+def test_host_and_relay_together_are_refused() -> None:
+    with pytest.raises(UserError, match="both given"):
+        run.place_of("myvps", "203.0.113.7|55435", None)
+
+
+def test_a_bundle_that_is_a_folder_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        run.doctor(None, "203.0.113.7|55435", file=tmp_path)
+
+
+def test_findings_fit_40_columns_and_a_command_stays_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "invoke friends.add somebody --ip 2001:db8:1:2:3:4:5:6 --host relay.example.org"
+    lines = list(show.lines(trouble("something is very wrong with the whole of it", "this\nthat", command), 40))
+    assert lines[0].startswith("BAD   something")
+    assert max(len(line) for line in lines if "invoke" not in line) <= 40
+    assert lines[-1] == f"      -> {command}"
+    output = io.StringIO()
+    console = Console(file=output, width=40, color_system=None, highlight=False, markup=False, soft_wrap=True)
+    monkeypatch.setattr(show, "console", lambda: console)
+    show.draw([trouble("[/] looks like markup")])
+    assert "[/] looks like markup" in output.getvalue()
+    assert "1 trouble and 0 warnings" in output.getvalue()
