@@ -19,7 +19,7 @@ from relay import config
 from relay.config import ConfigError
 from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
 from toolkit.console import block, say, short, step
-from toolkit.errors import UserError
+from toolkit.errors import ROLLED_BACK, UserError
 from toolkit.friends_edit import Wish, put
 from toolkit.outgoing import Outgoing, tell_plan
 from toolkit.remote import Remote
@@ -90,7 +90,7 @@ def deploy(place: Place, request: Request) -> int:
         run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, password)
         changed = ansible.play(run, link)
         remote = Remote(place, link, visit.become, password)
-        changed += _look(remote, outgoing, plan) if request.check else outgoing.push(remote, survey=True)
+        changed += _look(remote, outgoing, plan) if request.check else _push(remote, outgoing, changed)
         if not request.check:
             last.remember(place)
             _prove(place, visit, plan)
@@ -108,6 +108,18 @@ def _look(remote: Remote, outgoing: Outgoing, plan: Plan) -> int:
         return 1
     gate.tell(answer)
     return int(answer["changed"])
+
+
+def _push(remote: Remote, outgoing: Outgoing, changed: int) -> int:
+    """Make the list the host's; changed: what the playbook has done before. Raises UserError."""
+    try:
+        return outgoing.push(remote, survey=True)
+    except UserError as error:
+        if error.exit_code != ROLLED_BACK or not changed:
+            raise
+        # The wall stood for the new settings already, so a list that comes back fits them.
+        stays = "That is friends.toml and the rules. The release and relay.toml, which this run put there first, stay"
+        raise UserError(f"{error.message}. {stays}", fix=error.fix, exit_code=ROLLED_BACK) from None
 
 
 def check_files(files: HostFiles) -> None:

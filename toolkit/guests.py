@@ -11,8 +11,8 @@ from toolkit import friends, friends_edit, gate, inventory
 from toolkit.console import draw, say, short, step
 from toolkit.errors import UserError
 from toolkit.outgoing import Outgoing
-from toolkit.remote import Remote, entry_of, never_deployed
-from toolkit.ssh import Connection
+from toolkit.remote import Remote, never_deployed
+from toolkit.visiting import alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,29 +26,32 @@ if TYPE_CHECKING:
 MARKS = {True: "yes", False: "NO", None: "-"}
 
 
-def add(place: Place, wish: Wish) -> None:
-    """Make a wish true on the host, then in friends.toml. Raises UserError; then nothing has changed."""
-    _change(place, lambda text, path: friends_edit.wished(text, path, wish))
+def add(place: Place, wish: Wish, *, ask_become: bool = False) -> None:
+    """Make a wish true on the host, then in friends.toml. Raises UserError; then nothing has changed.
+
+    ask_become, here and below: sudo there wants a password, ask the person for it.
+    """
+    _change(alone(place, ask_become=ask_become), lambda text, path: friends_edit.wished(text, path, wish))
 
 
-def remove(place: Place, name: str, *, kick: bool) -> None:
+def remove(place: Place, name: str, *, kick: bool, ask_become: bool = False) -> None:
     """Take a friend out, on the host, then in friends.toml; kick: end what runs. Raises UserError."""
-    remote = _remote(place)
+    remote = alone(place, ask_become=ask_become)
     networks = _own(gate.ask(remote, ["status"]), name) if kick else []
-    _change(place, lambda text, path: friends_edit.without(text, path, name))
+    _change(remote, lambda text, path: friends_edit.without(text, path, name))
     for network in networks:
         answer = gate.ask(remote, ["kick", network])
         step("gate", f"{network}: {answer['kicked']} connections ended")
 
 
-def push(place: Place) -> None:
+def push(place: Place, *, ask_become: bool = False) -> None:
     """Make friends.toml as it is the host's list. Raises UserError."""
-    _change(place, lambda text, _: text, survey=True)
+    _change(alone(place, ask_become=ask_become), lambda text, _: text, survey=True)
 
 
-def fetch(place: Place) -> dict[str, Any]:
+def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
     """Return what the gate on the host says of itself (relay/gate/cli.py, status). Raises UserError."""
-    return gate.ask(_remote(place), ["status"])
+    return gate.ask(alone(place, ask_become=ask_become), ["status"])
 
 
 def show(place: Place, state: dict[str, Any]) -> None:
@@ -94,10 +97,11 @@ def problems(state: dict[str, Any]) -> list[str]:
     return [*found, *state["warnings"], *state["others"]]
 
 
-def check(place: Place, subject: str) -> bool:
+def check(place: Place, subject: str, *, ask_become: bool = False) -> bool:
     """Print what every layer says of a friend or an address; return whether they get in. Raises UserError."""
     # What begins with a dash would be an option over there.
-    answer = gate.ask(_remote(place), ["check", "--", subject], good=(0, gate.REFUSED))
+    remote = alone(place, ask_become=ask_become)
+    answer = gate.ask(remote, ["check", "--", subject], good=(0, gate.REFUSED))
     for one in answer["steps"]:
         say(f"{MARKS[one['ok']]:<4} {one['layer']:<10} {one['sentence']}")
     verdict = "gets in" if answer["verdict"] == "in" else f"is refused: {answer['because']}"
@@ -105,31 +109,24 @@ def check(place: Place, subject: str) -> bool:
     return bool(answer["verdict"] == "in")
 
 
-def _change(place: Place, edit: Callable[[str, Path], str], *, survey: bool = False) -> None:
+def _change(remote: Remote, edit: Callable[[str, Path], str], *, survey: bool = False) -> None:
     """Change friends.toml: checked here, applied and confirmed there, and only then written."""
-    file = inventory.files_of(place.host).friends
-    remote = _remote(place)
+    file = inventory.files_of(remote.place.host).friends
     if not file.exists():
-        raise never_deployed(place)
-    with _alone(file):
+        raise never_deployed(remote.place)
+    with _by_turns(file):
         text = edit(file.read_text(encoding="utf-8"), file)
         Outgoing.of_text(text, file, time.time()).push(remote, survey=survey)
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[None]:
+def _by_turns(file: Path) -> Iterator[None]:
     """Let nobody else change the file meanwhile: one of two changes would be lost."""
     try:
         with state.locked(file.with_name(".lock")):
             yield
     except state.BusyError:
         raise UserError(f"another command changes {file}", fix="Try again in a moment.") from None
-
-
-def _remote(place: Place) -> Remote:
-    """Return the program on the host, each time over a login of its own: a shared one would cost more than it saves."""
-    entry = entry_of(place)
-    return Remote(place, Connection(entry.host.alias, entry.user, place.ssh_config), entry.become)
 
 
 def _own(known: dict[str, Any], name: str) -> list[str]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 # Every wait inside a probe is bounded by seconds; this is for a machine on its knees.
 PROBE_SECONDS = 60
+IN_FRONT = (
+    "If nothing there keeps them out: does a firewall in front of the host (the provider's, a router's) let the port "
+    "through?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +93,17 @@ def _finding(probe: Probe) -> Finding:
         return Finding(False, f"the probe broke off; its last words: {last[0]}")
 
 
+def _why(source: str) -> str:
+    """Return what to type to hear what every layer on the host says of an address."""
+    known = source[:1].isdigit() or ":" in source
+    return f"Ask the host why: invoke {f'friends.check {source}' if known else 'friends.list'}"
+
+
 def _judge(who: str, source: str, finding: Finding) -> None:
     if not finding.good:
         raise UserError(
             f"the relay runs, but the proof failed for the {who} at {source}: {finding.sentence}",
-            fix="Does a firewall in front of the host (the provider's, a router's) let the port through?\n"
-            "Look at the host: nft list table inet netplay; journalctl -u netplay-relay -n 20"
-            if who == "friend"
-            else "Look at the host: nft list table inet netplay; systemctl status netplay-relay-firewall",
+            fix=f"{_why(source)}\n{IN_FRONT}" if who == "friend" else _why(source),
             exit_code=PROOF_FAILED,
         )
     if who == "stranger":

@@ -18,6 +18,7 @@ from typing import Any
 from toolkit import inventory
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
 from toolkit.inventory import Entry
+from toolkit.login import SUDO
 from toolkit.places import Place
 from toolkit.ssh import Connection
 from toolkit.ssh_errors import explain
@@ -72,6 +73,17 @@ class Remote:
             raise explain(self.link, done.stderr)
         if done.returncode in NOT_FOUND and PROGRAM in done.stderr and "can't open file" in done.stderr:
             raise never_deployed(self.place)
+        # It may speak the host's language, but says who it is; and the program prints JSON before it fails.
+        by_sudo = any(line.startswith("sudo: ") for line in done.stderr.splitlines())
+        if self.become and done.returncode == 1 and by_sudo and not done.stdout:
+            raise self._no_root()
+
+    def _no_root(self) -> UserError:
+        sentence, fix = SUDO["wrong" if self._asks else "password"]
+        words = {"alias": self.link.alias, "account": self.link.user or "your account"}
+        typed = "invoke deploy --host {alias} --ask-become"
+        fix = fix.replace(typed, "the same command with --ask-become").format(**words)
+        return UserError(sentence.format(**words), fix=fix, exit_code=HOST_UNUSABLE)
 
     def start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
         """Run netplay-relay with arguments and return while it runs; its output is for the caller to read."""

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
-import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.gate_lab import SOON, GateLab, a_gate_lab
 from tests.support.waiting import wait_for
-from toolkit import guests, removal
+from toolkit import guests, inventory, removal
 from toolkit.console import ROOT
 from toolkit.deploy import Request, deploy
-from toolkit.errors import BAD_INPUT, ROLLED_BACK, UserError
+from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, ROLLED_BACK, UserError
 from toolkit.friends_edit import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
@@ -90,7 +91,7 @@ def test_a_prefix_keeps_letting_in_whom_a_removed_address_was_in(relay: GateLab)
 def test_after_a_reboot_the_wall_stands_with_the_time_that_was_left(relay: GateLab) -> None:
     guests.add(relay.place, Wish("guest", relay.addresses("stranger"), until=int(time.time()) + 3600))
     until = {entry["network"]: entry["until"] for entry in relay.status()["entries"]}
-    relay.lab.reboot("relay")
+    relay.lab.reboot(relay.host.node)
     wait_for(lambda: relay.host.property("netplay-relay.service", "ActiveState") == "active", SOON, "the relay")
     assert (relay.plays("friend"), relay.plays("stranger"), relay.plays("player")) == (IN, IN, IN)
     assert {entry["network"]: entry["until"] for entry in relay.status()["entries"]} == until
@@ -102,12 +103,12 @@ def test_after_a_reboot_the_wall_stands_with_the_time_that_was_left(relay: GateL
 
 def test_without_rules_the_relay_itself_keeps_strangers_out_and_the_keeper_puts_the_wall_back(relay: GateLab) -> None:
     relay.host.run("systemctl", "stop", "netplay-relay-firewall.service")
-    relay.host.run("nft", "flush", "ruleset")
+    relay.flush()
     assert (relay.connects("stranger"), relay.plays("stranger"), relay.plays("friend")) == (IN, OUT, IN)
     relay.host.run("systemctl", "start", "netplay-relay-firewall.service")
     assert (relay.connects("stranger"), relay.plays("friend")) == (OUT, IN)
     healed = relay.status()["healed"]["count"]
-    relay.host.run("nft", "flush", "ruleset")
+    relay.flush()
     wait_for(lambda: relay.connects("stranger") == OUT, SOON, "the wall")
     assert wait_for(lambda: relay.status()["healed"]["count"] > healed, SOON, "a note of it")
 
@@ -117,8 +118,7 @@ def test_a_change_that_cannot_be_confirmed_comes_back_by_itself_and_says_so(rela
     ssh.write_text(ONCE.format(ssh=shutil.which("ssh")))
     ssh.chmod(0o755)
     before = relay.friends_file.read_text()
-    argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "friends.add", "guest"]
-    argv += ["--ip", relay.addresses("stranger")[0]]
+    argv = relay.typed("friends.add", "guest", "--ip", relay.addresses("stranger")[0])
     begun = time.monotonic()
     with subprocess.Popen(
         argv,
@@ -128,6 +128,7 @@ def test_a_change_that_cannot_be_confirmed_comes_back_by_itself_and_says_so(rela
     ) as task:
         wait_for(lambda: relay.plays("stranger")[0], SOON, "the change to be in force")
         _, said = task.communicate(timeout=120)
+    # What the push takes, then at most thirty seconds on the host.
     assert time.monotonic() - begun < 60
     assert task.returncode == ROLLED_BACK
     assert "what stood before stands again" in said
@@ -175,13 +176,14 @@ def test_iptables_does_the_same_where_the_settings_ask_for_it(relay: GateLab) ->
 
 
 def test_ten_thousand_entries_let_in_who_is_on_them_and_nobody_else(relay: GateLab) -> None:
+    before = len(relay.status()["entries"])
     many = [f"198.{18 + n // 65536}.{n // 256 % 256}.{n % 256}" for n in range(5000)]
-    many += [f"2001:db8:{n:x}::/64" for n in range(4998)]
+    many += [f"2001:db8:{n:x}::/64" for n in range(5000)]
     entries = [f'[[friend]]\nname = "crowd {n}"\nip = {many[n::10]!r}\n'.replace("'", '"') for n in range(10)]
     relay.friends_file.write_text(relay.owners_list + "\n" + "\n".join(entries))
     guests.push(relay.place)
     state = relay.status()
-    assert (len(state["entries"]), state["complete"]) == (10_002, True)
+    assert (len(state["entries"]), state["complete"]) == (before + len(many), True)
     assert (relay.plays("friend"), relay.connects("stranger")) == (IN, OUT)
     guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
@@ -233,3 +235,92 @@ def test_deploying_again_changes_nothing_and_a_look_ahead_says_the_same(relay: G
     relay.friends_file.write_text(relay.owners_list + '\n[[friend]]\nname = "late"\nip = "192.0.2.7"\n')
     assert deploy(relay.place, Request(check=True)) == 1
     assert all(entry["friends"] != ["late"] for entry in relay.status()["entries"])
+
+
+# Whoever logs in as one of these is nobody special until sudo says so; keeper's sudo wants a password.
+ACCOUNTS = (
+    "for name in keeper helper; do useradd --create-home --shell /bin/bash $name;"
+    " install -d -m 700 -o $name -g $name /home/$name/.ssh;"
+    " install -m 600 -o $name -g $name /root/.ssh/authorized_keys /home/$name/.ssh/; done;"
+    " echo 'keeper:it is $ecret' | chpasswd;"
+    " echo 'keeper ALL=(ALL) ALL' >/etc/sudoers.d/keeper;"
+    " echo 'helper ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/helper"
+)
+GONE = (
+    "for name in keeper helper; do userdel --force --remove $name;"
+    " rm -f /etc/sudoers.d/$name /var/lib/sudo/lectured/$name; done"
+)
+PASSWORD = "it is $ecret"  # noqa: S105 - of an account that lives as long as this test
+# Notes what ssh is given, and goes on with it.
+NOTING = '#!/bin/sh\n{{ printf "%s " "$@"; env; }} >>{notes}\nexec {ssh} "$@"\n'
+
+
+@pytest.fixture
+def accounts(relay: GateLab) -> Iterator[GateLab]:
+    """Give the host accounts that become root by sudo."""
+    files = inventory.files_of(relay.place.host)
+    before = files.inventory.read_text()
+    relay.host.run("sh", "-ec", ACCOUNTS)
+    try:
+        yield relay
+    finally:
+        files.inventory.write_text(before)
+        relay.host.run("sh", "-c", GONE)
+
+
+def as_account(relay: GateLab, name: str) -> None:
+    """Let the tasks log in as this account from now on."""
+    host = relay.place.host
+    inventory.write(inventory.files_of(host).inventory, inventory.Entry(host, name, become=True).render())
+
+
+def test_an_account_with_sudo_lets_friends_in_as_root_does(accounts: GateLab) -> None:
+    as_account(accounts, "helper")
+    added = accounts.invokes("friends.add", "guest", "--ip", accounts.addresses("stranger")[0])
+    assert added.returncode == 0, added.stderr
+    assert "helper : " in accounts.host.run("journalctl", "--boot", "--no-pager", "--identifier=sudo")
+    assert accounts.plays("stranger") == [True, False]
+    asked = accounts.invokes("friends.check", "guest")
+    assert "guest gets in" in asked.stdout
+    assert accounts.invokes("friends.remove", "guest", "--kick").returncode == 0
+    assert accounts.plays("stranger") == OUT
+
+
+def test_sudos_password_is_asked_for_once_and_shown_to_nobody(accounts: GateLab, tmp_path: Path) -> None:
+    as_account(accounts, "keeper")
+    refused = accounts.invokes("friends.list")
+    assert refused.returncode == HOST_UNUSABLE
+    assert "asks keeper for a password" in refused.stderr
+    assert "the same command with --ask-become" in refused.stderr
+    notes, ssh = tmp_path / "notes", tmp_path / "ssh"
+    ssh.write_text(NOTING.format(notes=notes, ssh=shutil.which("ssh")))
+    ssh.chmod(0o755)
+    words = ["friends.add", "guest", "--ip", accounts.addresses("stranger")[0], "--ask-become"]
+    code, said = at_a_terminal(accounts.typed(*words), PASSWORD, tmp_path)
+    assert code == 0, said
+    assert said.count("sudo's password on") == 1
+    assert accounts.plays("stranger") == [True, False]
+    code, said = at_a_terminal(accounts.typed("friends.remove", "guest", "--ask-become"), "wrong", tmp_path)
+    assert code == HOST_UNUSABLE, said
+    assert "did not take that password from keeper" in said
+    written = notes.read_text() + accounts.host.run("journalctl", "--no-pager") + said
+    assert "confirm" in written
+    assert PASSWORD not in written
+
+
+def at_a_terminal(argv: list[str], typed: str, first_on_path: Path) -> tuple[int, str]:
+    """Run a program at a terminal of its own, type a line when it asks for a password; return exit code and output."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PATH": f"{first_on_path}{os.pathsep}{os.environ['PATH']}"}
+    started = ["setsid", "--ctty", "--wait", *argv]
+    with subprocess.Popen(started, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=ROOT) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # the terminal is gone when the last one lets go of it
+            while data := os.read(ours, 4096):
+                asked = b"password on" in said
+                said += data
+                if not asked and b"password on" in said:
+                    os.write(ours, f"{typed}\n".encode())
+    os.close(ours)
+    return process.returncode, said.decode(errors="replace")

@@ -115,10 +115,19 @@ class GateLab:
             self.friends_file.write_text(self.owners_list)
         guests.push(self.place)
 
+    def flush(self) -> None:
+        """Take away every rule on the host, as somebody there would."""
+        legacy = "for i in iptables ip6tables; do $i -F; $i -X; done"
+        self.host.run("sh", "-ec", f"if command -v nft >/dev/null; then nft flush ruleset; else {legacy}; fi")
+
+    def typed(self, *words: str) -> list[str]:
+        """Return the command line of a task, for this host."""
+        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words, "--host", self.place.host.alias]
+        return [*argv, "--ssh-config", str(self.place.ssh_config)]
+
     def invokes(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a task, for this host."""
-        argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), *words, "--host", self.place.host.alias]
-        argv += ["--ssh-config", str(self.place.ssh_config)]
+        argv = self.typed(*words)
         return subprocess.run(
             argv, capture_output=True, text=True, check=False, timeout=280, stdin=subprocess.DEVNULL, cwd=ROOT
         )

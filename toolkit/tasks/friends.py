@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WHERE = {
     "host": "whose: a host that was deployed to; without it, the one that was deployed to last",
+    "ask_become": "sudo on the host wants a password: ask for it once",
     "ssh_config": "an ssh configuration to use instead of your own",
 }
 
@@ -47,6 +48,7 @@ def add(
     until: str | None = None,
     note: str = "",
     host: str | None = None,
+    ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
     """Let a friend in, or in from another address too, at once."""
@@ -60,27 +62,38 @@ def add(
     for text in dns or ():
         friends.check_name(name, text)
     end = friends.parse_end(for_, until, time.time())
-    guests.add(_place(host, ssh_config), Wish(name, tuple(ip or ()), tuple(dns or ()), end, note))
+    guests.add(
+        _place(host, ssh_config), Wish(name, tuple(ip or ()), tuple(dns or ()), end, note), ask_become=ask_become
+    )
 
 
 @task(auto_shortflags=False, help={"name": "whom", "kick": "end a game that runs, too", **WHERE})
 @user_errors
-def remove(_: Context, name: str, kick: bool = False, host: str | None = None, ssh_config: str | None = None) -> None:
+def remove(
+    _: Context,
+    name: str,
+    kick: bool = False,
+    host: str | None = None,
+    ask_become: bool = False,
+    ssh_config: str | None = None,
+) -> None:
     """Let a friend in no more; a game that runs may end first, unless --kick."""
     from toolkit import guests
 
-    guests.remove(_place(host, ssh_config), name, kick=kick)
+    guests.remove(_place(host, ssh_config), name, kick=kick, ask_become=ask_become)
 
 
 @task(name="list", auto_shortflags=False, help={"json": "as JSON, for a program", **WHERE})
 @user_errors
-def show(_: Context, json: bool = False, host: str | None = None, ssh_config: str | None = None) -> None:
+def show(
+    _: Context, json: bool = False, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
+) -> None:
     """Show who is let in on the host now, until when, by which entry, and who was there last."""
     from toolkit import guests
     from toolkit.console import say
 
     place = _place(host, ssh_config)
-    state = guests.fetch(place)
+    state = guests.fetch(place, ask_become=ask_become)
     if json:
         say(dumps(state, indent=2))
     else:
@@ -89,21 +102,23 @@ def show(_: Context, json: bool = False, host: str | None = None, ssh_config: st
 
 @task(auto_shortflags=False, help={"subject": "a friend's name, or an address", **WHERE})
 @user_errors
-def check(_: Context, subject: str, host: str | None = None, ssh_config: str | None = None) -> None:
+def check(
+    _: Context, subject: str, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
+) -> None:
     """Say why somebody gets in or is refused, layer by layer; exit code 1 when refused."""
     from toolkit import guests
 
-    if not guests.check(_place(host, ssh_config), subject):
+    if not guests.check(_place(host, ssh_config), subject, ask_become=ask_become):
         raise SystemExit(1)
 
 
 @task(auto_shortflags=False, help=WHERE)
 @user_errors
-def push(_: Context, host: str | None = None, ssh_config: str | None = None) -> None:
+def push(_: Context, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None) -> None:
     """Make friends.toml, as you have edited it, the host's list."""
     from toolkit import guests
 
-    guests.push(_place(host, ssh_config))
+    guests.push(_place(host, ssh_config), ask_become=ask_become)
 
 
 def _place(host: str | None, ssh_config: str | None) -> Place:

@@ -41,6 +41,7 @@ def test_a_friend_that_does_not_get_in_fails_the_proof(closed_port: int) -> None
         proof.prove_from_here(LOOPBACK, closed_port, "198.51.100.4", listed=True)
     assert caught.value.exit_code == PROOF_FAILED
     assert "firewall in front of the host" in caught.value.fix
+    assert "invoke friends.check 198.51.100.4\n" in caught.value.fix
 
 
 def test_somebody_who_is_no_friend_and_is_kept_out_is_told_how_to_become_one(
@@ -54,8 +55,9 @@ def test_somebody_who_is_no_friend_and_is_kept_out_is_told_how_to_become_one(
 
 async def test_somebody_who_is_no_friend_and_gets_in_fails_the_proof() -> None:
     async with running() as relay:
-        with pytest.raises(UserError, match="a stranger got through"):
+        with pytest.raises(UserError, match="a stranger got through") as caught:
             await asyncio.to_thread(proof.prove_from_here, relay.address, relay.port, "198.51.100.4", False)
+    assert caught.value.fix == "Ask the host why: invoke friends.check 198.51.100.4"
 
 
 def test_what_cannot_be_known_is_left_out_and_no_failure(closed_port: int, capsys: pytest.CaptureFixture[str]) -> None:
