@@ -18,6 +18,8 @@ __all__ = ["Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"
 CHECK = 0.5
 # A room without players that has slept through more than this much (seconds) does not make up for it.
 MOST_CATCHING_UP = 0.25
+# A check that comes this much too late (seconds) means that the relay, or its machine, stood still.
+SLEPT = 2.0
 
 
 class CorelessRoom:
@@ -90,7 +92,10 @@ class CorelessRoom:
         for peer in pauses.hold(game, now):
             game.close(peer, Outcome.PAUSED_TOO_LONG)
         if game.check_at is not None and game.check_at <= now:
+            slept = now - game.check_at
             game.check_at = now + CHECK
+            if slept > SLEPT:
+                self._excuse(slept)
             self._check(now)
         self._leave(now)
         self._run_alone(now)
@@ -149,6 +154,17 @@ class CorelessRoom:
             game.close(peer, Outcome.NO_STATE)
         if frozen := self._frozen(now):
             game.close(frozen, Outcome.FROZEN, f"no input since frame {frozen.next}")
+
+    def _excuse(self, slept: float) -> None:
+        """Count no silence against anybody while it was the relay that slept: what they sent has yet to be read."""
+        game = self.game
+        game.state.asked_at += slept
+        game.hold_since += slept
+        for peer in game.peers.values():
+            peer.heard += slept
+            peer.since += slept
+            if peer.owes_since is not None:
+                peer.owes_since += slept
 
     def _frozen(self, now: float) -> Peer | None:
         """Return the player for whom all others stand still: within 10 s of that they would all leave."""

@@ -218,6 +218,24 @@ def test_a_frozen_player_is_dropped_alone(master_freezes: bool) -> None:
     assert talk.room.status()["frame"] == 75
 
 
+def test_nobody_is_dropped_for_a_time_in_which_the_relay_itself_stood_still() -> None:
+    talk = Talk()
+    first, second = talk.two()
+    knocking = talk.connect(netplay.client_header())
+    talk.play(first, 10, 60)
+    talk.now += 30
+    talk.do(talk.room.tick(talk.now))
+    talk.wait(1)
+    assert not talk.closed
+    talk.play(second, 10, 60)
+    talk.play(first, 70, 60)
+    talk.wait(7)
+    assert talk.closed[second] == "frozen"
+    assert knocking not in talk.closed
+    talk.wait(10)
+    assert talk.closed[knocking] == "no-handshake"
+
+
 def test_a_slow_player_and_a_silent_room_are_nobodys_fault() -> None:
     talk = Talk()
     first, second = talk.two()
