@@ -13,6 +13,7 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -50,12 +51,12 @@ class Reason(Enum):
     NONE = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HostHello:
     """RATS with a zero id: a host asks for a session."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JoinHello:
     """A client with its netplay header: session is 12 bytes, or None when it named none; head is what to forward."""
 
@@ -63,14 +64,14 @@ class JoinHello:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OldHello:
     """A client of netplay protocol 4 (RetroArch 1.7.0 and older); head is what it has said so far."""
 
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LinkHello:
     """RATL with a client's id: a host brings the other end for it; rest is what came behind."""
 
@@ -78,7 +79,7 @@ class LinkHello:
     rest: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unknown:
     """Bytes of something that is not RetroArch netplay; word names what it was."""
 
@@ -118,6 +119,10 @@ class Opening:
             return None if known else Unknown("garbage")
         parser = _PARSERS.get(seen[:MAGIC_SIZE], _old)
         return parser(seen)
+
+
+# Stands in for the opening of a connection that has said what it is, of which nothing need be kept.
+SPENT = Opening()
 
 
 def _session(seen: bytes) -> Hello | None:
@@ -164,19 +169,19 @@ _PARSERS = {SESSION: _session, NETPLAY: _netplay, LINK: _link, POKE: _poke}
 _FIRST_WORDS = tuple(_PARSERS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AddressQuery:
     """RATA: the host asks for the address of client (12 bytes; zero means its own)."""
 
     client: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pong:
     """RATP: the host answers a ping."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Broken:
     """Bytes no host sends; the control stream cannot be trusted any more."""
 
@@ -219,6 +224,10 @@ class Control:
             return None
         client, self._data = self._data[MAGIC_SIZE:MESSAGE_SIZE], self._data[MESSAGE_SIZE:]
         return AddressQuery(client)
+
+
+# Stands in for the control stream of a connection that is no host.
+SILENT = Control()
 
 
 def session_message(session: bytes) -> bytes:
@@ -280,6 +289,7 @@ def is_session_text(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=1024)
 def canonical(address: str) -> Address:
     """Return the address of a peer, an IPv4 client of a dual-stack listener as IPv4. Raises ValueError."""
     parsed = ipaddress.ip_address(address.partition("%")[0])

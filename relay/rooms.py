@@ -53,6 +53,7 @@ class RoomTable:
         self._mode = mode
         self.hosted: set[bytes] = set()
         self._by_port = {room.port: room for room in self.rooms if room.port is not None}
+        self._named = {protocol.NO_ID, *(room.id for room in self.rooms)}
         self._of_ports = {room.id for room in self._by_port.values()}
         self._new_id = new_id
         self._host_return = host_return
@@ -124,8 +125,7 @@ class RoomTable:
         return next((session for session in free if self._kept.get(session, (None, now))[1] <= now), None)
 
     def _random(self) -> bytes:
-        taken = {room.id for room in self.rooms} | self._kept.keys() | self.hosted | {protocol.NO_ID}
         while True:
             session = self._new_id()
-            if session not in taken:
+            if not (session in self.hosted or session in self._kept or session in self._named):
                 return session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from base64 import b64decode, b64encode
-from collections import Counter, OrderedDict
+from collections import Counter
 from typing import Any
 
 from relay import protocol
@@ -83,9 +83,7 @@ def _dump_session(session: Session, number: dict[Conn, int]) -> dict[str, Any]:
 def _load_session(entry: dict[str, Any], conns: list[Conn]) -> Session:
     host = conns[entry["host"]] if entry["host"] is not None else _nobody()
     session = Session(b64decode(entry["id"]), host, entry["since"], joins=entry["joins"])
-    session.addresses = OrderedDict(
-        (b64decode(client), ipaddress.ip_address(address)) for client, address in entry["addresses"]
-    )
+    session.addresses = {b64decode(client): ipaddress.ip_address(address) for client, address in entry["addresses"]}
     return session
 
 
@@ -151,6 +149,7 @@ def _load_conn(entry: dict[str, Any]) -> Conn:
         pinged=entry["pinged"],
         rtt=entry["rtt"],
     )
-    if seen := b64decode(entry["opening"]):
-        conn.opening.feed(seen)
+    if conn.state is State.OPENING:
+        conn.opening = protocol.Opening()
+        conn.opening.feed(b64decode(entry["opening"]))
     return conn

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -15,6 +13,9 @@ from relay.protocol import Address
 
 if TYPE_CHECKING:
     from relay.tables import Table
+
+
+SOURCE_SIZE = 8
 
 
 class State(Enum):
@@ -36,7 +37,8 @@ class Conn:
     kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
     a room, the host that has it. introduction: its link is not forwarded yet, what it says is looked at first. table
     and key: its core-less room, and what it is called there; reason is why that room closed it, if the outcome alone
-    does not say it.
+    does not say it. opening is there while the state is OPENING, control while it is HOSTING. source is what limits
+    count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that.
     """
 
     address: Address
@@ -46,8 +48,8 @@ class Conn:
     since: float
     state: State = State.OPENING
     deadline: float = 0.0
-    opening: protocol.Opening = field(default_factory=protocol.Opening)
-    control: protocol.Control = field(default_factory=protocol.Control)
+    opening: protocol.Opening = protocol.SPENT
+    control: protocol.Control = protocol.SILENT
     session: Session | None = None
     client_id: bytes = b""
     head: bytes = b""
@@ -62,17 +64,15 @@ class Conn:
     table: Table | None = None
     key: int = 0
     reason: str = ""
+    source: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find out the source once: it is looked up again and again."""
+        self.source = self.address.packed[:SOURCE_SIZE]
 
     def __repr__(self) -> str:
         """Return no ids: what fails in the event loop is logged with what it was given."""
         return f"<{self.kind} {self.address} {self.state.name}>"
-
-    @property
-    def source(self) -> Address:
-        """What limits count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that."""
-        if self.address.version == 4:
-            return self.address
-        return ipaddress.IPv6Address(int(self.address) >> 64 << 64)
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -84,7 +84,7 @@ class Session:
     since: float
     waiting: dict[bytes, Conn] = field(default_factory=dict)
     linked: set[Conn] = field(default_factory=set)
-    addresses: OrderedDict[bytes, Address] = field(default_factory=OrderedDict)
+    addresses: dict[bytes, Address] = field(default_factory=dict)
     joins: int = 0
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ class Session:
         return protocol.session_hint(self.text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send:
     """Send data on conn."""
 
@@ -110,7 +110,7 @@ class Send:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Close:
     """The connection has ended: send farewell (it may be empty), close, log conn.outcome."""
 
@@ -118,7 +118,7 @@ class Close:
     farewell: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Splice:
     """Forward bytes between client and link from now on, to_host and to_client first.
 
@@ -132,21 +132,21 @@ class Splice:
     before: tuple[tuple[bool, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seat:
     """The connection plays in a core-less room from now on: read it whenever there is something."""
 
     conn: Conn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionOpened:
     """A host has a session."""
 
     session: Session
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionEnded:
     """A session is over; outcome is its host's."""
 

@@ -40,6 +40,12 @@ KINDS = {
 }
 
 
+def _count_down(counter: Counter[bytes], source: bytes) -> None:
+    counter[source] -= 1
+    if not counter[source]:
+        del counter[source]
+
+
 class Switchboard:
     """Decides what every connection is and what becomes of it.
 
@@ -76,9 +82,9 @@ class Switchboard:
         self._claiming: dict[Conn, None] = {}
         self._waiting: dict[bytes, Conn] = {}
         self._linked: set[Conn] = set()
-        self._per_address: Counter[Address] = Counter()
-        self._hosts_at: Counter[Address] = Counter()
-        self._setups: dict[Address, tuple[float, float]] = {}
+        self._per_address: Counter[bytes] = Counter()
+        self._hosts_at: Counter[bytes] = Counter()
+        self._setups: dict[bytes, tuple[float, float]] = {}
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
         self.tables = Tables(self._coreless_settings, self._emit, self._close)
@@ -89,7 +95,8 @@ class Switchboard:
         self, address: Address, port: int, room_port: int, now: float, friend: bool = True
     ) -> tuple[Conn, list[Action]]:
         """Take a new connection from address:port to room_port; friend tells whether the allowlist knows it."""
-        conn = Conn(address, port, room_port, friend, now, deadline=now + self.timeouts.first_bytes)
+        deadline = now + self.timeouts.first_bytes
+        conn = Conn(address, port, room_port, friend, now, State.OPENING, deadline, protocol.Opening())
         self._opening[conn] = None
         self._per_address[conn.source] += 1
         if outcome := self._over_limit(conn, now):
@@ -214,15 +221,17 @@ class Switchboard:
             return Outcome.TOO_FAST
         return None
 
-    def _too_fast(self, address: Address, now: float) -> bool:
+    def _too_fast(self, source: bytes, now: float) -> bool:
         rate = float(self.limits.setups_per_second)
-        tokens, last = self._setups.get(address, (rate, now))
+        tokens, last = self._setups.get(source, (rate, now))
         tokens = min(rate, tokens + (now - last) * rate)
-        self._setups[address] = (tokens - 1 if tokens >= 1 else tokens, now)
+        self._setups[source] = (tokens - 1 if tokens >= 1 else tokens, now)
         return tokens < 1
 
     def _make_place(self, friends: bool) -> None:
         limit = self.limits.half_open if friends else self.limits.half_open_strangers
+        if len(self._opening) <= limit:
+            return
         crowd = [conn for conn in self._opening if conn.friend == friends]
         if len(crowd) <= limit:
             return
@@ -245,7 +254,7 @@ class Switchboard:
         if isinstance(hello, protocol.Unknown):
             self._close(conn, Outcome.POKE if hello.word == "poke" else Outcome.GARBAGE)
             return
-        conn.kind = KINDS[type(hello)]
+        conn.kind, conn.opening = KINDS[type(hello)], protocol.SPENT
         if not conn.friend:
             shown = Reason.DENIED if isinstance(hello, protocol.JoinHello) else Reason.NONE
             self._close(conn, Outcome.STRANGER, shown)
@@ -309,6 +318,7 @@ class Switchboard:
         if session_id is None:
             return self._close(conn, Outcome.ROOM_TAKEN)
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
+        conn.control = protocol.Control()
         self._hosts_at[conn.source] += 1
         self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
         return None
@@ -330,7 +340,7 @@ class Switchboard:
         session.waiting[conn.client_id] = self._waiting[conn.client_id] = conn
         session.addresses[conn.client_id] = conn.address
         if len(session.addresses) > REMEMBERED_CLIENTS:
-            session.addresses.popitem(last=False)
+            del session.addresses[next(iter(session.addresses))]
         self._actions.append(Send(session.host, protocol.link_message(conn.client_id)))
         return None
 
@@ -451,7 +461,7 @@ class Switchboard:
         if session is None or self.sessions.get(session.id) is not session:
             return
         del self.sessions[session.id]
-        self._hosts_at -= Counter([host.source])
+        _count_down(self._hosts_at, host.source)
         keep = outcome is Outcome.REPLACED
         self.rooms.give_back(session.id, host.address, session.since, now, keep)
         for client in list(session.waiting.values()):
@@ -477,9 +487,7 @@ class Switchboard:
             conn.session.linked.discard(conn)
             if conn.state is State.WAITING:
                 del self._waiting[conn.client_id], conn.session.waiting[conn.client_id]
-        self._per_address[conn.source] -= 1
-        if not self._per_address[conn.source]:
-            del self._per_address[conn.source]
+        _count_down(self._per_address, conn.source)
         conn.state = State.CLOSED
         conn.outcome = outcome
         conn.peer = None
