@@ -63,6 +63,7 @@ def a_connection(table: Table, kind: Kind) -> Seat:
 
 def say(table: Table, seat: Seat, data: bytes) -> None:
     """Say something, unless the connection has been closed."""
+    seat.spoken_for = True
     if not seat.gone:
         table.perform(table.room.receive(seat.key, data, table.now))
 

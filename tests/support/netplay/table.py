@@ -47,10 +47,11 @@ class Seat:
     sent: int = 0
     synced_at: int | None = None
     ended_at: int | None = None
+    spoken_for: bool = False  # something was said in its name, of which it knows nothing
 
     def met(self, other: Seat) -> bool:
         """Whether both took part in one game at the same time. A room that empties begins anew, at frame 0."""
-        if self.synced_at is None or other.synced_at is None:
+        if self.synced_at is None or other.synced_at is None or self.spoken_for or other.spoken_for:
             return False
         ends = [seat.ended_at for seat in (self, other) if seat.ended_at is not None]
         return not ends or max(self.synced_at, other.synced_at) < min(ends)
