@@ -19,14 +19,22 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from relay import snapshot
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
-from relay.rooms import Room, RoomTable
-from relay.states import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State
+from relay.rooms import Mode, Room, RoomTable
+from relay.states import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State, TableClosed, TableOpened
 from relay.switchboard import Switchboard
-from tests.support import wire
+from tests.support import netplay, wire
 
 ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7", "2001:db8::7")]
 PORTS = [55435, 55440]
 ROOM = b"friday-night"
+OLDEST = netplay.words(0x241, 0, 1, 0)
+# What a player in a room without a host says, cut where it may be.
+SAID = [
+    [netplay.nick("anna"), netplay.info(), netplay.info(), netplay.play()],
+    [netplay.nick("ben"), netplay.old_info(core="Snes9x"), netplay.old_info(core="Snes9x"), netplay.play()],
+    [netplay.game_input(0, 1, 0, 0, 0), netplay.savestate(0, 80), netplay.command(0x24)],
+    [netplay.pause("anna"), netplay.RESET, netplay.command(1)],
+]
 WITH_DEADLINE = (State.OPENING, State.CLAIMING, State.WAITING)
 
 
@@ -36,7 +44,8 @@ def shuffled(data: dict[str, Any]) -> dict[str, Any]:
         {**conn, "peer": conn["peer"] is not None, "session": conn["session"] is not None} for conn in data["conns"]
     ]
     sessions = [{**session, "host": session["host"] is not None} for session in data["sessions"]]
-    by_text = {"conns": sorted(map(repr, conns)), "sessions": sorted(map(repr, sessions))}
+    tables = [{**table, "seats": [key for key, _ in table["seats"]]} for table in data["tables"]]
+    by_text = {"conns": sorted(map(repr, conns)), "sessions": sorted(map(repr, sessions)), "tables": tables}
     return {**data, **by_text}
 
 
@@ -45,10 +54,10 @@ class SwitchboardMachine(RuleBasedStateMachine):
 
     conns = Bundle("conns")
 
-    @initialize(named=st.booleans(), limited=st.booleans())
-    def start(self, named: bool, limited: bool) -> None:
+    @initialize(named=st.booleans(), limited=st.booleans(), mode=st.sampled_from(Mode), other=st.sampled_from(Mode))
+    def start(self, named: bool, limited: bool, mode: Mode, other: Mode) -> None:
         numbers = itertools.count(1)
-        rooms = [Room(ROOM, 55440)] if named else []
+        rooms = [Room(ROOM, 55440, other)] if named else []
         few = {"sessions": 2, "clients_per_session": 2, "connections": 8, "half_open": 3, "half_open_strangers": 1}
         limits = dataclasses.replace(Limits(), setups_per_second=50, **(few if limited else {}))
         new_id = lambda: next(numbers).to_bytes(12, "big")  # noqa: E731
@@ -56,7 +65,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         self.now = 0.0
 
         def new_board() -> Switchboard:
-            table = RoomTable(rooms, new_id, 60)
+            table = RoomTable(rooms, new_id, 60, mode)
             return Switchboard(
                 table, new_id, limits, Timeouts(), Buffers(), acked=lambda conn: self.number[conn] not in self.dead
             )
@@ -71,6 +80,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         self.opened: list[bytes] = []
         self.ended: list[bytes] = []
         self.to_host: dict[int, bytes] = {}
+        self.tables: Counter[int] = Counter()
 
     def take(self, actions: list[Action]) -> None:
         for action in actions:
@@ -84,7 +94,11 @@ class SwitchboardMachine(RuleBasedStateMachine):
                 self.opened.append(action.session.id)
             elif isinstance(action, SessionEnded):
                 self.ended.append(action.session.id)
-            elif isinstance(action, Send):
+            elif isinstance(action, TableOpened):
+                self.tables.update([action.table.port])
+            elif isinstance(action, TableClosed):
+                self.tables.subtract([action.table.port])
+            elif isinstance(action, Send) and not action.conn.table:
                 assert len(action.data) in (4, 16, 32)
                 self.check_control_message(action)
 
@@ -114,7 +128,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
         known = [None, b"never-issued", *self.board.sessions]
         session = data.draw(st.sampled_from(known))
         index = self.connect(address, port, True)
-        self.send(self.all[index], wire.join(session) if session else wire.header())
+        alone = data.draw(st.sampled_from([wire.header(), wire.header(), OLDEST]))
+        self.send(self.all[index], wire.join(session) if session else alone)
         return index
 
     @rule(target=conns, data=st.data())
@@ -134,6 +149,12 @@ class SwitchboardMachine(RuleBasedStateMachine):
         conn = self.all[index]
         if conn.state is not State.LINKED and data:
             self.send(conn, data)
+
+    @rule(index=conns, said=st.sampled_from(SAID), data=st.data())
+    def play_without_a_host(self, index: int, said: list[bytes], data: st.DataObject) -> None:
+        for piece in said:
+            if self.all[index].state is State.SEATED:
+                self.send(self.all[index], piece[: data.draw(st.integers(1, 2 * len(piece)))])
 
     @rule(index=conns, client=st.sampled_from([wire.ZERO, b"never-issued"]), known=st.booleans())
     def ask_for_an_address(self, index: int, client: bytes, known: bool) -> None:
@@ -195,6 +216,9 @@ class SwitchboardMachine(RuleBasedStateMachine):
         assert by_state[State.CLAIMING] == len(board._claiming)
         assert by_state[State.WAITING] == len(board._waiting)
         assert by_state[State.LINKED] == len(board._linked)
+        assert by_state[State.SEATED] == len(board.tables.conns())
+        assert all(table.seats and table.port == port for port, table in board.tables.at.items())
+        assert +self.tables == Counter(board.tables.at.keys())
         assert by_state[State.HOSTING] == len(board.sessions) <= self.limits.sessions
         assert board._per_address == Counter(conn.source for conn in alive)
         assert board.rooms.hosted == set(board.sessions)
