@@ -195,6 +195,7 @@ def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None
     block(f"The relay is at {join.where(address, port)}, open to friends and closed to everybody else.", [])
     for lines in (join.host_lines(address, port), join.friend_lines(address, port)):
         block(lines[0], lines[1:])
+    block("The same for each room, with QR codes and a text for a chat", [f"invoke join{place.option}"])
     block(
         "To let in another friend",
         [

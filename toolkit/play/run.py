@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,7 @@ from toolkit.play.log import Follower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from toolkit.join_rooms import Room
     from toolkit.play.found import Installation
@@ -83,7 +85,7 @@ def run(plan: Plan, installation: Installation, *, own_log: bool) -> int:
 
     own_log: RetroArch's own log goes to the terminal, instead of a sentence for what matters in it.
     """
-    with _folder(installation) as folder:
+    with _signals(), _folder(installation) as folder:
         _write(plan, folder)
         log = None if own_log else folder / "retroarch.log"
         step("play", shlex.join(plan.argv(folder)))
@@ -160,6 +162,21 @@ def _describe(plan: Plan, folder: Path) -> None:
 def _place(installation: Installation) -> Path:
     base = installation.scratch or platformdirs.user_cache_path("netplay-relay")
     return base / "play"
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Have a closed terminal and a polite kill end RetroArch, and what was made for it, as Ctrl-C does."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +16,9 @@ import pytest
 
 from tests.support.machines import FakeMachine
 from tests.support.statuses import client, session, status
+from tests.support.waiting import wait_for
 from toolkit import inventory, last, places
+from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry
@@ -85,6 +91,28 @@ def test_what_is_run_is_followed_by_its_exit_code(mine: FakeMachine, relay: str,
     assert "there was no way in: nobody hosts that room" in done.stdout
     assert invoke(*typed, CODE="3").code == 3
     assert not list((mine.home / ".cache" / "netplay-relay" / "play").iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_who_closes_the_terminal_leaves_neither_retroarch_nor_files_behind(
+    mine: FakeMachine, relay: str, number: signal.Signals
+) -> None:
+    program, told = mine.bin / "retroarch", mine.home / "pid"
+    version = program.read_text().splitlines()[1]
+    # Like RetroArch itself it ends by Ctrl-C, which a terminal sends to both.
+    program.write_text(
+        f"#!/bin/sh\ncase $1 in --version) {version}; exit;; esac\necho $$ > {told}.new\nmv {told}.new {told}\n"
+        "exec sleep 60\n"
+    )
+    typed = ["play.join", "--core", "nestopia", "--content", str(mine.home / "game.nes"), "--relay", relay]
+    argv = [sys.executable, "-m", "invoke", *typed, "--retroarch", str(program), "--log"]
+    with subprocess.Popen(argv, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL) as typing:
+        wait_for(told.exists, 60, "RetroArch to run")
+        (os.killpg if number is signal.SIGINT else os.kill)(typing.pid, number)
+        typing.wait(30)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
+    assert list((mine.home / ".cache" / "netplay-relay" / "play").iterdir()) == []
 
 
 @pytest.mark.parametrize("columns", ["100", "40"])
