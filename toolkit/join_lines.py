@@ -48,7 +48,7 @@ def host_command() -> str:
 
 
 def friend_command(address: str, room: Room) -> str:
-    """Return the command line of a friend that every RetroArch takes that can join at all."""
+    """Return the command line of a friend that RetroArch takes from 1.10 on."""
     return f'retroarch --connect "{string(address, room)}" {CORE_AND_GAME}'
 
 
@@ -56,6 +56,13 @@ def friend_command_1_17(address: str, room: Room) -> str:
     """Return a friend's command line without a bar in it, for RetroArch 1.17 and newer."""
     session = f" --mitm-session {room.id}" if room.id and takes_id(room) else ""
     return f"retroarch --connect {address} --port {room.port}{session} {CORE_AND_GAME}"
+
+
+def friend_command_1_9(address: str, room: Room) -> str | None:
+    """Return a friend's command line for RetroArch 1.7.1 to 1.9.14, None for a room that is found by its id alone."""
+    if string(address, room) != join.target(address, room.port):
+        return None
+    return f"retroarch --connect {address} --port {room.port} {CORE_AND_GAME}"
 
 
 def state_line(room: Room) -> str:
@@ -75,17 +82,17 @@ def state_line(room: Room) -> str:
 def chat(address: str, room: Room) -> str:
     """Return a text that tells a friend everything, to paste into a chat."""
     core = f"the core {room.core}" if room.core else "the core that we agreed on"
-    hostless = room.mode != TUNNEL and not room.host
-    oldest = "1.10" if room.id and room.id in string(address, room) else "1.7.1"
     lines = [
         f"RetroArch netplay, room {room.name}.",
-        f"You need RetroArch {oldest} or newer, {core} and the same game file as all of us.",
+        f"You need RetroArch 1.10 or newer, {core} and the same game file as all of us.",
         f"Load the game, then open {FRIEND_MENU} and type:",
         string(address, room),
         "Or start it so, with your own core and game in place of the capitals:",
         friend_command(address, room),
     ]
-    if hostless:
+    if older := friend_command_1_9(address, room):
+        lines += ["With RetroArch 1.7.1 to 1.9:", older]
+    if room.mode != TUNNEL and not room.host:
         lines.append("Nobody has to host: whoever comes first begins.")
     if room.password:
         lines.append("It asks for a password; I tell you that elsewhere.")
@@ -115,6 +122,7 @@ def as_dict(address: str, room: Room) -> dict[str, Any]:
             "host": host_command(),
             "friend": friend_command(address, room),
             "friend_1_17": friend_command_1_17(address, room),
+            "friend_1_9": friend_command_1_9(address, room),
         },
         "chat": chat(address, room),
     }

@@ -133,7 +133,9 @@ def show_room(address: str, room: Room) -> None:
         say(shown)
     else:
         draw(shown)
-    block("To paste into a chat", join_lines.chat(address, room).splitlines())
+    block("To paste into a chat", [])
+    for line in join_lines.chat(address, room).splitlines():
+        say(line)  # not set in: it is marked and copied as it stands
 
 
 def host_lines(address: str, room: Room) -> list[str]:
@@ -157,6 +159,7 @@ def host_lines(address: str, room: Room) -> list[str]:
 def friend_lines(address: str, room: Room) -> list[str]:
     """Return what a friend types, by menu and by command."""
     full = join_lines.full_string(address, room)
+    older = join_lines.friend_command_1_9(address, room)
     more = [f"or, which never means another room: {full}"] if full != join_lines.string(address, room) else []
     return [
         f"load the game, then in the menu: {join_lines.FRIEND_MENU}",
@@ -167,4 +170,5 @@ def friend_lines(address: str, room: Room) -> list[str]:
         f"  {join_lines.friend_command(address, room)}",
         "or (RetroArch 1.17 and newer)",
         f"  {join_lines.friend_command_1_17(address, room)}",
+        *(["or (RetroArch 1.7.1 to 1.9)", f"  {older}"] if older else []),
     ]

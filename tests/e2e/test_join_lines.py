@@ -91,6 +91,11 @@ def test_the_lines_of_a_room_lead_into_it(
         new = Role(new.arguments[:at] + new.arguments[at + 2 :])
     late = start("late", new, network.command)
     assert late.wait_until_joined() == 2
+    assert late.quit() == 0
+    # Older ones cannot be run here; they have the two options of this line from the beginning.
+    older = join_lines.friend_command_1_9(ADDRESS, friday)
+    assert older is not None
+    assert start("older", role(older, tmp_path), network.command).wait_until_joined() == 2
 
 
 @pytest.mark.parametrize("relay_toml", [TWO], ids=["two rooms on one port"])
@@ -103,6 +108,7 @@ def test_of_two_rooms_on_one_port_the_lines_of_each_lead_into_it(
         start(name, host(rooms_of(relay.status())[0], folder), network.command).wait_until_joined()
     for room in rooms_of(relay.status()):
         assert join_lines.string(ADDRESS, room) == f"{ADDRESS}|{relay.port}|{room.id}"
+        assert join_lines.friend_command_1_9(ADDRESS, room) is None
         friend = start(room.name, role(join_lines.friend_command(ADDRESS, room), tmp_path), network.command)
         friend.wait_until_joined()
     joined = {session["id"]: len(session["clients"]) for session in relay.status()["sessions"]}
