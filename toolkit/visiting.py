@@ -33,6 +33,8 @@ def alone(place: Place, *, ask_become: bool = False) -> Remote:
 
 
 def _password(place: Place, ask_become: bool) -> str:
+    if not ask_become:
+        return ""
     from toolkit.deploy import ask_password  # here: the rest of a deployment is only for those who are asked
 
-    return ask_password(place) if ask_become else ""
+    return ask_password(place)
