@@ -11,7 +11,7 @@ from tests.support.play import play_in_step
 from tests.support.player_side import SERIALIZED, settings_of, typing
 from tests.support.waiting import wait_for
 from toolkit.join_rooms import rooms_of
-from toolkit.play import compare, content, cores, info
+from toolkit.play import asked, compare, content, cores, info
 from toolkit.play.target import Target
 
 if TYPE_CHECKING:
@@ -59,12 +59,14 @@ def test_a_host_a_friend_and_a_watcher_play_by_what_they_typed(
     # And so another game and another core are found before RetroArch is started.
     live = Target("127.0.0.1", rooms_of(relay.status())[0], live=True)
     core = cores.at(tmp_path / "player" / "cores" / "nestopia_libretro.so", tmp_path / "player" / "info")
-    assert compare.to_join(live, core, plain) == []
+    said = asked.ask(core.path)
+    assert (said.name, said.version) == (live.room.core, live.room.core_version)
+    assert compare.to_join(live, core, plain, said) == []
     other = tmp_path / "other.nes"
     other.write_bytes((tmp_path / "player" / "pads.nes").read_bytes() + b"\0")
-    (found,) = compare.to_join(live, core, content.look(str(other), infos))
+    (found,) = compare.to_join(live, core, content.look(str(other), infos), said)
     assert found.stops
-    assert "another game" in found.message.replace("your game is another one", "another game")
+    assert "your game is another one" in found.message
 
     assert player.quit() == 0
     assert settings_of(tmp_path / "player").read_bytes() == (tmp_path / "player" / "before.cfg").read_bytes()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from toolkit import join_rooms
 
 if TYPE_CHECKING:
+    from toolkit.join_rooms import Room
+    from toolkit.play.asked import Said
     from toolkit.play.content import Content
     from toolkit.play.cores import Core
     from toolkit.play.target import Target
@@ -36,41 +38,38 @@ def core_alone(core: Core, better: Core | None) -> list[Finding]:
     return []
 
 
-def to_join(target: Target, core: Core, content: Content) -> list[Finding]:
-    """Return what differs between this machine and a room that is to be joined."""
+def to_join(target: Target, core: Core, content: Content, said: Said) -> list[Finding]:
+    """Return what differs between this machine and a room that is to be joined; said: what the core calls itself."""
     room, found = target.room, []
     if not target.live:
         return []
     if room.waits_for_host:
-        found.append(
-            Finding(
-                f"nobody hosts {room.name} now: RetroArch would say no more than 'Failed to connect to host'",
-                "Wait for the host, or host it yourself: invoke play.host",
-                stops=True,
-            )
-        )
-    if room.core and core.info.corename and room.core.lower() != core.info.corename.lower():
-        found.append(
-            Finding(
-                f"what is played there is {room.core}, and {core.name} is {core.info.corename}: RetroArch would drop "
-                "you without a word",
-                f"Take the same core as the others: {room.core}",
-                stops=True,
-            )
-        )
-    crcs = room.content_crc, content.crc
-    if all(crcs) and NO_CONTENT not in crcs and room.content_crc != content.crc:
-        found.append(
-            Finding(
-                f"your game is another one than theirs, or another version: its CRC-32 is {content.crc}, theirs "
-                f"{room.content_crc}",
-                "Take the very same file as the others.",
-                stops=True,
-            )
-        )
+        message = f"nobody hosts {room.name} now: RetroArch would say no more than 'Failed to connect to host'"
+        found.append(Finding(message, "Wait for the host, or host it yourself: invoke play.host", stops=True))
+    found += [*_other_core(room, core, said), *_other_game(room, content)]
     if room.password:
         found.append(Finding("the host asks for a password: RetroArch opens a window for it, no option can give it"))
     return found
+
+
+def _other_core(room: Room, core: Core, said: Said) -> list[Finding]:
+    name = said.name or core.info.corename
+    if room.core and name and room.core.lower() != name.lower():
+        message = f"they play with {room.core}, and {core.name} is {name}: RetroArch would drop you without a word"
+        return [Finding(message, f"Take the same core as the others: {room.core}", stops=True)]
+    if room.core_version and said.version and room.core_version != said.version:
+        message = f"your {name} is {said.version}, theirs {room.core_version}: if the games drift apart, that is why"
+        return [Finding(message, "Bring both up to date.")]
+    return []
+
+
+def _other_game(room: Room, content: Content) -> list[Finding]:
+    crcs = room.content_crc, content.crc
+    if not all(crcs) or NO_CONTENT in crcs or room.content_crc == content.crc:
+        return []
+    message = "your game is another one than theirs, or another version: "
+    message += f"its CRC-32 is {content.crc}, theirs {room.content_crc}"
+    return [Finding(message, "Take the very same file as the others.", stops=True)]
 
 
 def to_host(target: Target) -> list[Finding]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from toolkit import join_lines
 from toolkit.console import as_typed, say, step
 from toolkit.errors import UserError
-from toolkit.play import compare, content, cores, folders, found, launch, run, target, ways
+from toolkit.play import asked, compare, content, cores, folders, found, launch, run, target, ways
 
 if TYPE_CHECKING:
     from toolkit.places import Place
+    from toolkit.play.asked import Said
     from toolkit.play.compare import Finding
     from toolkit.play.content import Content
     from toolkit.play.cores import Core
@@ -42,11 +43,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """What there is on this machine: RetroArch, its version, the core, a better one for the system, the game."""
+    """What there is here: RetroArch, its version, the core and what it calls itself, a better one, the game."""
 
     installation: Installation
     release: tuple[int, int, int]
     core: Core
+    said: Said
     better: Core | None
     content: Content
 
@@ -58,7 +60,11 @@ def play(machine: Machine, request: Request, wish: Wish) -> int:
     run.refuse_old(player.release, meant.room, hosting=request.hosting)
     findings = [
         *compare.core_alone(player.core, player.better),
-        *(compare.to_host(meant) if request.hosting else compare.to_join(meant, player.core, player.content)),
+        *(
+            compare.to_host(meant)
+            if request.hosting
+            else compare.to_join(meant, player.core, player.content, player.said)
+        ),
     ]
     settle(findings, anyway=request.anyway)
     tell_way(meant, request)
@@ -89,8 +95,12 @@ def look(machine: Machine, request: Request) -> Player:
     game = content.look(request.content, core.info)
     step("player", f"RetroArch {'.'.join(map(str, release))} ({installation.kind}: {installation.argv[0]})")
     crc = f", CRC-32 {game.crc}" if game.crc else ""
-    step("player", f"core {core.name}, {Path(game.given).name}{crc}{f' ({game.remark})' if game.remark else ''}")
-    return Player(installation, release, core, cores.better(core, all_cores), game)
+    said = asked.ask(core.path)
+    version = f" ({said.name} {said.version})" if said.name else ""
+    step(
+        "player", f"core {core.name}{version}, {Path(game.given).name}{crc}{f' ({game.remark})' if game.remark else ''}"
+    )
+    return Player(installation, release, core, said, cores.better(core, all_cores), game)
 
 
 def where(request: Request) -> Target:

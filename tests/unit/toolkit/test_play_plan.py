@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,8 @@ from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
 from tests.support.statuses import client, session, status, table
 from toolkit import join_rooms
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.play import compare, cores, info, launch, settings, target, ways
+from toolkit.play import asked, compare, cores, info, launch, settings, target, ways
+from toolkit.play.asked import Said
 from toolkit.play.content import Content
 from toolkit.play.found import Installation
 from toolkit.play.launch import Wish
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 GAME = Content("/games/the game.nes", "1234ABCD")
 RETROARCH = Installation("distribution", ("/usr/bin/retroarch",), Path("/x/retroarch.cfg"), Path("/x"))
 SESSION = "FridayNightRoom1"
+needs_cc = pytest.mark.skipif(
+    shutil.which("cc") is None and not os.environ.get("CI"), reason="cc is missing; install with: apt-get install gcc"
+)
 
 
 @pytest.fixture
@@ -75,19 +82,24 @@ def test_what_is_no_invitation_says_how_one_is_written(typed: str) -> None:
 
 def test_who_differs_from_the_host_is_told_before_retroarch_fails(mine: FakeMachine) -> None:
     core = a_core(mine)
-    assert compare.to_join(live(client("ben")), core, GAME) == []
-    assert compare.to_join(live(client("ben")), core, Content("x", None)) == []
-    (other,) = compare.to_join(live(client("ben", crc="FFFFFFFF")), core, GAME)
+    assert compare.to_join(live(client("ben")), core, GAME, Said()) == []
+    assert compare.to_join(live(client("ben")), core, Content("x", None), Said()) == []
+    (other,) = compare.to_join(live(client("ben", crc="FFFFFFFF")), core, GAME, Said())
     assert (other.stops, "FFFFFFFF" in other.message, "1234ABCD" in other.message) == (True, True, True)
-    assert compare.to_join(live(client("ben", crc="00000000")), core, GAME) == []
+    assert compare.to_join(live(client("ben", crc="00000000")), core, GAME, Said()) == []
     quick = a_core(mine, "quicknes", NESTOPIA.replace('"Nestopia"', '"QuickNES"') + GOOD)
-    (dropped,) = compare.to_join(live(client("ben")), quick, GAME)
+    (dropped,) = compare.to_join(live(client("ben")), quick, GAME, Said())
     assert "drop you without a word" in dropped.message
-    (password,) = compare.to_join(live(client("ben", password=True)), core, GAME)
+    (password,) = compare.to_join(live(client("ben", password=True)), core, GAME, Said())
     assert (password.stops, "password" in password.message) == (False, True)
-    (nobody,) = compare.to_join(live(hosted=False), core, GAME)
+    (nobody,) = compare.to_join(live(hosted=False), core, GAME, Said())
     assert "nobody hosts" in nobody.message
-    assert compare.to_join(live(hosted=False, mode="auto"), core, GAME) == []
+    assert compare.to_join(live(hosted=False, mode="auto"), core, GAME, Said()) == []
+    assert compare.to_join(live(client("ben")), core, GAME, Said("nestopia", "1.52.0")) == []
+    (older,) = compare.to_join(live(client("ben")), core, GAME, Said("Nestopia", "1.51.0"))
+    assert (older.stops, "1.51.0" in older.message) == (False, True)
+    (itself,) = compare.to_join(live(client("ben")), core, GAME, Said("FCEUmm", "1.52.0"))
+    assert (itself.stops, "nestopia is FCEUmm" in itself.message) == (True, True)
 
 
 def test_a_room_that_is_hosted_or_needs_no_host_is_not_hosted_again() -> None:
@@ -206,3 +218,18 @@ def test_the_log_is_told_in_sentences_each_once_and_safely(tmp_path: Path) -> No
     assert follower.failed
     assert sentence("[ERROR] [Netplay] Core does not support netplay.") is not None
     assert "\x1b" not in "".join(follower.last())
+
+
+@needs_cc
+def test_a_core_is_asked_for_its_name_and_one_that_breaks_is_not_known(tmp_path: Path) -> None:
+    source, core = tmp_path / "core.c", tmp_path / "a core.so"
+    source.write_text(
+        "struct info { const char *name, *version, *extensions; char full, block; };\n"
+        'void retro_get_system_info(struct info *i) { i->name = "A \\033 core"; i->version = "1.2"; }\n'
+    )
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(core), str(source)], check=True, timeout=60)
+    assert asked.ask(core) == Said("A ? core", "1.2")
+    source.write_text("void retro_get_system_info(void *i) { __builtin_trap(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(core), str(source)], check=True, timeout=60)
+    (tmp_path / "no.so").write_bytes(b"\x7fELF")
+    assert [asked.ask(path) for path in (core, tmp_path / "no.so", tmp_path / "nowhere")] == [Said()] * 3
