@@ -32,12 +32,12 @@ _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 
 
 class End:
-    """One end of a link. received counts its bytes; out is what waits to be sent to it.
+    """One end of a link. received counts its bytes; out is what waits to be sent to it, None while nothing does.
 
-    watcher is shown what this end sends (by feed), after it was sent on; None where nothing is to be seen.
+    watcher is shown what this end sends (its way), after it was sent on; None where nothing is to be seen.
     """
 
-    __slots__ = ("conn", "fd", "feed", "out", "peer", "read", "received", "sock", "to_host", "watcher")
+    __slots__ = ("conn", "fd", "out", "peer", "read", "received", "sock", "to_host", "watcher", "way")
 
     peer: End
 
@@ -45,7 +45,7 @@ class End:
         self.conn = conn
         self.sock = sock
         self.fd = sock.fileno()
-        self.out = bytearray()
+        self.out: bytearray | None = None
         self.received = 0
         self.read = True
         self.to_host = not conn.is_link
@@ -54,7 +54,19 @@ class End:
     def watch(self, watcher: Watcher | None) -> None:
         """Show a watcher what this end sends from now on."""
         self.watcher = watcher
-        self.feed = watcher.feeder(self.to_host) if watcher else None
+        self.way = watcher.way(self.to_host) if watcher else None
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait to be sent to it."""
+        return len(self.out) if self.out else 0
+
+    def keep(self, data: bytes | memoryview) -> None:
+        """Let data wait."""
+        if self.out is None:
+            self.out = bytearray(data)
+        else:
+            self.out += data
 
 
 class Forwarder:
@@ -78,7 +90,6 @@ class Forwarder:
         self._slow_client = slow_client
         self._slow_clients = slow_clients
         self._waiting = 0
-        self._touched = False
         self._ends: dict[int, End] = {}
         self._by_conn: dict[Conn, End] = {}
         self._view = memoryview(bytearray(READ_SIZE))
@@ -115,17 +126,18 @@ class Forwarder:
         end = self._by_conn.pop(conn)
         del self._ends[end.fd]
         self._epoll.unregister(end.fd)
-        self._waiting -= len(end.out)
+        self._waiting -= end.waiting
         # What the caller does now may be for the event loop to carry out.
-        self._touched = True
-        return end.sock, end.out
+        self._readiness.touched = True
+        return end.sock, end.out or bytearray()
 
     def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
         end = End(conn, sock, None)
         end.received = received
-        end.out += waiting
-        self._waiting += len(waiting)
+        if waiting:
+            end.keep(waiting)
+            self._waiting += len(waiting)
         self._ends[end.fd] = self._by_conn[conn] = end
         return end
 
@@ -146,7 +158,6 @@ class Forwarder:
     def _serve(self, events: Events) -> Events | None:
         """Serve the links among events. Longer than it were nice: a message pays for every call."""
         others: Events | None = None
-        self._touched = False
         get, view = self._ends.get, self._view
         for fd, mask in events:
             end = get(fd)
@@ -186,10 +197,10 @@ class Forwarder:
                 if sent != count:
                     self._park(peer, data[sent:])
             # Last, so that looking never delays a byte.
-            feed = end.feed
-            if feed is not None:
-                feed(data)
-        return [] if others is None and self._touched else others
+            way = end.way
+            if way is not None:
+                way.feed(data)
+        return others
 
     def _pass_on(self, end: End, data: memoryview) -> None:
         try:
@@ -211,44 +222,45 @@ class Forwarder:
                 break
             if not count:
                 break
-            end.peer.out += self._view[:count]
+            end.peer.keep(self._view[:count])
             self._waiting += count
         self._ended(end.conn, Outcome.LEFT)
 
     def _park(self, end: End, data: memoryview) -> None:
-        end.out += data
+        end.keep(data)
         self._waiting += len(data)
         if end.conn.is_link:
             if end.peer.read:
                 end.peer.read = False
                 self._watch(end.peer)
-        elif len(end.out) > self._slow_client:
+        elif end.waiting > self._slow_client:
             self._ended(end.conn, Outcome.OVERRUN)
             return
         elif self._waiting > self._slow_clients:
-            slowest = max((each for each in self._ends.values() if each.to_host), key=lambda each: len(each.out))
+            slowest = max((each for each in self._ends.values() if each.to_host), key=lambda each: each.waiting)
             self._ended(slowest.conn, Outcome.OVERRUN)
             if slowest is end:
                 return
         self._watch(end)
 
     def _flush(self, end: End) -> None:
-        budget = FLUSH_SIZE
-        while end.out and budget > 0:
+        budget, out = FLUSH_SIZE, end.out
+        while out and budget > 0:
             try:
                 # The view must be gone before the buffer may shrink.
-                with memoryview(end.out) as view:
+                with memoryview(out) as view:
                     sent = end.sock.send(view[:budget])
             except BlockingIOError:
                 return
             except OSError:
                 self._failed(end)
                 return
-            del end.out[:sent]
+            del out[:sent]
             self._waiting -= sent
             budget -= sent
-        if end.out:
+        if out:
             return
+        end.out = None
         self._watch(end)
         if not end.peer.read:
             end.peer.read = True

@@ -32,7 +32,9 @@ class Events:
         if not log.isEnabledFor(level):
             return
         shown = {name: self._shown(value) for name, value in fields.items()}
-        log.log(level, sentence.format(**shown), extra={"event": event, "fields": shown})
+        extra = {"event": event, "fields": shown}
+        # Straight to the handlers: nobody wants to know the line of the program, which is costly to find out.
+        log.handle(log.makeRecord(log.name, level, "", 0, sentence.format(**shown), (), None, extra=extra))
 
     def _shown(self, value: Any) -> Any:
         if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
@@ -63,6 +65,8 @@ def set_up(settings: Log) -> Events:
     text = logging.Formatter("%(levelname)s %(message)s")
     handler.setFormatter(JsonFormatter() if settings.format == "json" else text)
     log.handlers[:] = [handler]
+    # No line tells of threads and processes, so no record needs to ask.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     log.propagate = False
     log.setLevel(settings.level.upper())
     return Events(settings.addresses == "blurred")

@@ -22,10 +22,13 @@ class Readiness:
     """Watches sockets, by descriptor. links, once set, sees all events first and returns those that are not its own.
 
     Everybody who is told must take it calmly when there is nothing to read: events can be older than the descriptor.
+    touched: whoever gives the event loop something to do meanwhile, a timer or a callback, says so by setting it, or
+    the loop will look only when it wakes up for something else. Who is forgotten may have: that sets it, too.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, selector: LinkSelector | None = None) -> None:
         self.links: Callable[[Events], Events | None] = lambda events: events
+        self.touched = False
         self._loop = loop
         self._selector = selector
         self._told: dict[int, tuple[Callable[[Any], object], Any]] = {}
@@ -43,6 +46,7 @@ class Readiness:
 
     def forget(self, fd: int) -> None:
         """Watch fd no longer; nothing happens if it is not watched."""
+        self.touched = True
         if self._told.pop(fd, None):
             self.epoll.unregister(fd)
 
@@ -64,11 +68,9 @@ class Readiness:
 
     def _serve(self, events: Events) -> Events | None:
         """Tell all that are concerned; return the events of others, None when the event loop has nothing to do."""
-        others = self.links(events)
-        if not others:
-            return others
-        rest = []
-        for event in others:
+        self.touched = False
+        rest: Events = []
+        for event in self.links(events) or ():
             if entry := self._told.get(event[0]):
                 told, about = entry
                 try:
@@ -76,6 +78,7 @@ class Readiness:
                 except Exception:
                     # As the event loop does it: what one connection breaks must not end everybody's game.
                     log.exception("this should not have happened, with %r", about)
+                    self.touched = True
             else:
                 rest.append(event)
-        return rest
+        return rest if rest or self.touched else None

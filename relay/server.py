@@ -194,7 +194,7 @@ class Server:
 
     def _capture_conn(self, conn: Conn) -> dict[str, Any]:
         if end := self._forwarder.end_of(conn):
-            waiting = b64encode(end.out).decode("ascii")
+            waiting = b64encode(end.out or b"").decode("ascii")
             watcher = end.watcher.save() if end.watcher and end.to_host else None
             return {"fd": end.fd, "received": end.received, "waiting": waiting, "watcher": watcher}
         if seat := self.hall.seats.of(conn):
@@ -228,10 +228,11 @@ class Server:
 
     def _listen(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:
-            self._readiness.watch(listener.fileno(), self._accept, listener)
+            self._readiness.watch(listener.fileno(), self._accept, (listener, listener.getsockname()[1]))
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, at: tuple[socket.socket, int]) -> None:
         """Accept one connection: games come between it and the next, so a flood does not keep them waiting."""
+        listener, port = at
         try:
             sock, peer = listener.accept()
         except BlockingIOError:
@@ -242,7 +243,7 @@ class Server:
             # Anything else happened to one connection before it was ours (ECONNABORTED and the like).
             return
         sock.setblocking(False)
-        self._connected(sock, peer)
+        self._connected(sock, peer, port)
 
     def _shed(self, listener: socket.socket) -> None:
         # With no descriptor left, what waits in the backlog would wake the loop for ever: spend the reserve on
@@ -263,11 +264,11 @@ class Server:
             self._events.write(logging.WARNING, "out-of-files", sentence, count=self._shed_count)
             self._shed_told, self._shed_count = self._clock(), 0
 
-    def _connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+    def _connected(self, sock: socket.socket, peer: tuple[str, int], port: int) -> None:
         now = self._clock()
         address = protocol.canonical(peer[0])
         friend = self._allowlist.allows(address, now)
-        conn, actions = self.board.connected(address, peer[1], sock.getsockname()[1], now, friend)
+        conn, actions = self.board.connected(address, peer[1], port, now, friend)
         self._socks[conn] = sock
         if conn.state is State.OPENING:
             self._readiness.watch(sock.fileno(), self._readable, conn)

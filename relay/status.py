@@ -94,7 +94,7 @@ def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
         "age": round(now - conn.since, 1),
         "bytes_from_client": end.received if end else 0,
         "bytes_from_host": peer.received if peer else 0,
-        "waiting_bytes": len(end.out) if end else 0,
+        "waiting_bytes": end.waiting if end else 0,
         "to_client": tcpinfo.way(end.sock) if end else None,
         "to_host": tcpinfo.way(peer.sock) if peer else None,
         "seen": end.watcher.seen.as_dict() if end and end.watcher else None,

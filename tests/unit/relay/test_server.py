@@ -181,8 +181,7 @@ async def test_ipv6_clients_play_with_an_ipv4_host() -> None:
         listener.bind(("::1", 0))
         listener.listen()
         listener.setblocking(False)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(listener.fileno(), four.server._accept, listener)
+        four.server._listen(listener)
         four.server.listeners.append(listener)
         host = await FakeHost.host(four.address, four.port)
         client = await FakeClient.join("::1", listener.getsockname()[1], host.session)
@@ -263,7 +262,7 @@ async def test_without_file_descriptors_the_relay_sheds_and_goes_on(
         # Without a turn of the event loop in between, so that the connection still waits in the backlog.
         with socket.create_connection((relay.address, relay.port), timeout=5) as shut_out:
             with caplog.at_level(logging.WARNING, "netplay-relay"):
-                relay.server._accept(OutOfFiles())  # type: ignore[arg-type]
+                relay.server._accept((OutOfFiles(), relay.port))  # type: ignore[arg-type]
             assert shut_out.recv(1) == b""
         assert "out of file descriptors" in caplog.text
         await client.send(b"unharmed")
