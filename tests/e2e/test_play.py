@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import retroarch_settings, rom
 from tests.support.play import play_in_step
 from tests.support.player_side import SERIALIZED, settings_of, typing
 from tests.support.waiting import wait_for
@@ -76,3 +79,21 @@ def test_a_host_a_friend_and_a_watcher_play_by_what_they_typed(
 
 def roles(relay: PlainRelay) -> dict[str, str]:
     return {client["seen"]["client"]["nick"]: client["seen"]["role"] for client in relay.clients() if client["seen"]}
+
+
+@pytest.mark.parametrize("relay_toml", ['[coreless]\nmode = "tunnel"\n'], ids=["nobody hosts"])
+def test_what_retroarch_only_notes_in_its_log_is_said_in_a_sentence_with_an_exit_code(
+    network: PrivateNetwork, relay: PlainRelay, tmp_path: Path
+) -> None:
+    retroarch_settings.require()
+    folder = tmp_path / "friend"
+    hers = typing("join", "--relay", f"127.0.0.1|{relay.port}", own_log=False)
+    own = {"network_cmd_enable": "false", "network_remote_enable": "false"}
+    retroarch_settings.write_folder(folder, hers, own)
+    rom.write(folder / "pads.nes")
+    assert hers.command is not None
+    argv = network.command(hers.command(folder, ["--max-frames=60"]))
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "there was no way in: nobody hosts that room" in done.stdout.replace("\n", " ")

@@ -25,8 +25,15 @@ def settings_of(folder: Path) -> Path:
     return folder / "retroarch" / "retroarch.cfg"
 
 
-def typing(task: str, *options: str, edit: Callable[[Path], str] = lambda folder: str(folder / "pads.nes")) -> Role:
+def typing(
+    task: str,
+    *options: str,
+    own_log: bool = True,
+    edit: Callable[[Path], str] = lambda folder: str(folder / "pads.nes"),
+) -> Role:
     """Return who types a task with options; edit makes the folder's game another and returns its path.
+
+    own_log: RetroArch's own log is what is printed, for a Machine to read.
 
     RetroArch writes its settings on exit, as it does for everybody who has not switched that off.
     """
@@ -38,7 +45,8 @@ def typing(task: str, *options: str, edit: Callable[[Path], str] = lambda folder
         (folder / "info" / "nestopia_libretro.info").write_text(SERIALIZED)
         limits = [word for word in argv if word.startswith("--max-frames")]
         program = executable(folder / "their RetroArch", ["retroarch", *limits])
-        typed = ["--core", "nestopia", "--content", edit(folder), "--retroarch", str(program), "--log", *options]
+        typed = ["--core", "nestopia", "--content", edit(folder), "--retroarch", str(program), *options]
+        typed += ["--log"] if own_log else []
         return [sys.executable, "-m", "invoke", f"--search-root={ROOT}", f"play.{task}", *typed]
 
     return Role(settings={"config_save_on_exit": "true"}, command=command)
