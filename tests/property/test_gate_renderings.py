@@ -1,0 +1,73 @@
+"""Whatever the list and the ports: the real programs take what the gate renders for them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from relay.gate import iptables, nft, wall
+from relay.gate.friends import Friend
+from tests.property.test_gate import FRIENDS, NOW, PORTS, built
+from tests.support.gate_host import MULTI
+from tests.support.namespace import PrivateNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.lab
+
+# Each example runs a few programs.
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNetwork]:
+    with PrivateNetwork(tmp_path_factory.mktemp("network")) as made:
+        taken(made, ["ipset", "restore", "-exist"], iptables.create_sets())
+        yield made
+
+
+def taken(network: PrivateNetwork, argv: list[str], text: str) -> None:
+    """Give a program its text; it must take it."""
+    done = subprocess.run(network.command(argv), input=text, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), text
+
+
+@FEW
+@given(FRIENDS, FRIENDS, PORTS)
+def test_nft_takes_every_rendering_whole_and_as_a_change(
+    network: PrivateNetwork, before: list[Friend], after: list[Friend], ports: tuple[int, ...]
+) -> None:
+    first, second = built(before, ports), built(after, ports)
+    whole = nft.removal() + nft.frame(first) + nft.elements(wall.differences(first, {}, NOW))
+    for check in (["-c"], []):
+        taken(network, ["nft", *check, "-f", "-"], whole)
+    left = {name: {net: end and end - NOW for net, end in first.sets[name].items()} for name in wall.SETS}
+    taken(network, ["nft", "-c", "-f", "-"], nft.frame(second) + nft.elements(wall.differences(second, left, NOW)))
+
+
+@FEW
+@given(FRIENDS, PORTS)
+def test_iptables_takes_every_rendering_with_and_without_sets(
+    network: PrivateNetwork, friends: list[Friend], ports: tuple[int, ...]
+) -> None:
+    found = built(friends, ports)
+    taken(
+        network, ["ipset", "restore", "-exist"], iptables.elements(wall.differences(found, {}, NOW, iptables.LONGEST))
+    )
+    for kind in ("nft", "legacy"):
+        for version, word in ((4, "iptables"), (6, "ip6tables")):
+            argv = [MULTI[kind], f"{word}-restore", "--noflush", "--test"]
+            for ipset in (True, False):
+                taken(network, argv, iptables.restore(iptables.frame(found, version, ipset=ipset), 0))
+
+
+def test_a_rendering_with_a_mistake_is_not_taken(network: PrivateNetwork) -> None:
+    with pytest.raises(AssertionError):
+        taken(network, ["nft", "-c", "-f", "-"], nft.frame(built([], (55435,))).replace("dport", "dprt"))
+    with pytest.raises(AssertionError):
+        text = iptables.restore(iptables.frame(built([], (55435,)), 4, ipset=False), 0).replace("--dports", "--dprts")
+        taken(network, [MULTI["legacy"], "iptables-restore", "--noflush", "--test"], text)
