@@ -66,8 +66,9 @@ def test_iptables_takes_every_rendering_with_and_without_sets(
 
 
 def test_a_rendering_with_a_mistake_is_not_taken(network: PrivateNetwork) -> None:
+    nobody = built([], (55435,))
+    rules = iptables.restore(iptables.frame(nobody, 4, ipset=False), 0).replace("--dports", "--dprts")
     with pytest.raises(AssertionError):
-        taken(network, ["nft", "-c", "-f", "-"], nft.frame(built([], (55435,))).replace("dport", "dprt"))
+        taken(network, ["nft", "-c", "-f", "-"], nft.frame(nobody).replace("dport", "dprt"))
     with pytest.raises(AssertionError):
-        text = iptables.restore(iptables.frame(built([], (55435,)), 4, ipset=False), 0).replace("--dports", "--dprts")
-        taken(network, [MULTI["legacy"], "iptables-restore", "--noflush", "--test"], text)
+        taken(network, [MULTI["legacy"], "iptables-restore", "--noflush", "--test"], rules)
