@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import accounts as sudoers
 from tests.support.labs import a_lab
 from toolkit import deploy, login, places, ssh
 from toolkit.console import ROOT
@@ -218,14 +219,7 @@ def test_a_name_that_a_shell_could_run_is_refused(owner: Owner, name: str) -> No
 @pytest.fixture(scope="module")
 def accounts(owner: Owner) -> Owner:
     """Give the host accounts: plain may not use sudo, keeper may with a password, helper without."""
-    owner.on_host(
-        "for name in plain keeper helper; do useradd --create-home --shell /bin/bash $name;"
-        " install -d -m 700 -o $name -g $name /home/$name/.ssh;"
-        " install -m 600 -o $name -g $name /root/.ssh/authorized_keys /home/$name/.ssh/; done;"
-        " echo 'keeper:it is $ecret' | chpasswd;"
-        " echo 'keeper ALL=(ALL) ALL' >/etc/sudoers.d/keeper;"
-        " echo 'helper ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/helper"
-    )
+    owner.on_host(sudoers.made("plain", "keeper", "helper"))
     return owner
 
 

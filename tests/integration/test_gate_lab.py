@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import accounts as sudoers
+from tests.support.accounts import PASSWORD
 from tests.support.gate_lab import SOON, GateLab, a_gate_lab
 from tests.support.waiting import wait_for
 from toolkit import guests, inventory, removal
@@ -237,20 +239,6 @@ def test_deploying_again_changes_nothing_and_a_look_ahead_says_the_same(relay: G
     assert all(entry["friends"] != ["late"] for entry in relay.status()["entries"])
 
 
-# Whoever logs in as one of these is nobody special until sudo says so; keeper's sudo wants a password.
-ACCOUNTS = (
-    "for name in keeper helper; do useradd --create-home --shell /bin/bash $name;"
-    " install -d -m 700 -o $name -g $name /home/$name/.ssh;"
-    " install -m 600 -o $name -g $name /root/.ssh/authorized_keys /home/$name/.ssh/; done;"
-    " echo 'keeper:it is $ecret' | chpasswd;"
-    " echo 'keeper ALL=(ALL) ALL' >/etc/sudoers.d/keeper;"
-    " echo 'helper ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/helper"
-)
-GONE = (
-    "for name in keeper helper; do userdel --force --remove $name;"
-    " rm -f /etc/sudoers.d/$name /var/lib/sudo/lectured/$name; done"
-)
-PASSWORD = "it is $ecret"  # noqa: S105 - of an account that lives as long as this test
 # Notes what ssh is given, and goes on with it.
 NOTING = '#!/bin/sh\n{{ printf "%s " "$@"; env; }} >>{notes}\nexec {ssh} "$@"\n'
 
@@ -260,12 +248,12 @@ def accounts(relay: GateLab) -> Iterator[GateLab]:
     """Give the host accounts that become root by sudo."""
     files = inventory.files_of(relay.place.host)
     before = files.inventory.read_text()
-    relay.host.run("sh", "-ec", ACCOUNTS)
+    relay.host.run("sh", "-ec", sudoers.made("keeper", "helper"))
     try:
         yield relay
     finally:
         files.inventory.write_text(before)
-        relay.host.run("sh", "-c", GONE)
+        relay.host.run("sh", "-c", sudoers.gone("keeper", "helper"))
 
 
 def as_account(relay: GateLab, name: str) -> None:

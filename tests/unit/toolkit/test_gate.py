@@ -160,6 +160,33 @@ def test_sudos_password_is_the_first_line_and_in_no_command_line(fake_ssh: FakeS
     assert "ecret" not in " ".join(arguments)
 
 
+@pytest.mark.parametrize(
+    ("password", "stderr", "words"),
+    [
+        ("", "sudo: a password is required\n", "sudo on myvps asks your account for a password"),
+        (
+            "x",
+            "Sorry, try again.\nsudo: no password was provided\nsudo: 1 incorrect password attempt\n",
+            "did not take",
+        ),
+    ],
+)
+def test_a_sudo_that_says_no_is_answered_with_what_to_type(
+    fake_ssh: FakeSsh, remote: Remote, password: str, stderr: str, words: str
+) -> None:
+    fake_ssh.answers(stderr=stderr, code=1)
+    with pytest.raises(UserError, match=words) as caught:
+        gate.look(Remote(remote.place, remote.link, become=True, password=password), "", FILE)
+    assert caught.value.exit_code == HOST_UNUSABLE
+    assert password or "the same command with --ask-become" in caught.value.fix
+
+
+def test_words_of_the_program_itself_are_not_taken_for_sudos(fake_ssh: FakeSsh, remote: Remote) -> None:
+    fake_ssh.answers(json.dumps(mistake()), stderr="sudo: unable to resolve host x\n", code=1)
+    with pytest.raises(UserError, match="on myvps: it is wrong"):
+        gate.look(Remote(remote.place, remote.link, become=True), "", FILE)
+
+
 def test_what_changed_is_told_with_what_the_owner_should_know(capsys: pytest.CaptureFixture[str]) -> None:
     gate.tell({**APPLIED, "added": [f"192.0.2.{n}/32" for n in range(30)], "checked": True})
     said = capsys.readouterr().out
