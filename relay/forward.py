@@ -85,7 +85,7 @@ class Forwarder:
     ) -> None:
         self._readiness = readiness
         self._epoll = readiness.epoll
-        readiness.links = self._serve
+        readiness.serve_links(self._serve)
         self._ended = ended
         self._slow_client = slow_client
         self._slow_clients = slow_clients
@@ -200,7 +200,9 @@ class Forwarder:
             way = end.way
             if way is not None:
                 way.feed(data)
-        return others
+        if others is None and not self._readiness.touched:
+            return None
+        return self._readiness.tell(others or [])
 
     def _pass_on(self, end: End, data: memoryview) -> None:
         try:

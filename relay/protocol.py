@@ -289,7 +289,8 @@ def is_session_text(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)
+# A host comes again for each of its links, at once.
+@lru_cache(maxsize=32)
 def canonical(address: str) -> Address:
     """Return the address of a peer, an IPv4 client of a dual-stack listener as IPv4. Raises ValueError."""
     parsed = ipaddress.ip_address(address.partition("%")[0])

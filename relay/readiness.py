@@ -19,7 +19,7 @@ log = logging.getLogger("netplay-relay")
 
 
 class Readiness:
-    """Watches sockets, by descriptor. links, once set, sees all events first and returns those that are not its own.
+    """Watches sockets, by descriptor; whoever serves the links sees all events first, and passes on the others.
 
     Everybody who is told must take it calmly when there is nothing to read: events can be older than the descriptor.
     touched: whoever gives the event loop something to do meanwhile, a timer or a callback, says so by setting it, or
@@ -27,14 +27,20 @@ class Readiness:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, selector: LinkSelector | None = None) -> None:
-        self.links: Callable[[Events], Events | None] = lambda events: events
         self.touched = False
         self._loop = loop
         self._selector = selector
         self._told: dict[int, tuple[Callable[[Any], object], Any]] = {}
-        self.epoll = selector.attach(self._serve) if selector else select.epoll()
+        self._links: Callable[[Events], Events | None] = self.tell
+        self.epoll = selector.attach(self.tell) if selector else select.epoll()
         if not selector:
             loop.add_reader(self.epoll.fileno(), self._poll)
+
+    def serve_links(self, links: Callable[[Events], Events | None]) -> None:
+        """Give all events to links from now on, which calls `tell` where that is needed and returns what it returns."""
+        self._links = links
+        if self._selector:
+            self._selector.attach(links)
 
     def __len__(self) -> int:
         return len(self._told)
@@ -64,13 +70,12 @@ class Readiness:
             self.epoll.close()
 
     def _poll(self) -> None:
-        self._serve(self.epoll.poll(0, BATCH))
+        self._links(self.epoll.poll(0, BATCH))
 
-    def _serve(self, events: Events) -> Events | None:
+    def tell(self, events: Events) -> Events | None:
         """Tell all that are concerned; return the events of others, None when the event loop has nothing to do."""
-        self.touched = False
         rest: Events = []
-        for event in self.links(events) or ():
+        for event in events:
             if entry := self._told.get(event[0]):
                 told, about = entry
                 try:
@@ -81,4 +86,7 @@ class Readiness:
                     self.touched = True
             else:
                 rest.append(event)
-        return rest if rest or self.touched else None
+        if not rest and not self.touched:
+            return None
+        self.touched = False
+        return rest

@@ -103,6 +103,8 @@ class Server:
         self._forwarder = Forwarder(self._readiness, self._end, buffers.slow_client, buffers.slow_clients)
         self.hall = Hall(self._loop, self.board, self._perform, clock, events, self.endings, config.buffers.slow_client)
         self._socks: dict[Conn, socket.socket] = {}
+        # One for all: a method looked up anew is an object, and each connection would keep its own.
+        self._told = self._readable
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._timer: asyncio.TimerHandle | None = None
         self._shed_told, self._shed_count = float("-inf"), 0
@@ -214,7 +216,7 @@ class Server:
                 self.hall.add(conn, sock, b64decode(entry["waiting"]), entry["received"], entry["sent"])
             else:
                 self._socks[conn] = sock
-                self._readiness.watch(sock.fileno(), self._readable, conn)
+                self._readiness.watch(sock.fileno(), self._told, conn)
         for conn in self.board.live():
             end, peer = self._forwarder.end_of(conn), conn.peer and self._forwarder.end_of(conn.peer)
             if end and peer and end.to_host:
@@ -271,7 +273,7 @@ class Server:
         conn, actions = self.board.connected(address, peer[1], port, now, friend)
         self._socks[conn] = sock
         if conn.state is State.OPENING:
-            self._readiness.watch(sock.fileno(), self._readable, conn)
+            self._readiness.watch(sock.fileno(), self._told, conn)
         self._perform(actions)
 
     # What the sockets do.

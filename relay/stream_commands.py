@@ -7,6 +7,7 @@ RetroArch itself would not take ends the watching (docs/protocol.md, Netplay str
 from __future__ import annotations
 
 import struct
+import sys
 from typing import ClassVar
 
 from relay import stream_versions
@@ -208,4 +209,6 @@ def _tell_info(peer: Peer, body: bytes) -> None:
     first = body[:32].rstrip(b"\0")
     if body[32] and first and first.isascii() and first.decode("ascii").isprintable():
         name, version, crc = body[:32], body[32:64], body[64:]
-    peer.core, peer.core_version, peer.content_crc = clean(name), clean(version), int.from_bytes(crc, "big")
+    # Both ends of a game have the same core: its name need not be kept twice.
+    peer.core, peer.core_version = sys.intern(clean(name)), sys.intern(clean(version))
+    peer.content_crc = int.from_bytes(crc, "big")

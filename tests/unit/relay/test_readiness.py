@@ -104,9 +104,9 @@ def test_what_is_left_to_the_links_is_told_to_nobody_else(
             if any(event[0] == fd for event in events):
                 watched.sock.recv(64)
                 served.set()
-            return [event for event in events if event[0] != fd]
+            return readiness.tell([event for event in events if event[0] != fd])
 
-        readiness.links = links
+        readiness.serve_links(links)
         readiness.cede(fd)
         watched.other.send(b"a message")
         await asyncio.wait_for(served.wait(), BOUND)
