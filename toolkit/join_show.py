@@ -30,12 +30,12 @@ class Relay:
     option: str = ""
 
 
-def fetch(place: Place, address: str | None = None) -> Relay:
+def fetch(place: Place, address: str | None = None, *, ask_become: bool = False) -> Relay:
     """Ask the relay on a host for its rooms. address: what players type, if not what ssh connects to.
 
-    Raises UserError.
+    ask_become: ask for sudo's password there. Raises UserError.
     """
-    rooms = join_rooms.rooms_of(status.fetch(place))
+    rooms = join_rooms.rooms_of(status.fetch(place, ask_become=ask_become))
     return Relay(check_address(address) if address else address_of(place), rooms, place.option)
 
 

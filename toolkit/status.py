@@ -37,9 +37,9 @@ class Look:
         return {**(self.relay or {}), "gate": self.gate, **told}
 
 
-def fetch(place: Place) -> dict[str, Any]:
+def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
     """Ask the relay on a host for its state (relay/status.py). Raises UserError."""
-    with visit(place) as remote:
+    with visit(place, ask_become=ask_become) as remote:
         return remote.ask(["status", "--json"])
 
 

@@ -27,6 +27,7 @@ class Request:
     """What was typed. place or relay: where the room is; room: which one.
 
     only_print: run nothing. own_log: RetroArch's log on the terminal. anyway: go on where something differs.
+    ask_become: ask for sudo's password on the place.
     """
 
     core: str
@@ -39,6 +40,7 @@ class Request:
     only_print: bool = False
     own_log: bool = False
     anyway: bool = False
+    ask_become: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def where(request: Request) -> Target:
         meant = target.parse(request.relay)
     else:
         assert request.place is not None, "one of place and relay is given"  # noqa: S101 - the task sees to it
-        meant = target.of(request.place, request.room, hosting=request.hosting)
+        meant = target.of(request.place, request.room, hosting=request.hosting, ask_become=request.ask_become)
     said = f"; {join_lines.state_line(meant.room)}" if meant.live else ""
     step("room", f"{meant.room.name} at {meant.address}{said}")
     return meant

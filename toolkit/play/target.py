@@ -52,9 +52,9 @@ def parse(text: str) -> Target:
     return Target(join_show.check_address(address), room, live=False)
 
 
-def of(place: Place, wanted: str | None, *, hosting: bool) -> Target:
+def of(place: Place, wanted: str | None, *, hosting: bool, ask_become: bool = False) -> Target:
     """Ask a host for its rooms and return the one that is meant, typed or the only one that fits. Raises UserError."""
-    relay = join_show.fetch(place)
+    relay = join_show.fetch(place, ask_become=ask_become)
     room = join_rooms.choose(relay.rooms, wanted) if wanted is not None else _only(relay, hosting)
     return Target(relay.address, room, live=True, owner=place.option)
 

@@ -19,6 +19,7 @@ HELP = {
     "json": "as JSON, for a program",
     "png": "write the QR code of the room to this file",
     "svg": "the same as SVG",
+    "ask_become": "sudo on the host wants a password: ask for it once",
     "ssh_config": "an ssh configuration to use instead of your own",
 }
 
@@ -33,6 +34,7 @@ def join(
     json: bool = False,
     png: str | None = None,
     svg: str | None = None,
+    ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
     """Show what the host and each friend type, for each room: menu, command, QR code, a text for a chat."""
@@ -42,7 +44,7 @@ def join(
     from toolkit.console import say
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config))
-    relay = join_show.fetch(place, address)
+    relay = join_show.fetch(place, address, ask_become=ask_become)
     if room is not None:
         relay = replace(relay, rooms=[join_rooms.choose(relay.rooms, room)])
     join_show.write_codes(relay, None if png is None else Path(png), None if svg is None else Path(svg))

@@ -29,6 +29,7 @@ COMMON = {
     "print": "print the command instead of running it",
     "log": "let RetroArch's own log go to the terminal",
     "anyway": "go on although something differs",
+    "ask_become": "sudo on the relay's host wants a password: ask for it once",
     "ssh_config": "an ssh configuration to use instead of your own",
     **MACHINE,
 }
@@ -57,6 +58,7 @@ def host_game(
     print: bool = False,  # noqa: A002 - the option's name
     log: bool = False,
     anyway: bool = False,
+    ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
     """Host a game through the relay: checks everything, then runs RetroArch or prints its command."""
@@ -65,7 +67,7 @@ def host_game(
 
     wish = Wish(nick, password, spectate_password, spectate, frames(latency_frames))
     place = _place(host, relay, ssh_config)
-    _play(Request(core, content, True, place, relay, room, retroarch, print, log, anyway), wish)
+    _play(Request(core, content, True, place, relay, room, retroarch, print, log, anyway, ask_become), wish)
 
 
 @task(name="join", auto_shortflags=False, help=COMMON)
@@ -83,6 +85,7 @@ def join_game(
     print: bool = False,  # noqa: A002 - the option's name
     log: bool = False,
     anyway: bool = False,
+    ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
     """Join a game on the relay: compares core and game with the host's, then runs RetroArch or prints its command."""
@@ -91,7 +94,8 @@ def join_game(
 
     place = _place(host, relay, ssh_config)
     _play(
-        Request(core, content, False, place, relay, room, retroarch, print, log, anyway), Wish(nick, spectate=spectate)
+        Request(core, content, False, place, relay, room, retroarch, print, log, anyway, ask_become),
+        Wish(nick, spectate=spectate),
     )
 
 
