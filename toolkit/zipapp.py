@@ -3,18 +3,21 @@
 A release is named after its content, so building it twice must give the same bytes: names sorted, times and modes
 fixed, nothing compiled. It is stored, not deflated: compressors differ between Python builds (zlib, zlib-ng), and then
 two machines would deploy "different" releases of the same commit.
+
+    python -m toolkit.zipapp DIRECTORY    builds it there, for a playbook of one's own
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.console import ROOT
-from toolkit.errors import UserError
+from toolkit.console import ROOT, say
+from toolkit.errors import UserError, user_errors
 
 NAME = "netplay-relay.pyz"
 SHEBANG = b"#!/usr/bin/python3 -I\n"
@@ -75,3 +78,17 @@ def _archive(files: dict[str, bytes]) -> bytes:
             entry.external_attr = 0o100644 << 16
             archive.writestr(entry, files[name])
     return buffer.getvalue()
+
+
+@user_errors
+def main(arguments: list[str]) -> int:
+    """Build it, and say what was built."""
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+        raise UserError("no directory was named", fix="python -m toolkit.zipapp DIRECTORY")
+    release = build(Path(arguments[0]))
+    say(f"{release.path}: release {release.id}, {release.files} files")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -40,7 +40,9 @@ def test_a_friend_plays_through_it_on_both_families(relay: Relay, testbed: Testb
     for address in (relay.at.ipv4, relay.at.ipv6):
         found = finding(probe(testbed, FRIEND, "friend", address))
         assert found["good"], found["sentence"]
-        assert found["without_id"] == "works"
+        # Without an id it means nobody in particular while somebody else hosts: then it is left out, and says so.
+        expected = "left out" if relay.told.get("testbed_game") else "works"
+        assert str(found["without_id"]).startswith(expected), found
 
 
 def test_a_stranger_is_kept_out_on_both_families(relay: Relay, testbed: Testbed) -> None:

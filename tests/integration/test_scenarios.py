@@ -1,0 +1,91 @@
+"""Molecule's scenarios, each run as `invoke testbed.test` runs it; and that nothing of one is ever left."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import labs
+from tests.support.waiting import wait_for
+from toolkit.console import ROOT
+from toolkit.testbed import leftovers, run, scenarios
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A scenario takes half a minute to two on an idle machine.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1100)]
+
+RUN_HERE = [name for name in scenarios.names() if scenarios.load(name).runs_here]
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the test testbeds of its own."""
+    labs.need_root()
+    # A lab's name has at most 20 letters, and "firewalld" is nine of them.
+    monkeypatch.setenv(scenarios.PREFIX, os.environ.get("NETPLAY_TEST_LABS", f"t{secrets.token_hex(4)}-"))
+    # Short: the path of a socket for ssh is below it.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("c")))
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest) -> Iterator[scenarios.Scenario]:
+    """Return a scenario; nothing of it is there afterwards."""
+    found = scenarios.load(request.param)
+    yield found
+    leftovers.remove(found)
+
+
+@pytest.mark.parametrize("scenario", RUN_HERE, indirect=True)
+def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario) -> None:
+    result = run.try_one(scenario)
+    assert result.good, "\n".join(["it is red", *result.why])
+    assert [step.name for step in result.run.steps if not step.good] == []
+    assert labs.Traces.of(scenario.lab).left() == []
+    assert leftovers.processes(scenario.state) == []
+
+
+@pytest.mark.parametrize("scenario", ["iptables"], indirect=True)
+def test_down_leaves_nothing_of_a_run_that_was_killed_in_the_middle(scenario: scenarios.Scenario) -> None:
+    argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "testbed.test", "--scenario", scenario.name]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True) as task:
+        wait_for(lambda: _is_deploying(scenario), 300.0, "the first look at the host")
+        traces = labs.Traces.of(scenario.lab)
+        for pid in [task.pid, *(pid for pid in leftovers.processes(scenario.state) if "molecule" in _words(pid))]:
+            os.kill(pid, signal.SIGKILL)
+    orphans = leftovers.processes(scenario.state)
+    assert orphans, "what Molecule had started ended by itself: this proves nothing"
+    assert traces.processes, "the lab was not up: this proves nothing"
+    typed = subprocess.run(
+        [*argv[:-3], "testbed.down", "--scenario", scenario.name],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert "is down" in typed.stdout
+    assert traces.left() == []
+    assert (leftovers.processes(scenario.state), scenario.state.exists()) == ([], False)
+
+
+def _is_deploying(scenario: scenarios.Scenario) -> bool:
+    """Whether Ansible has come as far as the roles."""
+    time.sleep(0.2)  # a look at every process is no small one
+    return any(word.endswith("converge.yml") for pid in leftovers.processes(scenario.state) for word in _words(pid))
+
+
+def _words(pid: int) -> list[str]:
+    """Return the words that a process was started with; none when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
