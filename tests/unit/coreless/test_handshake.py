@@ -66,6 +66,13 @@ def test_the_order_of_info_is_seen_from_it_whatever_the_crc(core: str, crc: int)
         assert (status["core"], status["content_crc"]) == (core, f"{crc:08X}")
 
 
+def test_the_order_of_info_is_seen_whatever_release_the_header_names() -> None:
+    for implementation, old in ((netplay.RA_1_9_14, True), (netplay.RA_1_9_0, False), (0x7FFF, True), (0x7FFF, False)):
+        talk = Talk()
+        talk.join(header=netplay.client_header(implementation, 0), info=netplay.old_info() if old else netplay.info())
+        assert talk.room.status()["core"] == "Nestopia"
+
+
 def test_another_core_is_refused_and_another_content_is_not() -> None:
     talk = Talk()
     talk.join("first")

@@ -52,6 +52,16 @@ def test_two_of_one_release_play_in_step() -> None:
     assert frames(talk.got(second), INPUT) == [1]
 
 
+def test_who_watches_is_on_nobodys_map() -> None:
+    talk = Talk()
+    first = enter(talk, "first")
+    enter(talk, "watcher", play=False)
+    talk.say(first, state(0))
+    third = enter(talk, "third")
+    (sync,) = [body for number, body in talk.got(third) if number == SYNC]
+    assert words_of(sync[:8]) == (0, 0b1)
+
+
 def test_another_release_and_another_protocol_are_refused() -> None:
     talk = Talk()
     enter(talk, "first")

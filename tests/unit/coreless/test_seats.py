@@ -18,6 +18,7 @@ from tests.support.coreless import (
     SYNC,
     Talk,
     frames,
+    load,
     state,
     words_of,
 )
@@ -71,6 +72,20 @@ def test_a_state_that_was_awaited_is_asked_of_the_next_master() -> None:
     talk.got(third)
     talk.say(second, state(10))
     assert talk.kinds(third) == [LOAD, MODE]
+
+
+def test_a_jump_that_a_leaving_master_should_have_undone_is_undone_by_the_next() -> None:
+    talk = Talk()
+    first, second = talk.two()
+    third = talk.join("third")
+    talk.say(first, state(10))
+    talk.wait(0.2)
+    talk.say(third, load(10), load(10))
+    assert ASK in talk.kinds(first)
+    talk.got(second)
+    talk.leave(first)
+    talk.wait(0.2)
+    assert ASK in talk.kinds(second)
 
 
 def test_a_master_that_lags_the_clock_is_asked_when_it_has_caught_up() -> None:
