@@ -15,7 +15,7 @@ from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, following, listeners, metrics, report, snapshot, sockets, upgrade
+from relay import control, following, listeners, metrics, report, snapshot, sockets, unpacked, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.gate import cli as gate
@@ -83,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_check_config)
     gate.register(commands)
-    commands.add_parser("unpack", help="unpack and compile this file beside itself, so that it starts at once")
+    unpack = commands.add_parser("unpack", help="unpack and compile this file beside itself, so that it starts at once")
+    unpack.set_defaults(run=lambda _: unpacked.main())
     return parser
 
 

@@ -11,10 +11,6 @@ def main() -> int:
         from relay.gate import cli as gate
 
         return gate.main(sys.argv[2:])
-    if sys.argv[1:] == ["unpack"]:
-        from relay import unpacked
-
-        return unpacked.main()
     from relay import cli
 
     return cli.main()
