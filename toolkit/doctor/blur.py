@@ -24,9 +24,11 @@ def scrub(text: str, words: Mapping[str, str]) -> str:
 
     An address becomes its network: 203.0.113.0/24, 2001:db8:1::/48.
     """
-    for word in sorted(words, key=len, reverse=True):
-        if len(word) >= SHORTEST_WORD:
-            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", words[word].replace("\\", r"\\"), text)
+    known = sorted((word for word in words if len(word) >= SHORTEST_WORD), key=len, reverse=True)
+    if known:
+        # All at once: what one is replaced by may have another in it.
+        pattern = rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)"
+        text = re.sub(pattern, lambda match: words[match[0]], text)
     return addresses(text)
 
 

@@ -79,6 +79,7 @@ class Plain:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._shown = time.monotonic()
+        self._begun = False
 
     def tell(self, sentence: str) -> None:
         """Print the sentence."""
@@ -91,7 +92,10 @@ class Plain:
             self.tell(line)
 
     def show(self, story: Story, _trouble: str) -> None:
-        """Print a line for each player when it is time; trouble was told as it came."""
+        """Print what there is at first, and a line for each player when it is time; trouble was told as it came."""
+        if story.relay and not self._begun:
+            self._begun = True
+            self.tell(status.summary(story.relay))
         if time.monotonic() - self._shown < EVERY:
             return
         self._shown = time.monotonic()

@@ -115,6 +115,7 @@ def test_without_a_terminal_each_thing_is_a_line_with_its_time() -> None:
     text = shown([empty, LINE, Lost("the cable was pulled", 1.0), Back(), LINE])
     lines = text.splitlines()
     assert all(line[2] == line[5] == ":" for line in lines)
+    assert "netplay-relay 0.1.0, up 1 min" in lines[0]
     assert any("ben plays as player 2" in line for line in lines)
     assert any("myvps is lost (the cable was pulled); next attempt in 1 s" in line for line in lines)
     assert any("connected to myvps again" in line for line in lines)
