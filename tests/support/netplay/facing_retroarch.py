@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN = 15.0
 # The console counts frames since it was switched on, netplay from its own beginning.
-OFFSETS = range(-40, 41)
+OFFSETS = range(-400, 401)
+# At a wrong offset whole stretches without a press are equal, and at once many frames are not.
+AT_ONCE = 10
 
 
 class SimProcess:
@@ -70,14 +72,16 @@ def pad_byte(word: int) -> int:
 def shared_frames(report: dict[str, Any], history: History, pads: dict[int, int]) -> int:
     """Return over how many frames the client's inputs are the console's: all that both know.
 
-    ``pads`` says which pad (from 1) a client number presses. Raises AssertionError where they differ.
+    ``pads`` says which pad (from 1) a client number presses; a client without one here is not seen by the console,
+    which has two pads unless it has an adapter. Before the last savestate the console may have missed what came late.
+    Raises AssertionError where they differ.
     """
     heard: dict[int, list[int]] = {}
     for frame, client, word, *_ in report["heard"]:
-        if frame < report["settled"]:
+        if report["since"] <= frame < report["settled"] and client in pads:
             heard.setdefault(frame, [0, 0, 0, 0])[pads[client] - 1] |= pad_byte(word)
-    best = max(OFFSETS, key=lambda offset: _equal(heard, history, offset)[0])
-    equal, differ = _equal(heard, history, best)
+    compared = (_equal(heard, history, offset) for offset in OFFSETS)
+    equal, differ = max(compared, key=lambda both: both[0] - AT_ONCE * len(both[1]))
     assert not differ, f"the console and the client differ first at {differ[0]}, {len(differ)} times; {equal} are equal"
     return equal
 

@@ -1,7 +1,7 @@
 """A simulated client on a real connection, as a program: `python -m tests.support.netplay.over_tcp HOST PORT KIND`.
 
-It plays at 60 frames a second and takes orders, one in a line: `press`, `rest`, `toggle`, `pause`, `resume`, `report`,
-`leave`. Every order is answered by one line of JSON, and so is its own end.
+It plays at 60 frames a second and takes orders, one in a line: `press`, `rest`, `toggle`, `pause`, `resume`, `reset`,
+`report`, `leave`. Every order is answered by one line of JSON, and so is its own end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def report(client: Client) -> dict[str, Any]:
         "number": game.number if game else 0,
         "here": game.here if game else 0,
         "settled": timeline.settled,
-        "epoch": timeline.epoch[0],
+        "since": timeline.epoch[1],
         "skipped": [hex(number) for number in game.skipped] if game else [],
         "protocol": client.handshake.protocol,
         "heard": [[frame, who, *words] for (frame, who), words in sorted(timeline.heard.items())],
@@ -50,7 +50,8 @@ def obey(client: Client, order: str) -> None:
     if order in ("press", "rest"):
         client.buttons = buttons if order == "press" else (lambda _: 0)
     elif order != "report":
-        {"toggle": client.toggle, "pause": client.pause, "resume": client.resume, "leave": client.leave}[order]()
+        assert order in ("toggle", "pause", "resume", "reset", "leave"), order
+        getattr(client, order)()
     tell(report(client))
 
 
