@@ -109,14 +109,18 @@ def test_friends_get_in_and_strangers_reach_nothing_but_what_they_could_before(h
 
 def test_secrets_and_programs_have_the_owners_they_should(host: RoleHost) -> None:
     said = host.run(
-        "sh", "-c", "cd /etc/netplay-relay && stat --format='%n %a %U:%G' . *; stat -c '%a %U:%G' /opt/n*/*/*/*"
+        "sh",
+        "-c",
+        "cd /etc/netplay-relay && stat --format='%n %a %U:%G' . *;"
+        " find /opt/netplay-relay/releases -printf '%y %m %u:%g\\n' | sort -u",
     )
     assert said.splitlines() == [
         ". 750 root:netplay-relay",
         "allowlist 640 root:netplay-relay",
         "friends.toml 600 root:root",
         "relay.toml 640 root:netplay-relay",
-        "644 root:root",
+        "d 755 root:root",
+        "f 644 root:root",
     ]
     assert host.run("getent", "passwd", "netplay-relay").endswith(":/nonexistent:/usr/sbin/nologin\n")
 
