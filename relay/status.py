@@ -39,6 +39,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
         "pid": os.getpid(),
         "age": round(now - _STARTED, 1),
         "draining": board.draining,
+        "main_port": config.listen.port,
         "ports": sorted({listener.getsockname()[1] for listener in server.listeners}),
         "connections": {"now": board.connections, "most": config.limits.connections},
         "rooms": [

@@ -68,6 +68,10 @@ def rooms_of(state: dict[str, Any]) -> list[Room]:
     named = {identity for identity, _, _ in listed}
     listed += [(session["id"], session["port"], TUNNEL) for session in state["sessions"] if session["id"] not in named]
     ports = [port for _, port, _ in listed]
+    if mode == CORELESS and ports.count(main) > 1:
+        # Where nobody can host, an id leads nowhere: several rooms without a port of their own are one.
+        listed = [each for each in listed if each[1] != main]
+        ports = [port for port in ports if port != main]
     rooms = []
     for identity, port, its_mode in listed:
         alone = ports.count(port) == 1
@@ -81,8 +85,10 @@ def rooms_of(state: dict[str, Any]) -> list[Room]:
 
 
 def main_port(state: dict[str, Any]) -> int:
-    """Return the port of the relay itself: the one that no room has for its own, as far as its status tells."""
+    """Return the port of the relay itself. An older relay does not say: the one that no room has for its own."""
     ports = list(state["ports"]) or [DEFAULT_PORT]
+    if state.get("main_port") in ports:
+        return int(state["main_port"])
     owned = {room["port"] for room in state["rooms"]}
     free = [port for port in ports if port not in owned]
     return int((free or [port for port in ports if port == DEFAULT_PORT] or ports)[0])
@@ -90,8 +96,10 @@ def main_port(state: dict[str, Any]) -> int:
 
 def choose(rooms: Sequence[Room], wanted: str) -> Room:
     """Return the room that a person means by its id or its port. Raises UserError, which names those there are."""
-    exact = [room for room in rooms if wanted in (room.id, str(room.port))]
-    found = exact or [room for room in rooms if (room.id or "").lower().startswith(wanted.lower())]
+    at_port = [room for room in rooms if wanted == str(room.port)]
+    nameless = [room for room in at_port if room.id is None]
+    found = [room for room in rooms if wanted == room.id] or nameless or at_port
+    found = found or [room for room in rooms if (room.id or "").lower().startswith(wanted.lower())]
     if wanted and len(found) == 1:
         return found[0]
     names = ", ".join(f"{room.id or '-'} (port {room.port})" for room in rooms)

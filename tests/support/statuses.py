@@ -23,6 +23,7 @@ def status(
         "pid": 7,
         "age": 60.0,
         "draining": False,
+        "main_port": PORT if PORT in ports else ports[0],
         "ports": list(ports),
         "connections": {"now": 0, "most": 1024},
         "rooms": rooms or [],

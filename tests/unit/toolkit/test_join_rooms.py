@@ -51,6 +51,14 @@ def test_the_main_port_has_a_room_too_where_all_rooms_have_ports_of_their_own() 
     assert (friday.port, main.id, main.port) == (55440, None, 55400)
 
 
+def test_a_relay_says_which_port_is_the_main_one_and_an_older_one_lets_it_be_seen() -> None:
+    state = status([{"id": FRIDAY, "port": 55440}, {"id": OTHER, "port": 55500}], ports=(55440, 55500))
+    assert join_rooms.main_port({**state, "main_port": 55500}) == 55500
+    del state["main_port"]
+    assert join_rooms.main_port(state) == 55440
+    assert join_rooms.main_port({**state, "ports": [55435, 55440, 55500]}) == 55435
+
+
 def test_in_a_room_of_another_mode_nobody_has_to_host() -> None:
     (room,) = rooms(rooms=[{"id": FRIDAY, "port": 55435, "mode": "coreless"}])
     assert (room.waits_for_host, room.can_be_hosted) == (False, False)
