@@ -11,6 +11,7 @@ from relay import tcpinfo
 from relay.endings import Endings
 from relay.observe import Events
 from relay.outcomes import Outcome
+from relay.readiness import Readiness
 from relay.seats import Seat, Seats
 from relay.states import Action, Conn, Said, TableClosed, TableOpened
 from relay.switchboard import Switchboard
@@ -23,6 +24,7 @@ class Hall:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         board: Switchboard,
         perform: Callable[[list[Action]], None],
         clock: Callable[[], float],
@@ -30,8 +32,9 @@ class Hall:
         endings: Endings,
         slow: int,
     ) -> None:
-        self.seats = Seats(loop, self._received, self._ended, slow)
+        self.seats = Seats(loop, readiness, self._received, self._ended, slow)
         self._loop = loop
+        self._readiness = readiness
         self._board = board
         self._perform = perform
         self._clock = clock
@@ -43,6 +46,7 @@ class Hall:
         """Take over the socket of somebody who has sat down; counts and what waits are from another program."""
         self.seats.add(conn, sock, waiting, received, sent)
         self._loop.call_soon(self._schedule, conn)
+        self._readiness.touched = True
 
     def release(self, conn: Conn) -> Seat:
         """Give back the socket of somebody who has left, and keep what is known of them."""
@@ -104,6 +108,7 @@ class Hall:
                 return
             timer[1].cancel()
         self._timers[table] = due, self._loop.call_later(due - self._clock(), self._tick, table)
+        self._readiness.touched = True
 
     def _tick(self, table: Table) -> None:
         self._timers.pop(table, None)

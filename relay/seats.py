@@ -7,13 +7,16 @@ the others' game must not wait for it.
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
 
 from relay.outcomes import Outcome
+from relay.readiness import Readiness
 from relay.states import Conn
 
 READ_SIZE = 64 * 1024
+READ_AND_WRITE = select.EPOLLIN | select.EPOLLOUT
 # What one who catches up may be sent in one wake-up, so that the others do not wait for it.
 FLUSH_SIZE = 1024 * 1024
 
@@ -34,7 +37,7 @@ class Seat:
 
 
 class Seats:
-    """All of them, on one event loop.
+    """All of them. They stand where all other connections do (relay/readiness.py).
 
     received(conn, data) and ended(conn, outcome) are called as things happen, never from within `send`; outcome is None
     where the peer closed.
@@ -45,11 +48,13 @@ class Seats:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        readiness: Readiness,
         received: Callable[[Conn, bytes], None],
         ended: Callable[[Conn, Outcome | None], None],
         slow: int,
     ) -> None:
         self._loop = loop
+        self._readiness = readiness
         self._received = received
         self._ended = ended
         self._slow = slow
@@ -66,18 +71,16 @@ class Seats:
         """Take over a connected, non-blocking socket, with what waits to be sent to it."""
         seat = self._by_conn[conn] = Seat(conn, sock)
         seat.received, seat.sent = received, sent
-        self._loop.add_reader(seat.fd, self._readable, seat)
+        self._readiness.watch(seat.fd, self._ready, seat)
         if waiting:
             seat.out += waiting
-            self._loop.add_writer(seat.fd, self._flush, seat)
+            self._readiness.epoll.modify(seat.fd, READ_AND_WRITE)
         return seat
 
     def release(self, conn: Conn) -> Seat:
         """Give a socket back, with what could not be sent to it. KeyError if it has none."""
         seat = self._by_conn.pop(conn)
-        self._loop.remove_reader(seat.fd)
-        if seat.out:
-            self._loop.remove_writer(seat.fd)
+        self._readiness.forget(seat.fd)
         return seat
 
     def send(self, seat: Seat, data: bytes) -> None:
@@ -96,7 +99,7 @@ class Seats:
             return
         seat.sent += sent
         if sent != len(data):
-            self._loop.add_writer(seat.fd, self._flush, seat)
+            self._readiness.epoll.modify(seat.fd, READ_AND_WRITE)
             self._keep(seat, data[sent:])
 
     def _keep(self, seat: Seat, data: bytes) -> None:
@@ -109,8 +112,11 @@ class Seats:
         # Not now: the room has perhaps more to send to others, and what this end leads to comes after it.
         seat.broken = True
         self._loop.call_soon(self._ended, seat.conn, outcome)
+        self._readiness.touched = True
 
-    def _readable(self, seat: Seat) -> None:
+    def _ready(self, seat: Seat) -> None:
+        if seat.out and not self._flush(seat):
+            return
         try:
             data = seat.sock.recv(READ_SIZE)
         except BlockingIOError:
@@ -123,17 +129,19 @@ class Seats:
         else:
             self._ended(seat.conn, None)
 
-    def _flush(self, seat: Seat) -> None:
+    def _flush(self, seat: Seat) -> bool:
+        """Send of what waits; return whether the connection still stands."""
         try:
             # The view must be gone before the buffer may shrink.
             with memoryview(seat.out) as view:
                 sent = seat.sock.send(view[:FLUSH_SIZE])
         except BlockingIOError:
-            return
+            return True
         except OSError:
             self._ended(seat.conn, None)
-            return
+            return False
         seat.sent += sent
         del seat.out[:sent]
         if not seat.out:
-            self._loop.remove_writer(seat.fd)
+            self._readiness.epoll.modify(seat.fd, select.EPOLLIN)
+        return True

@@ -101,7 +101,16 @@ class Server:
         buffers = config.buffers
         self._readiness = Readiness(self._loop, selector)
         self._forwarder = Forwarder(self._readiness, self._end, buffers.slow_client, buffers.slow_clients)
-        self.hall = Hall(self._loop, self.board, self._perform, clock, events, self.endings, config.buffers.slow_client)
+        self.hall = Hall(
+            self._loop,
+            self._readiness,
+            self.board,
+            self._perform,
+            clock,
+            events,
+            self.endings,
+            config.buffers.slow_client,
+        )
         self._socks: dict[Conn, socket.socket] = {}
         # One for all: a method looked up anew is an object, and each connection would keep its own.
         self._told = self._readable
