@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from toolkit.play.info import Info
 
 BLOCK = 1 << 20
-# What RetroArch reads of a file for its CRC, at most.
-MOST = 64 * BLOCK
+# RetroArch applies these by itself when they lie beside a game under its name.
+PATCHES = (".ips", ".bps", ".ups", ".xdelta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ def look(typed: str, core: Info) -> Content:
         raise UserError(f"{path} is empty", fix="Copy it again from where you have it.")
     if core.full_path:
         return Content(str(path), None, "this core reads discs by itself, so their CRC cannot be compared from here")
+    if patch := next((path.with_suffix(kind) for kind in PATCHES if path.with_suffix(kind).is_file()), None):
+        return Content(str(path), None, f"RetroArch patches it with {patch.name}: all need the same patch")
     return Content(str(path), f"{_crc(path):08X}")
 
 
@@ -108,8 +110,8 @@ def _readable(path: Path) -> bool:
 
 
 def _crc(path: Path) -> int:
-    crc, left = 0, MOST
+    crc = 0
     with path.open("rb") as file:
-        while left and (block := file.read(min(BLOCK, left))):
-            crc, left = zlib.crc32(block, crc), left - len(block)
+        while block := file.read(BLOCK):
+            crc = zlib.crc32(block, crc)
     return crc

@@ -50,6 +50,11 @@ def test_discs_and_other_archives_are_not_compared(tmp_path: Path) -> None:
     disc = tmp_path / "game.cue"
     disc.write_text("FILE")
     assert content.look(str(disc), Info("psx", extensions=("cue",), full_path=True)).crc is None
+    patched = tmp_path / "hack.nes"
+    patched.write_bytes(GAME)
+    patched.with_suffix(".ips").write_bytes(b"PATCH")
+    found = content.look(str(patched), NES)
+    assert (found.crc, "hack.ips: all need the same patch" in found.remark) == (None, True)
     seven = tmp_path / "game.7z"
     seven.write_bytes(b"7z")
     assert content.look(str(seven), NES).crc is None
