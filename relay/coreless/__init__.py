@@ -5,7 +5,22 @@ when it leaves another player takes its place. docs/protocol.md, Core-less rooms
 here knows sockets, clocks or an event loop.
 """
 
-from relay.coreless.room import Action, Close, CorelessRoom, CorelessSettings, Note, Send
-from relay.coreless.settings import DEVICES
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from relay.coreless.settings import DEVICES, CorelessSettings
+
+if TYPE_CHECKING:
+    from relay.coreless.room import Action, Close, CorelessRoom, Note, Send
 
 __all__ = ["DEVICES", "Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"]
+
+
+def __getattr__(name: str) -> Any:
+    # Whoever only reads settings, as the gate does while somebody waits to be let in, loads no rooms.
+    if name not in __all__:
+        raise AttributeError(name)
+    from relay.coreless import room
+
+    return getattr(room, name)
