@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import gc
 import io
 import json
 import os
@@ -120,6 +121,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise SystemExit(f"netplay-relay: port {listen.port} is a room's port already. Take another one: --port N")
     sockets.raise_file_limit()
     events = set_up(config.log)
+    # What there is now stays for good: the collector need not go through it again and again while games are played.
+    gc.collect()
+    gc.freeze()
     selector = LinkSelector()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         return runner.run(_run(config, arguments.config, events, selector))

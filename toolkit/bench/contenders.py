@@ -124,6 +124,18 @@ class OurRelay(Contender):
         return links.through_tunnel(self._port, number)
 
 
+class BarePython(Contender):
+    """The least a relay in Python can do: it speaks the tunnel, and has no feature at all."""
+
+    def command(self, port: int) -> list[str]:
+        """Return how it is started."""
+        return [self.site.python, "-I", str(Path(__file__).with_name("floor.py")), str(port)]
+
+    def link(self, number: int) -> Link:
+        """Make a session through the tunnel."""
+        return links.through_tunnel(self._port, number)
+
+
 class PlainRelay(Contender):
     """A relay that forwards TCP to one place."""
 

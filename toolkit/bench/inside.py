@@ -23,11 +23,11 @@ from relay import config as settings
 from toolkit import zipapp
 from toolkit.bench import plan as plans
 from toolkit.bench import records, tools
-from toolkit.bench.contenders import Contender, Haproxy, Loopback, OurRelay, Reference, RelayError, Site
+from toolkit.bench.contenders import BarePython, Contender, Haproxy, Loopback, OurRelay, Reference, RelayError, Site
 from toolkit.bench.coreless import coreless
 from toolkit.bench.generator import GeneratorError
 from toolkit.bench.parts import bulk, load
-from toolkit.bench.plan import HAPROXY, LOOPBACK, REFERENCE, Plan
+from toolkit.bench.plan import FLOOR, HAPROXY, LOOPBACK, REFERENCE, Plan
 from toolkit.bench.ramp import ramp
 from toolkit.bench.stall import stall
 from toolkit.errors import UserError
@@ -57,6 +57,7 @@ class Bench:
         self.peers: list[Contender] = [*self.ours, Haproxy(HAPROXY, site)]
         self.reference = Reference(REFERENCE, site)
         self.loopback = Loopback(LOOPBACK, site)
+        self.floor: list[Contender] = [BarePython(FLOOR, site)] if plan.floor else []
         self._plan = plan
         self._site = site
         self._generator = site.folder / "generator"
@@ -75,7 +76,7 @@ class Bench:
                 yield from parts[part](turn)
 
     def _load(self, turn: int) -> Iterator[Record]:
-        for contender in turned([self.loopback, self.reference, *self.peers], turn):
+        for contender in turned([self.loopback, self.reference, *self.floor, *self.peers], turn):
             yield load(contender, self._plan, self._generator, turn)
 
     def _bulk(self, turn: int) -> Iterator[Record]:

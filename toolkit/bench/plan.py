@@ -23,6 +23,7 @@ RELAY: Final = "netplay-relay"
 HAPROXY: Final = "haproxy"
 REFERENCE: Final = "C epoll"
 LOOPBACK: Final = "no relay"
+FLOOR: Final = "bare Python"
 
 # A session is three connections of ours and as many of the driver's; the rest is for everything else.
 FDS_PER_SESSION = 3
@@ -35,6 +36,7 @@ class Plan:
 
     configs are relay.toml files, each a contender of its own; without one the relay runs with its defaults.
     ramp_top bounds the ramp (sessions); retries is how often a disturbed measurement is repeated.
+    floor: a relay in Python without any feature is measured in the load part, too.
     """
 
     sessions: int = 250
@@ -49,6 +51,7 @@ class Plan:
     configs: tuple[str, ...] = ()
     python: str = ""
     quick: bool = False
+    floor: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""

@@ -89,8 +89,8 @@ def contenders_table(results: Results) -> Table:
 
 
 def ratios_table(results: Results) -> Table:
-    """Return this relay's figures as multiples of HAProxy's and of the C relay's."""
-    pairs = [(ours, theirs) for ours in results.plan.ours for theirs in (HAPROXY, REFERENCE)]
+    """Return this relay's figures as multiples of HAProxy's, of the C relay's, and of bare Python's if it was there."""
+    pairs = [(ours, theirs) for ours in results.plan.ours for theirs in results.yardsticks]
     table = _table("Ratios within a round", ("", *(f"{ours} / {theirs}" for ours, theirs in pairs)))
     for title, part, field in RATIOS:
         cells = [with_spread(results.ratio(part, ours, theirs, field)) for ours, theirs in pairs]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.bench import records
 from toolkit.bench.figures import Figure, figure, ratio
-from toolkit.bench.plan import HAPROXY, LOOPBACK, REFERENCE
+from toolkit.bench.plan import FLOOR, HAPROXY, LOOPBACK, REFERENCE
 
 if TYPE_CHECKING:
     from toolkit.bench.plan import Plan
@@ -38,7 +38,12 @@ class Results:
     def contenders(self) -> list[str]:
         """Who was measured, this relay first."""
         there = {record.contender for record in self.records}
-        return [name for name in (*self.plan.ours, HAPROXY, REFERENCE, LOOPBACK) if name in there]
+        return [name for name in (*self.plan.ours, HAPROXY, REFERENCE, FLOOR, LOOPBACK) if name in there]
+
+    @property
+    def yardsticks(self) -> tuple[str, ...]:
+        """Whom this relay is compared with."""
+        return (HAPROXY, REFERENCE, FLOOR) if self.plan.floor else (HAPROXY, REFERENCE)
 
     @property
     def unclean(self) -> list[Record]:
@@ -91,7 +96,7 @@ class Results:
             "realtime": self.realtime,
             "figures": {name: self._figures(name) for name in self.contenders},
             "ratios": {
-                ours: {theirs: self._ratios(ours, theirs) for theirs in (HAPROXY, REFERENCE)} for ours in self.plan.ours
+                ours: {theirs: self._ratios(ours, theirs) for theirs in self.yardsticks} for ours in self.plan.ours
             },
             "coreless": {
                 players: {

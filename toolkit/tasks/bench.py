@@ -21,6 +21,7 @@ HELP = {
     "only": "a part to measure (load, bulk, ramp, stall, coreless) instead of all; may be given several times",
     "config": "a relay.toml to measure the relay with; several are measured beside each other",
     "python": "the Python to run the relay with, instead of the system's",
+    "floor": "measure a relay in Python without any feature beside them, in the load part",
     "json": "print one JSON object with every measurement",
     "quick": "a few seconds that show that everything works; its numbers mean nothing",
 }
@@ -36,6 +37,7 @@ def bench(
     only: Sequence[str] | None = None,
     config: Sequence[str] | None = None,
     python: str = "",
+    floor: bool = False,
     json: bool = False,
     quick: bool = False,
 ) -> None:
@@ -50,6 +52,7 @@ def bench(
         parts=parse_parts(only or ()),
         configs=check_configs(config or ()),
         python=python,
+        floor=floor,
     )
     benchmark.bench(benchmark.quick(plan) if quick else plan, as_json=json)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from relay import config as settings
 from relay import protocol
 from toolkit.bench import contenders, generator, inside, links, outside, procfs
-from toolkit.bench.contenders import Site
+from toolkit.bench.contenders import BarePython, Site
 from toolkit.bench.generator import Load
 from toolkit.bench.links import Link
+from toolkit.bench.plan import FLOOR
 from toolkit.bench.procfs import Usage
 
 SOCKSTAT = "sockets: used 120\nTCP: inuse 5 orphan 0 tw 2 alloc 9 mem 25\nUDP: inuse 0 mem 0\n"
@@ -120,6 +122,15 @@ def test_a_field_that_is_not_in_a_status_is_an_error() -> None:
     assert procfs.parse_status("Name:\tx\nVmRSS:\t  1234 kB\n", "VmRSS") == 1234
     with pytest.raises(KeyError):
         procfs.parse_status("Name:\tx\n", "VmRSS")
+
+
+def test_a_relay_without_any_feature_speaks_the_tunnel(tmp_path: Path) -> None:
+    site = Site(tmp_path, "", sys.executable, "", min(os.sched_getaffinity(0)))
+    with BarePython(FLOOR, site) as floor:
+        made = [floor.link(number) for number in range(3)]
+        for link in made:
+            links.greet(link)
+            link.close()
 
 
 def test_only_ports_that_are_listened_on_are_listening() -> None:
