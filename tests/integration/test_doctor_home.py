@@ -74,6 +74,20 @@ def test_a_relay_that_is_not_there_is_told_from_one_that_lets_nobody_in(at_home:
     assert "no connection" in found["reach"][0]["sentence"]
 
 
+def test_an_address_in_dns_that_leads_nowhere_is_told_from_a_machine_without_ipv6(tmp_path: Path) -> None:
+    with home.a_home(tmp_path) as made:
+        made.knows("relay.test", RELAY, "2001:db8::10")
+        code, found = made.doctor("relay.test|55435")
+        assert (code, found["ipv6"][0]["severity"]) == (0, "note")
+        assert "this machine has no IPv6 address" in found["ipv6"][0]["sentence"]
+        made.has_ipv6()
+        code, found = made.doctor("relay.test|55435")
+    assert code == WARNINGS_FOUND
+    assert "IPv6 address that leads nowhere" in found["ipv6"][0]["sentence"]
+    assert "AAAA" in found["ipv6"][0]["cure"]
+    assert found["protocol"][0]["severity"] == "fine"
+
+
 def test_a_machine_without_a_way_out_is_told_so(at_home: home.Home) -> None:
     code, found = at_home.doctor("fd00:1::7|55435")
     assert code == TROUBLE_FOUND

@@ -95,7 +95,9 @@ def reach(address: str, port: int) -> Reach:
     except TimeoutError:
         return Reach(address, None, "timeout")
     except OSError as error:
-        return Reach(address, None, WORDS.get(error.errno or 0, error.strerror or str(error)))
+        word = WORDS.get(error.errno or 0, error.strerror or str(error))
+        # A router on the way says the same as a machine that has no route at all.
+        return Reach(address, None, "unreachable" if word == "no-way" and local_address(address) else word)
 
 
 def talk(address: str, port: int) -> Talk | None:

@@ -18,7 +18,9 @@ def look(case: Case) -> Iterator[Finding]:
         return
     for one in case.shut:
         if one.word == "no-way":
-            yield note(f"this machine has no IPv{one.version}, so that way to the relay was not tried", one.address)
+            yield note(
+                f"this machine has no IPv{one.version} address, so that way to the relay was not tried", one.address
+            )
         elif one.version == 6:
             yield warning(
                 f"{case.target.address} has an IPv6 address that leads nowhere: friends with IPv6 wait 10 s for it",
