@@ -25,6 +25,7 @@ from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
 from toolkit.hosts import parse_host
 
 RELAY = "203.0.113.10"
+SYSTEM = {"os": "Debian", "kernel": "6", "python": "3.11.2", "init": "systemd"}
 FOLDER = ROOT / "toolkit" / "doctor" / "findings"
 
 
@@ -76,6 +77,20 @@ def test_a_host_that_answers_in_another_shape_spoils_no_other_finding() -> None:
     names = {finding.name for finding in findings.every(case) if "could not be judged" in finding.sentence}
     assert "disk" in names
     assert "clock" not in names
+
+
+def test_what_others_say_cannot_steer_the_terminal() -> None:
+    said = {"settings": {"good": False, "said": "line\x1b[2J 5:\r\u202eevil", "text": ""}, "problems": {}, "time": 0.0}
+    (finding,) = told(a_case(owner=True, host=said), "settings")
+    assert finding.evidence == "line?[2J 5:??evil"
+
+
+def test_an_account_that_may_not_ask_says_so_instead_of_blaming_the_relay() -> None:
+    services = {"netplay-relay": {"code": 0, "said": "run", "errors": ""}}
+    host = {"uid": 1000, "services": services, "system": SYSTEM, "problems": {"relay": "not for this account"}}
+    found = list(findings.every(a_case(owner=True, host={**host, "time": 0.0})))
+    assert not [finding for finding in found if finding.severity is Severity.TROUBLE]
+    assert any("not root" in finding.sentence for finding in found)
 
 
 def test_ipv6_that_leads_nowhere_is_a_warning_and_a_machine_without_it_a_note() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toolkit.doctor.finding import note
+from toolkit.doctor.finding import note, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,9 @@ def every(case: Case) -> Iterator[Finding]:
 
     for name in ORDER:
         for finding in _of(name, case):
-            yield replace(finding, name=name)
+            # What was seen is in the words of others.
+            sentence, evidence = printable(finding.sentence), printable(finding.evidence)
+            yield replace(finding, name=name, sentence=sentence, evidence=evidence)
 
 
 def _of(name: str, case: Case) -> list[Finding]:
