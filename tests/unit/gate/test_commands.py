@@ -349,6 +349,8 @@ def test_systemd_keeps_the_timer_where_there_is_one(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "SYSTEMD", tmp_path)
+    unwaited: list[list[str]] = []
+    monkeypatch.setattr(commit, "_detach", unwaited.append)
     programs = ScriptedPrograms({"systemd-run": "", "systemctl stop": ""})
     terminal.gate.programs = programs
     answer = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=ANNA)
@@ -357,7 +359,7 @@ def test_systemd_keeps_the_timer_where_there_is_one(
     assert f"--unit=netplay-relay-rollback-{answer['token']} --on-active=60s" in run
     assert run.endswith(f"rollback --timer {answer['token']}")
     terminal.type("confirm", answer["token"])
-    assert programs.ran[-1] == f"systemctl stop netplay-relay-rollback-{answer['token']}.timer"
+    assert unwaited == [["/usr/sbin/systemctl", "stop", f"netplay-relay-rollback-{answer['token']}.timer"]]
 
 
 def test_a_program_that_is_missing_hangs_or_fails_is_a_sentence(tmp_path: Path) -> None:
