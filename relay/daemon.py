@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from relay import control, service, sockets, status, upgrade
+from relay import control, service, snapshot, sockets, status, upgrade
 from relay.config import Config
 from relay.discovery import Discovery
 from relay.followers import Followers
@@ -84,7 +84,7 @@ class Daemon:
     def _restore(self, state: dict[str, Any]) -> None:
         try:
             self._server.restore(state)
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (*snapshot.BROKEN, OSError) as error:
             raise upgrade.UnusableStateError(repr(error)) from error
 
     def _open_control(self, state: dict[str, Any] | None) -> control.ControlSocket | None:

@@ -20,6 +20,8 @@ from relay.switchboard import Switchboard
 # 2: core-less rooms, too.
 VERSION = 2
 READS = (1, 2)
+# What `load` raises for data that no program of ours wrote.
+BROKEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
@@ -41,7 +43,7 @@ def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
 
 
 def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
-    """Fill a new switchboard; return its connections in the order of the data. KeyError, ValueError if it is broken."""
+    """Fill a new switchboard; return its connections in the order of the data. Raises one of BROKEN."""
     if data["version"] not in READS:
         raise ValueError(f"state of version {data['version']} cannot be read")
     conns = [_load_conn(entry) for entry in data["conns"]]

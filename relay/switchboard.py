@@ -491,7 +491,7 @@ class Switchboard:
         conn.state = State.CLOSED
         conn.outcome = outcome
         conn.peer = None
-        conn.head = b""
+        conn.head, conn.opening, conn.control = b"", protocol.SPENT, protocol.SILENT
         self.outcomes[outcome] += 1
         self._actions.append(Close(conn, protocol.refusal(reason)))
 

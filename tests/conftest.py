@@ -17,6 +17,7 @@ if find_spec("hypothesis"):
     # How long an example takes is the machine's business; `invoke bench` is where time is measured.
     settings.register_profile("netplay-relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("netplay-relay")
+    settings.register_profile("fuzz", settings.get_profile("netplay-relay"), max_examples=20_000)
 
 missing = [] if os.environ.get("CI") else [name for name in NEEDED if find_spec(name) is None]
 collect_ignore = list(OF_THE_TOOLS) if missing else []

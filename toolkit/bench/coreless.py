@@ -16,6 +16,7 @@ from relay.coreless import DEVICES, wire
 from toolkit.bench import links, procfs, records
 from toolkit.bench.contenders import OurRelay, RelayError
 from toolkit.bench.judge import KEPT_WAITING
+from toolkit.bench.plan import RELAY
 
 if TYPE_CHECKING:
     from toolkit.bench.contenders import Site
@@ -108,7 +109,8 @@ def _relay(site: Site, size: int) -> OurRelay:
     path = site.folder / f"coreless-{size}.toml"
     rooms = [f'[[room]]\nid = "BenchmarkRo{port}"\nport = {port}\n' for port in _ports(size)]
     path.write_text('[coreless]\nmode = "coreless"\n' + "".join(rooms), encoding="ascii")
-    return OurRelay("netplay-relay", site, str(path), PLAYERS)
+    # A name of its own: the other parts' relay keeps its files.
+    return OurRelay(f"coreless {size}", site, str(path), PLAYERS)
 
 
 def _ports(size: int) -> range:
@@ -150,7 +152,7 @@ def _play(
     waited = used.waited / 1e9 / window
     lost = done < PLAYERS * seconds / FRAME * 0.9
     return records.Coreless(
-        contender=relay.name,
+        contender=RELAY,
         round=turn,
         players=size,
         frames=done,
