@@ -106,7 +106,7 @@ def coreless(site: Site, plan: Plan, turn: int) -> list[records.Coreless]:
 
 
 def _relay(site: Site, size: int) -> OurRelay:
-    path = site.folder / f"coreless-{size}.toml"
+    path = site.folder / f"rooms-of-{size}.toml"
     rooms = [f'[[room]]\nid = "BenchmarkRo{port}"\nport = {port}\n' for port in _ports(size)]
     path.write_text('[coreless]\nmode = "coreless"\n' + "".join(rooms), encoding="ascii")
     # A name of its own: the other parts' relay keeps its files.

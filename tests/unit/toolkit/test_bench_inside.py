@@ -13,7 +13,7 @@ import pytest
 
 from relay import config as settings
 from relay import protocol
-from toolkit.bench import contenders, generator, inside, links, outside, procfs
+from toolkit.bench import contenders, coreless, generator, inside, links, outside, procfs
 from toolkit.bench.contenders import BarePython, Site
 from toolkit.bench.generator import Load
 from toolkit.bench.links import Link
@@ -122,6 +122,16 @@ def test_a_field_that_is_not_in_a_status_is_an_error() -> None:
     assert procfs.parse_status("Name:\tx\nVmRSS:\t  1234 kB\n", "VmRSS") == 1234
     with pytest.raises(KeyError):
         procfs.parse_status("Name:\tx\n", "VmRSS")
+
+
+def test_rooms_without_a_host_leave_the_settings_of_the_other_parts_alone(tmp_path: Path) -> None:
+    site = Site(tmp_path, "", sys.executable, "", 0)
+    ours = contenders.OurRelay("netplay-relay", site, "", 10)
+    settings_of = Path(ours.command(1)[ours.command(1).index("--config") + 1])
+    before = settings_of.read_text()
+    for size in coreless.SIZES:
+        coreless._relay(site, size)
+    assert settings_of.read_text() == before
 
 
 def test_a_relay_without_any_feature_speaks_the_tunnel(tmp_path: Path) -> None:
