@@ -193,7 +193,7 @@ def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None
     port = plan.settings.listen.port
     address = place.lab.node("relay").ipv4 if place.lab else hostname
     block(f"The relay is at {join.where(address, port)}, open to friends and closed to everybody else.", [])
-    for lines in (join.host_lines(address, port), join.friend_lines(address, port)):
+    for lines in join.type_lines(address, port, plan.settings.coreless.mode):
         block(lines[0], lines[1:])
     block("The same for each room, with QR codes and a text for a chat", [f"invoke join{place.option}"])
     block(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from relay.protocol import DEFAULT_PORT
+from relay.rooms import Mode
 
 
 def target(address: str, port: int) -> str:
@@ -42,13 +43,22 @@ def host_lines(address: str, port: int) -> list[str]:
     return lines
 
 
-def friend_lines(address: str, port: int) -> list[str]:
+def friend_lines(address: str, port: int, mode: Mode = Mode.TUNNEL) -> list[str]:
     """Return what each friend types, on the command line and in the menu; the first line is the title."""
-    return [
-        "Each friend types, with the same core and game",
+    lines = [
+        f"{'Everybody' if mode is Mode.CORELESS else 'Each friend'} types, with the same core and game",
         f"retroarch -C '{target(address, port)}' -L CORE GAME",
         f"or in RetroArch under Netplay > Connect to Netplay Host: {target(address, port)}",
     ]
+    if mode is Mode.AUTO:
+        lines.append("Nobody has to host: without a host all of you type this, and you play.")
+    return lines
+
+
+def type_lines(address: str, port: int, mode: Mode) -> list[list[str]]:
+    """Return what is typed at a port that is played in a mode, a list for each role; first lines are titles."""
+    hosting = [host_lines(address, port)] if mode is not Mode.CORELESS else []
+    return [*hosting, friend_lines(address, port, mode)]
 
 
 def where(address: str, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from relay.rooms import Mode
 from toolkit import join
 
 
@@ -21,3 +22,10 @@ def test_friends_get_a_command_whose_bar_is_quoted_for_the_shell() -> None:
 def test_a_relay_known_by_ipv6_alone_is_told_to_be_no_good_for_a_host() -> None:
     assert "IPv4 only" in join.host_lines("2001:db8::1", 55435)[-1]
     assert not any("IPv4 only" in line for line in join.host_lines("203.0.113.7", 55435))
+
+
+def test_who_hosts_is_told_as_the_port_is_played() -> None:
+    titles = {mode: [lines[0].split()[0] for lines in join.type_lines("203.0.113.7", 55435, mode)] for mode in Mode}
+    assert titles == {Mode.TUNNEL: ["Whoever", "Each"], Mode.AUTO: ["Whoever", "Each"], Mode.CORELESS: ["Everybody"]}
+    told = {mode: "Nobody has to host" in str(join.type_lines("203.0.113.7", 55435, mode)) for mode in Mode}
+    assert told == {Mode.TUNNEL: False, Mode.AUTO: True, Mode.CORELESS: False}
