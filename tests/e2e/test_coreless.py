@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support import slow_tcp
+from tests.support.child import Child
 from tests.support.history import History
 from tests.support.nes.layout import Button
 from tests.support.play import (
@@ -35,6 +40,9 @@ pytestmark = [pytest.mark.retroarch, pytest.mark.timeout(60)]
 # A player who is silent is dropped after 5 s, and RetroArch runs on for one second before it waits.
 DROPPED_WITHIN = 15.0
 UPGRADES = 3
+# A way that takes as long as to another continent, and not always the same (milliseconds each way).
+SLOW = Path(slow_tcp.__file__)
+FAR, JITTER = 60, 25
 # Pads 3 and 4 of this core are of a kind of its own.
 FOUR_PADS = "[coreless]\ndevices = [1, 1, 257, 257]\n"
 
@@ -193,15 +201,15 @@ def test_a_modern_player_pauses_nobody(
 
 def test_a_reset_by_anybody_leaves_all_with_one_game(friend: Join) -> None:
     first, second = friend("first"), friend("second")
-    play_in_step([first, second])
     for machine in (first, second):
+        machine.wait_for_frames(30)
         before = snapshot_of(machine).frame
         machine.console.command("RESET")
         if machine is first:
             for each in (first, second):
                 each.wait_for_ram(lambda snapshot, frame=before: snapshot.frame < frame, 5, "the reset")
         for each in (first, second):
-            each.wait_for_frames(120)
+            each.wait_for_frames(60)
             each.history = History(each.name)
         play_in_step([first, second])
 
@@ -221,6 +229,31 @@ def test_a_game_goes_on_through_upgrades_of_the_relay(relay: PlainRelay, friend:
     assert first.quit() == 0
     third = friend("third")
     play_in_step([second, third])
+
+
+def test_who_is_far_away_plays_in_step_too(
+    tmp_path: Path, network: PrivateNetwork, relay: PlainRelay, start: StartMachine
+) -> None:
+    with ExitStack() as ways:
+        machines = []
+        for name, delay in (("near", 5), ("far", FAR)):
+            argv = network.command([sys.executable, "-I", str(SLOW), str(relay.port), str(delay), str(JITTER)])
+            way = ways.enter_context(Child(argv, log=tmp_path / f"way-{name}.log"))
+            machine = start(name, join("127.0.0.1", int(way.line(within=10))), network.command)
+            machine.wait_until_joined()
+            machines.append(machine)
+        play_in_step(machines)
+        near, far = machines
+        assert near.quit() == 0
+        wait_for(lambda: keeper(relay) == "far", 5, "the far one to keep time")
+        play_in_step([far, start_and_join(start, network, "late", relay.port)])
+
+
+def start_and_join(start: StartMachine, network: PrivateNetwork, name: str, port: int) -> Machine:
+    """Start a machine that only connects, and wait until it plays."""
+    machine = start(name, join("127.0.0.1", port), network.command)
+    machine.wait_until_joined()
+    return machine
 
 
 def test_a_host_at_the_same_port_is_who_newcomers_mean(

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from relay import snapshot
+from relay import metrics, report, snapshot, status
 from relay.config import Config, Coreless, RoomConfig
 from relay.limits import Buffers, Limits
 from relay.rooms import Mode, Room, RoomTable
@@ -266,3 +266,38 @@ async def test_a_room_holds_as_many_as_a_session(players: int) -> None:
         for client in (*clients, late):
             await client.close()
         await relay.until_outcome("left", players)
+
+
+async def test_status_metrics_and_the_text_for_people_know_such_rooms() -> None:
+    async with running() as relay:
+        first = await joined(relay)
+        await first.read(JOINED)
+        second = await FakeClient.join(relay.address, relay.port)
+        await second.send(netplay.nick("b\x1b[31m") + netplay.info() * 2)
+        await relay.until(lambda: len(relay.server.board.live()) == 2, "both are in")
+        state = status.of(relay.server, Config())
+        (table,) = json.loads(json.dumps(state))["tables"]
+        assert (table["port"], table["core"], table["joins"], table["master"]) == (relay.port, "Nestopia", 2, 1)
+        assert [player["address"] for player in table["players"]] == ["127.0.0.1"] * 2
+        assert table["players"][0]["bytes_from_client"] > 24
+        text = report.text(state)
+        assert f"room without a host on port {relay.port}" in text
+        assert "anna 127.0.0.1" in text
+        assert "playing as player 1, 1.10.1 or 1.14.0, keeps time" in text
+        assert "nobody hosts" not in text
+        assert "\x1b" not in text
+        gauges = {name: value for name, _, value in metrics.gauges(state)}
+        assert (gauges["netplay_coreless_rooms"], gauges["netplay_coreless_players"]) == (1, 2)
+        for client in (first, second):
+            await client.close()
+        await relay.until_outcome("left", 2)
+
+
+async def test_the_log_says_when_such_a_room_opens_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    async with running() as relay:
+        client = await joined(relay)
+        await client.read(JOINED)
+        await client.close()
+        await relay.until_outcome("left")
+    assert f"a room without a host opened on port {relay.port}" in caplog.text
+    assert f"the room without a host on port {relay.port} ended: 1 joins" in caplog.text
