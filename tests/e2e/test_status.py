@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
 import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 
+from relay import following
 from tests.support import rom
 from tests.support.retroarch_settings import host_through, join, may_pause
 from tests.support.waiting import wait_for
+from toolkit.watch import cards
+from toolkit.watch.story import Card, Story
 
 if TYPE_CHECKING:
     from typing import Any
@@ -79,6 +83,40 @@ def test_status_tells_who_plays_what_with_whom(relay: PlainRelay, player: Machin
     assert f"paused by {HOST}" in relay.run("status")
     player.resume()
     wait_for(lambda: not seen(relay)["paused"], 5, "the relay to see the end of the pause")
+
+
+@pytest.mark.parametrize("relay_toml", [PINGED_OFTEN], ids=["pinged often"])
+def test_watch_tells_a_real_game_from_its_beginning_to_its_report(
+    network: PrivateNetwork, relay: PlainRelay, start: StartMachine
+) -> None:
+    story, told, reports = Story(), [], []
+    lines = following.lines(relay.control, 0.2)
+
+    def tells(words: str) -> bool:
+        """Take the next line of the relay; whether these words have been told by now."""
+        for what in story.feed(next(lines), time.monotonic()):
+            if isinstance(what, Card):
+                reports.append(" ".join(cards.lines(what.room, 200)))
+            else:
+                told.append(what)
+        return any(words in one for one in [*told, *reports])
+
+    tells("the first line")
+    player = start(HOST, may_pause(host_through("127.0.0.1", relay.port)), network.command)
+    player.wait_until_joined()
+    wait_for(lambda: tells("opened by 127.0.0.1"), 10, "the room to be told")
+    friend = start(FRIEND, join("127.0.0.1", relay.port), network.command)
+    friend.wait_until_joined()
+    wait_for(lambda: tells(f"{FRIEND} plays as player 2, Nestopia"), 10, "the friend to be told")
+    player.pause()
+    wait_for(lambda: tells(f"paused by {HOST}"), 10, "the pause to be told")
+    player.resume()
+    wait_for(lambda: tells("goes on"), 10, "the end of the pause to be told")
+    player.stop()
+    wait_for(lambda: tells("is over"), 15, "the report")
+    assert f"hosted by {HOST}" in reports[0]
+    assert f"{FRIEND}: " in reports[0]
+    assert "1 pause" in reports[0]
 
 
 @pytest.mark.parametrize("relay_toml", [NO_NAMES], ids=["without names"])

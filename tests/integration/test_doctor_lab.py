@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import home, labs
+from tests.support import home
 from tests.support.child import Child
 from tests.support.gate_lab import GateLab, a_gate_lab
 from tests.support.role_host import PORT
 from tests.support.waiting import wait_for
-from toolkit import places, status, visiting
+from toolkit import status, visiting
 from toolkit.console import ROOT
 from toolkit.doctor import bundle, findings, gather, target
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Finding, Severity
-from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND, WARNINGS_FOUND, UserError
+from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -341,15 +341,6 @@ def test_the_doctor_ends_with_a_code_and_writes_a_bundle(deployed: GateLab, tmp_
     assert deployed.lab.node("relay").ipv4 not in file.read_text()
 
 
-def test_a_host_that_was_never_deployed_to_is_told_so_by_each(deployed: GateLab) -> None:
-    for task in ("status", "watch", "doctor"):
-        argv = [word.replace(deployed.place.host.alias, "nobody") for word in invoke(deployed, task)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
-        assert done.returncode == HOST_UNUSABLE, done.stderr
-        assert "there is no relay on nobody" in done.stderr
-        assert "Traceback" not in done.stderr
-
-
 def test_watch_survives_a_dropped_connection_and_a_restart_and_ends_with_ctrl_c(
     deployed: GateLab, tmp_path: Path
 ) -> None:
@@ -385,11 +376,3 @@ def test_watch_survives_a_dropped_connection_and_a_restart_and_ends_with_ctrl_c(
     assert "Traceback" not in log.read_text()
     assert "\x1b" not in log.read_text()
     wait_for(lambda: not follower(), SOON, "the program over there to end")
-
-
-def test_a_lab_place_is_meant_when_it_was_deployed_to_last(deployed: GateLab) -> None:
-    from toolkit import last
-
-    assert last.typed(None, None).host == deployed.place.host
-    assert places.lab_host(deployed.lab.name) == deployed.place.host
-    labs.need_root()

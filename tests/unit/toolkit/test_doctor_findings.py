@@ -5,24 +5,30 @@ from __future__ import annotations
 import ast
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from invoke.context import Context
 from rich.console import Console
 
 from relay.outcomes import Outcome
 from tests.support.statuses import client, session
 from tests.support.statuses import status as state
-from toolkit import places
+from toolkit import last, places
 from toolkit.console import ROOT
 from toolkit.doctor import findings, onhost, run, show
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Finding, Severity, fine, note, trouble, warning
 from toolkit.doctor.probe import Latency, Reach, Talk
 from toolkit.doctor.target import Target
-from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
+from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND, WARNINGS_FOUND, UserError
 from toolkit.hosts import parse_host
+from toolkit.lab import DEFAULT_SPEC
+from toolkit.tasks.doctor import doctor
+from toolkit.tasks.status import status
+from toolkit.tasks.watch import watch
 
 RELAY = "203.0.113.10"
 SYSTEM = {"os": "Debian", "kernel": "6", "python": "3.11.2", "init": "systemd"}
@@ -213,3 +219,20 @@ def test_findings_fit_40_columns_and_a_command_stays_in_one_piece(monkeypatch: p
     show.draw([trouble("[/] looks like markup")])
     assert "[/] looks like markup" in output.getvalue()
     assert "1 trouble and 0 warnings" in output.getvalue()
+
+
+@pytest.mark.parametrize("task", [status, watch, doctor], ids=["status", "watch", "doctor"])
+def test_a_host_that_was_never_deployed_to_is_told_so_by_each(task: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        task(Context(), host="nobody")
+    assert ended.value.code == HOST_UNUSABLE
+    said = capsys.readouterr().err
+    assert "there is no relay on nobody" in said
+    assert "invoke deploy --host nobody" in said
+
+
+def test_a_player_without_a_relay_of_their_own_is_told_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last, "DEFAULT_SPEC", replace(DEFAULT_SPEC, name="no-such-lab"))
+    with pytest.raises(UserError) as caught:
+        run.place_of(None, None, None)
+    assert "invoke doctor --relay" in caught.value.fix
