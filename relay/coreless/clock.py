@@ -15,6 +15,8 @@ from relay.outcomes import Outcome
 AHEAD = 3
 AHEAD_FRAMES = 120
 MOST_STALL = 60
+# A RetroArch has room for 62 frames from the slowest player's on; what is further ahead blocks all that comes after it.
+WINDOW = 60
 
 
 def played(game: Game, peer: Peer, packet: bytes, now: float) -> None:
@@ -35,8 +37,13 @@ def played(game: Game, peer: Peer, packet: bytes, now: float) -> None:
     if frame < count:
         peer.lead = 0
         game.send_others(peer, packet)
+        if game.master and game.master.held:
+            advance(game)
         return
     peer.held.append(packet)
+    if len(peer.held) > game.settings.max_held_frames:
+        game.close(peer, Outcome.BROKE_PROTOCOL, "input without an end")
+        return
     if peer is game.master:
         advance(game)
         return
@@ -45,18 +52,20 @@ def played(game: Game, peer: Peer, packet: bytes, now: float) -> None:
         peer.lead = lead
     if frame >= peer.lead_until:
         _pace(game, peer, frame)
-    if len(peer.held) > game.settings.max_held_frames:
-        game.close(peer, Outcome.BROKE_PROTOCOL, "input without an end")
 
 
 def advance(game: Game) -> None:
     """Let the clock run as far as the master's input is known; while somebody holds the game, not at all.
 
     Some frames more would be known: those of players who cannot be told, or had not heard of it yet. But who was told,
-    and lags, has no room for many, and would never come to read that the game goes on.
+    and lags, has no room for many, and would never come to read that the game goes on. Nor does it run away from the
+    slowest player, as it would behind a master that has jumped by a state of its own.
     """
     master = game.master
-    while master and master.held and not game.paused:
+    if master is None or not master.held or game.paused:
+        return
+    last = WINDOW + min([peer.next for peer in game.synced if peer.playing])
+    while master.held and game.count < last:
         step(game)
 
 

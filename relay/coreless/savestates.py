@@ -60,6 +60,8 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
         return None
     if raw_size > game.settings.max_state_bytes:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {raw_size} bytes")
+    if len(body) > 2 * raw_size:
+        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {len(body)} bytes for {raw_size}")
     if frame < game.count or _jumping(game, peer):
         state.wanted = True
         return None

@@ -99,6 +99,8 @@ def _stop(game: Game, peer: Peer, now: float) -> None:
         game.state.wanted |= game.state.asked
         game.state.asked = False
         _promote(game, now)
+    else:
+        clock.advance(game)
 
 
 def _promote(game: Game, now: float) -> None:
