@@ -29,6 +29,8 @@ OTHER_GAME = Content(core="Gambatte")
 KINDS = st.sampled_from(kinds.FIVE)
 STEPS = st.sampled_from([1, 2, 3, 7, 20, 40])
 LATE = st.sampled_from([0, 0, 1, 3, 9])
+# By how many steps a packet may come later than the line makes it.
+JITTER = st.sampled_from([[0], [0], [0, 0, 1], [0] * 20 + [12]])
 RATES = st.sampled_from([0.9, 0.98, 1.0, 1.02, 1.2])
 # What a room answers to somebody whom it has to turn away.
 TURNED_AWAY = ("other-core", "other-protocol", "no-state")
@@ -60,11 +62,12 @@ def there_is_room(machine: CorelessMachine) -> bool:
 class CorelessMachine(RuleBasedStateMachine):
     """Rules are what people and networks do; a step of time is a sixtieth of a second."""
 
-    @initialize(seed=st.integers(0, 2**32), kind=KINDS)
-    def open(self, seed: int, kind: kinds.Kind) -> None:
+    @initialize(seed=st.integers(0, 2**32), kind=KINDS, jitter=JITTER)
+    def open(self, seed: int, kind: kinds.Kind, jitter: list[int]) -> None:
         numbers = random.Random(seed)
         self.table = Table(cut=cutter(numbers))
         self.table.order = lambda seats: numbers.sample(seats, len(seats))
+        self.table.jitter = lambda: numbers.choice(jitter)
         self.enter(kind, 0, 30, False)
 
     def enter(self, kind: kinds.Kind, late: int, steps: int, watch: bool) -> None:
@@ -160,7 +163,7 @@ class CorelessMachine(RuleBasedStateMachine):
         self.table.settle()
         for client in self.table.present:
             client.leave()
-        self.table.run(30)
+        self.table.run(60)
         assert self.table.room.empty
         assert self.table.room.next_deadline() is None
 
@@ -175,9 +178,9 @@ def wrongly_closed(seat: Seat) -> bool:
 class ProtocolFourMachine(CorelessMachine):
     """The same with the last release of protocol 4, which shares a room with no other."""
 
-    @initialize(seed=st.integers(0, 2**32), kind=st.just(kinds.RA_1_7_0))
-    def open(self, seed: int, kind: kinds.Kind) -> None:
-        super().open(seed, kind)
+    @initialize(seed=st.integers(0, 2**32), kind=st.just(kinds.RA_1_7_0), jitter=JITTER)
+    def open(self, seed: int, kind: kinds.Kind, jitter: list[int]) -> None:
+        super().open(seed, kind, jitter)
 
     def enter(self, kind: kinds.Kind, late: int, steps: int, watch: bool) -> None:
         super().enter(kinds.RA_1_7_0, late, steps, watch)

@@ -68,6 +68,7 @@ class Table:
         self.seats: list[Seat] = []
         self.notes: list[Note] = []
         self.order: Callable[[Sequence[Seat]], Sequence[Seat]] = lambda seats: seats
+        self.jitter: Callable[[], int] = lambda: 0
         self._cut = cut or (lambda data: (data,))
         self._step = 0
 
@@ -166,13 +167,18 @@ class Table:
             client.frame(self.now)
             data = client.output()
             if data and not (seat.up and not seat.up[-1][1]):
-                seat.up.append((self._step + seat.late, data))
+                self._post(seat.up, seat, data)
         if seat.synced_at is None and client.game is not None:
             seat.synced_at = self._step
         if seat.ended_at is None and client.ending is not None:
             seat.ended_at = self._step
         if client.ending is not None and not (seat.gone or (seat.up and not seat.up[-1][1])):
-            seat.up.append((self._step + seat.late, b""))
+            self._post(seat.up, seat, b"")
+
+    def _post(self, way: deque[tuple[int, bytes]], seat: Seat, data: bytes) -> None:
+        """Send data on its way: it arrives late, and sometimes later, but never before what was sent before."""
+        due = self._step + seat.late + self.jitter() + (way is seat.down)
+        way.append((max(due, way[-1][0] if way else 0), data))
 
     def _deliver(self, seat: Seat) -> None:
         while seat.up and seat.up[0][0] <= self._step:
@@ -206,10 +212,10 @@ class Table:
             if isinstance(action, Send):
                 assert action.data, "nothing is sent"
                 seat.sent += len(action.data)
-                seat.down.append((self._step + 1 + seat.late, action.data))
+                self._post(seat.down, seat, action.data)
             else:
                 seat.gone, seat.outcome = True, f"{action.outcome}: {action.reason}"
-                seat.down.append((self._step + 1 + seat.late, b""))
+                self._post(seat.down, seat, b"")
 
     # What must be true.
 
