@@ -31,6 +31,8 @@ from relay.tables import Table, Tables
 REMEMBERED_CLIENTS = 256
 # Client numbers of netplay go to 31, pads to 16.
 MOST_PLAYERS = 31
+# Seconds between two looks at who has been silent. With a thousand hosts each takes milliseconds, and games wait.
+LOOK_AT_HOSTS = 1.0
 NOWHERE = ipaddress.IPv6Address("::")
 KINDS = {
     protocol.HostHello: "host",
@@ -85,6 +87,7 @@ class Switchboard:
         self._per_address: Counter[bytes] = Counter()
         self._hosts_at: Counter[bytes] = Counter()
         self._setups: dict[bytes, tuple[float, float]] = {}
+        self._looked_at_hosts = float("-inf")
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
         self.tables = Tables(self._coreless_settings, self._emit, self._close)
@@ -149,8 +152,10 @@ class Switchboard:
             self._close(conn, Outcome.NOT_LINKED, Reason.FULL)
         for conn in [conn for conn in self._claiming if conn.deadline <= now]:
             self._settle(conn, now)
-        for session in self.sessions.values():
-            self._ping(session.host, now)
+        if now - self._looked_at_hosts >= LOOK_AT_HOSTS:
+            self._looked_at_hosts = now
+            for session in self.sessions.values():
+                self._ping(session.host, now)
         for table in list(self.tables.at.values()):
             self.tables.tick(table, now)
         self.rooms.forget_old(now)
