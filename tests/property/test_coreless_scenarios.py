@@ -295,6 +295,26 @@ def test_a_modern_client_is_held_while_an_older_one_pauses_and_the_pause_ends() 
     assert_it_goes_on(table, [first])
 
 
+def test_a_modern_client_that_watches_sits_out_a_short_pause_of_an_older_one() -> None:
+    table, (first, second) = a_table(OLD, OLD)
+    watcher = joined(table, NEW, spectator=True)
+    first.pause()
+    table.run(8 * SECOND)
+    first.resume()
+    assert_it_goes_on(table, [first, second, watcher])
+
+
+def test_a_master_that_has_jumped_ahead_does_not_run_away_from_a_slow_player() -> None:
+    table, (first, second, third) = a_table(OLD, OLD, NEW)
+    slow = joined(table, OLD, late=12)
+    watcher = joined(table, OLD, spectator=True)
+    first.frozen = True
+    table.run(50)
+    second.reset()
+    first.leave()
+    assert_it_goes_on(table, [second, third, slow, watcher])
+
+
 def test_who_paused_and_goes_away_pauses_nobody_any_more() -> None:
     table, (first, second, third) = a_table(OLD, OLD, OLD)
     first.pause()
