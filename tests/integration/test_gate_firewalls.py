@@ -16,7 +16,7 @@ from toolkit.friends_edit import Wish
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 IN, OUT = [True, True], [False, False]
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-install-recommends install"

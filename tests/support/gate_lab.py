@@ -129,7 +129,7 @@ class GateLab:
         """Type a task, for this host."""
         argv = self.typed(*words)
         return subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=280, stdin=subprocess.DEVNULL, cwd=ROOT
+            argv, capture_output=True, text=True, check=False, timeout=600, stdin=subprocess.DEVNULL, cwd=ROOT
         )
 
 
@@ -178,7 +178,7 @@ def a_gate_lab(folder: Path, rootfs: str = "bookworm") -> Iterator[GateLab]:
 def prepared(lab: Lab, node: str, script: str, folder: Path) -> GateLab:
     """Make a host what a script says, look at it, deploy to it by hand: a host that ssh knows, with three friends."""
     done = subprocess.run(
-        lab.inside(node, ["sh", "-ec", script]), capture_output=True, text=True, check=False, timeout=120
+        lab.inside(node, ["sh", "-ec", script]), capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     folder.mkdir()
