@@ -34,7 +34,10 @@ class Recap:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: the playbook's name, the inventory file, the file of variables, a scratch folder for ansible itself."""
+    """One run: the playbook's name, the inventory file, the file of variables, a scratch folder for ansible itself.
+
+    seconds: when it counts as stuck, if the usual time is not enough. again: what a person does when it has failed.
+    """
 
     playbook: str
     inventory: Path
@@ -42,6 +45,8 @@ class Run:
     scratch: Path
     check: bool = False
     sudo_password: str = ""
+    seconds: float = 0.0
+    again: str = "Deploy again"
 
     @property
     def recap(self) -> Path:
@@ -76,6 +81,7 @@ def play(run: Run, link: Connection) -> int:
 
     Its output goes to the terminal as it comes. Raises UserError with the exit code that fits the failure.
     """
+    bound = run.seconds or PLAYBOOK_SECONDS
     try:
         done = subprocess.run(
             run.argv(),
@@ -83,18 +89,18 @@ def play(run: Run, link: Connection) -> int:
             env=run.environment(link),
             text=True,
             check=False,
-            timeout=PLAYBOOK_SECONDS,
+            timeout=bound,
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"working on {link.alias} has not come to an end in {PLAYBOOK_SECONDS // 60} minutes",
-            fix=f"Look at the host by hand ({link.typed}); deploying again goes on from where it was.",
+            f"working on {link.alias} has not come to an end in {bound // 60:g} minutes",
+            fix=f"Look at the host by hand ({link.typed}). {run.again}: it goes on from where it was.",
             exit_code=DEPLOY_FAILED,
         ) from None
     recap = _read_recap(run.recap)
     if done.returncode == 0 and recap is not None:
         return recap.changed
-    raise _failure(link, recap)
+    raise _failure(link, recap, run.again)
 
 
 def _read_recap(path: Path) -> Recap | None:
@@ -105,9 +111,9 @@ def _read_recap(path: Path) -> Recap | None:
         return None
 
 
-def _failure(link: Connection, recap: Recap | None) -> UserError:
+def _failure(link: Connection, recap: Recap | None, again: str) -> UserError:
     """Return what the task ends with; the reason itself has been printed by the callback plugin `sentences`."""
-    again = "Deploy again when that is mended: it goes on from where it was."
+    again = f"{again} when that is mended: it goes on from where it was."
     if recap is not None and recap.unreachable:
         return UserError(
             f"{link.alias} stopped answering while it was worked on",

@@ -14,6 +14,7 @@ from tests.support.waiting import wait_for
 from toolkit import places
 from toolkit.deploy import Request, deploy
 from toolkit.lab import DEFAULT_SPEC, Lab
+from toolkit.lab.inits import VOIDLIKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,10 +79,30 @@ class LabRelay:
         return str(json.loads(self.run(*STATUS))["sessions"][-1]["id"])
 
 
+@dataclass(frozen=True)
+class RunitRelay(LabRelay):
+    """The same on the stand-in for Void, where runit runs it."""
+
+    def log(self) -> str:
+        """Return what the relay has logged so far."""
+        return self.run("cat", "/var/log/netplay-relay/current")
+
+    def pid(self) -> int:
+        """Return the relay's process id on the host; 0 while none runs."""
+        return int(self.run("cat", "/run/runit/supervise.netplay-relay/pid").strip() or 0)
+
+
 @contextmanager
-def a_lab_relay() -> Iterator[LabRelay]:
-    """Bring up a lab of one's own and deploy to it; the caller has set a configuration folder apart."""
+def a_lab_relay(rootfs: str = "") -> Iterator[LabRelay]:
+    """Bring up a lab of one's own and deploy to it; the caller has set a configuration folder apart.
+
+    rootfs: what the relay's host runs, if not the lab's usual.
+    """
     with labs.a_name() as name:
-        place = places.lab(replace(DEFAULT_SPEC, name=name))
+        nodes = tuple(
+            replace(node, rootfs=rootfs or node.rootfs) if node.kind == "host" else node for node in DEFAULT_SPEC.nodes
+        )
+        place = places.lab(replace(DEFAULT_SPEC, name=name, nodes=nodes))
         assert place.lab is not None
-        yield LabRelay(place.lab, deploy(place, Request()))
+        kind = RunitRelay if rootfs == VOIDLIKE else LabRelay
+        yield kind(place.lab, deploy(place, Request()))

@@ -27,7 +27,9 @@ READY = 20.0
 # Void's triggers as far as the package calls them, in the stand-in's own programs.
 TRIGGERS = {
     "system-accounts": (
-        'for account in $system_accounts; do eval home=\\"\\$${account}_homedir\\"\n'
+        "for account in $system_accounts; do\n"
+        'if id "$account" >/dev/null 2>&1; then continue; fi\n'
+        'eval home=\\"\\$${account}_homedir\\"\n'
         'useradd --system --user-group --no-create-home --home-dir "$home" --shell /usr/sbin/nologin "$account"; done'
     ),
     "mkdirs": 'set -- $make_dirs; while [ $# -gt 0 ]; do install -d -m "$2" -o "$3" -g "$4" ".$1"; shift 4; done',

@@ -123,6 +123,61 @@ def package(
         step("note", "not signed: xbps takes it from a folder, but not by http. --key FILE signs it.")
 
 
+BUILD_HELP = {
+    "host": "a Void host that ssh knows",
+    "user": "the account to log in as, if ssh's configuration does not say",
+    "become": "the account is not root: use sudo there",
+    "ask_become": "the same, and sudo wants a password: ask for it once",
+    "ssh_config": "an ssh configuration to use instead of your own",
+    "checkout": "the void-packages checkout there; made in the default place where there is none",
+    "url": "where void-packages is cloned from",
+    "install": "install the packages as well; --no-install leaves them in the repository",
+    **{
+        name: TEMPLATE_HELP[name]
+        for name in ("commit", "date", "version", "distfile", "maintainer", "homepage", "after")
+    },
+}
+
+
+@task(auto_shortflags=False, help=BUILD_HELP)
+@user_errors
+def build(
+    _: Context,
+    host: str,
+    user: str | None = None,
+    become: bool = False,
+    ask_become: bool = False,
+    ssh_config: str = "",
+    checkout: str = "",
+    url: str = "",
+    install: bool = True,
+    commit: str = "",
+    date: str = "",
+    version: str = "",
+    distfile: str = "",
+    maintainer: str = "",
+    homepage: str = "",
+    after: str = "",
+) -> None:
+    """Have xbps-src on a Void host build netplay-relay's packages, publish them there, and install them."""
+    from toolkit import places
+    from toolkit.hosts import parse_user
+    from toolkit.xbps import build, dist, request
+
+    place = places.real(host, Path(ssh_config).expanduser() if ssh_config else None)
+    asked = request.Asked(
+        commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer, homepage=homepage,
+        after=after,
+    )  # fmt: skip
+    wanted = build.Wanted(
+        None if user is None else parse_user(user), become, ask_become, checkout=checkout, url=url, install=install
+    )
+    settled = request.settle(asked)
+    if not distfile and not commit:
+        _note_changes(dist.changes())
+    build.build(place, wanted, settled)
+
+
 @task(
     auto_shortflags=False,
     positional=["folder"],
@@ -167,4 +222,4 @@ def _note_changes(changed: list[str]) -> None:
         step("note", f"what is in no commit was left out: {changed[0]}{more}")
 
 
-ns = Collection("xbps", template, lint, source, package)
+ns = Collection("xbps", template, lint, source, package, build)

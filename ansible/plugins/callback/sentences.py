@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ SPEAKERS = ("ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert")
 DEBUG = ("ansible.builtin.debug", "debug")
 STAGED = re.compile(r"/\S*/ansible-tmp-[^/\s]*/\.?source(?:\.\w+)?(?::netplay\S*)?")
 ERASE = "\x1b[K"
+MINUTE = 60.0
 
 
 def failure(host: str, task: str, action: str, result: Mapping[str, Any]) -> str:
@@ -73,6 +75,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         super().__init__()
         self._failures: dict[str, str] = {}
         self._diffs: dict[tuple[str, str], str] = {}
+        self._polled: dict[tuple[str, str], tuple[float, float]] = {}
         self._role = ""
         self._check = False
         self._transient = sys.stdout.isatty() and not self._display.verbosity
@@ -133,6 +136,17 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         if self._display.verbosity:
             self._say(f"  {result.host.get_name()}  failed  {self._dump_results(result.result)}", C.COLOR_ERROR)
 
+    def v2_runner_on_async_poll(self, result: Any) -> None:
+        """Show for how long something that takes minutes has been under way; once a minute where no line is erased."""
+        key, now = (result.host.get_name(), result.task._uuid), time.monotonic()  # noqa: SLF001  # see above
+        begun, told = self._polled.get(key, (now, now))
+        minutes = self._transient or now - told >= MINUTE
+        self._polled[key] = (begun, now if minutes else told)
+        if self._transient:
+            self._show(result.task, f" ({now - begun:.0f} s)")
+        elif minutes:
+            self._say(f"  {key[0]}  ...  {_name(result.task)}: {(now - begun) / MINUTE:.0f} min")
+
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Remember why the host cannot be reached."""
         host = result.host.get_name()
@@ -167,9 +181,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         header = path or change.get("before_header") or made
         return str(self._get_diff({**change, "before_header": header, "after_header": header}))
 
-    def _show(self, task: Any) -> None:
+    def _show(self, task: Any, behind: str = "") -> None:
         if self._transient:
-            self._display.display(f"  ... {_name(task)[:70]}{ERASE}\r", newline=False)
+            self._display.display(f"  ... {_name(task)[:70]}{behind}{ERASE}\r", newline=False)
 
     def _say(self, text: str, color: str | None = None, *, stderr: bool = False) -> None:
         if self._transient:
