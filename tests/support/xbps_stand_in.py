@@ -116,8 +116,17 @@ def xbps_remove(arguments: list[str]) -> None:
         with tarfile.open(MADE / f"{name}.tar") as archive:
             for member in archive:
                 if member.name not in INTERNAL:
-                    Path("/", member.name).unlink(missing_ok=True)
+                    drop(Path("/", member.name))
         (KNOWN / name).unlink()
+
+
+def drop(path: Path) -> None:
+    """Take a file away, and the folders that are empty then."""
+    path.unlink(missing_ok=True)
+    for folder in path.parents:
+        if not folder.exists() or any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def xbps_uhelper(_: list[str]) -> None:
