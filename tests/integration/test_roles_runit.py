@@ -18,7 +18,8 @@ from toolkit.friends_edit import Wish
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+# Deploying, which the first of these tests waits for, has bounds of its own.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300, func_only=True)]
 
 IN, OUT = [True, True], [False, False]
 SERVICES = ("netplay-relay", "netplay-relay-firewall")

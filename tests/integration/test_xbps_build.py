@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from toolkit.places import Place
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+# Building, which the first of these tests waits for, has bounds of its own.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600, func_only=True)]
 
 NODES = (
     NodeSpec("relay", "host", "voidlike"),
