@@ -58,6 +58,23 @@ class Case:
         """Return why the host did not answer a question."""
         return str((self.host or {}).get("problems", {}).get(question, ""))
 
+    def service(self, verb: str, name: str) -> str:
+        """Return what the owner types to start or restart one of our services; name without ".service"."""
+        manager = (self.told("system") or {}).get("init")
+        argv = {"runit": f"sv {verb} {name}", "openrc": f"rc-service {name} {verb}"}
+        return f"{self._ssh} {argv.get(str(manager), f'systemctl {verb} {name}')}"
+
+    def log(self, name: str = "netplay-relay", lines: int = 100) -> str:
+        """Return what the owner types to read the log of one of our services."""
+        systemd = (self.told("system") or {}).get("init") in (None, "systemd", "unknown")
+        return f"{self._ssh} " + (
+            f"journalctl -u {name} -n {lines}" if systemd else f"tail -n {lines} /var/log/{name}/current"
+        )
+
+    @property
+    def _ssh(self) -> str:
+        return f"ssh {self.target.place.host.alias if self.target.place else 'HOST'}"
+
     @property
     def mine(self) -> str:
         """This machine's address as the relay or its host sees it; "" when neither said."""

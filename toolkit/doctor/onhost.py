@@ -96,10 +96,11 @@ def log() -> list[str]:
             "journalctl", *units, f"--lines={LOG_LINES}", "--no-pager", "--quiet", "--no-hostname", "--output=short-iso"
         )
         return said.splitlines()
-    for path in (Path("/var/log/netplay-relay/current"), Path("/var/log/socklog/everything/current")):
-        if path.exists():
-            return path.read_text(errors="replace").splitlines()[-LOG_LINES:]
-    return []
+    found = []
+    for name in ("netplay-relay", "netplay-relay-firewall"):
+        path = Path("/var/log", name, "current")
+        found += path.read_text(errors="replace").splitlines()[-LOG_LINES // 2 :] if path.exists() else []
+    return found
 
 
 def release() -> dict[str, str]:

@@ -158,6 +158,20 @@ def test_other_service_managers_are_understood(manager: str, code: int, said: st
     assert (finding.severity is Severity.FINE) is fine_
 
 
+@pytest.mark.parametrize(
+    ("manager", "start", "log"),
+    [
+        ("systemd", "systemctl start netplay-relay", "journalctl -u netplay-relay -n 100"),
+        ("runit", "sv start netplay-relay", "tail -n 100 /var/log/netplay-relay/current"),
+        ("openrc", "rc-service netplay-relay start", "tail -n 100 /var/log/netplay-relay/current"),
+    ],
+)
+def test_what_is_typed_on_the_host_is_in_its_managers_words(manager: str, start: str, log: str) -> None:
+    case = a_case(owner=True, host={"system": {"init": manager}})
+    assert case.service("start", "netplay-relay") == f"ssh myvps {start}"
+    assert case.log() == f"ssh myvps {log}"
+
+
 @pytest.mark.parametrize("outcome", ["ambiguous", "not-linked", "overrun", "too-many", "no-room-free", "stranger"])
 def test_ends_that_have_a_cure_are_told_with_it(outcome: str) -> None:
     host = {"relay": {**state(), "outcomes": {outcome: 30, "left": 4}}, "problems": {}, "time": 0.0}

@@ -20,9 +20,8 @@ def look(case: Case) -> Iterator[Finding]:
     """Say that there are some, and show the newest."""
     bad = [line for line in case.told("log") or [] if BAD.search(line)]
     if bad:
-        alias = case.target.place.host.alias if case.target.place else "HOST"
         yield warning(
             f"the relay's log has {len(bad)} error{'s' if len(bad) > 1 else ''} among its last lines",
             "\n".join(bad[-SHOWN:]),
-            f"ssh {alias} journalctl -u netplay-relay -n 100",
+            case.log(),
         )

@@ -31,7 +31,7 @@ def look(case: Case) -> Iterator[Finding]:
         yield trouble(
             "the relay does not answer on its host",
             case.why_not("relay"),
-            f"See why in its log: ssh {_alias(case)} journalctl -u netplay-relay -n 50",
+            f"See why in its log: {case.log()}",
         )
 
 
@@ -43,19 +43,19 @@ def _systemd(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
             yield trouble(f"{what}: {unit} is not installed", state, f"invoke deploy{case.target.option}")
         elif told.get("ActiveState") != "active":
             result = f", {told['Result']}" if told.get("Result") not in (None, "success") else ""
-            yield trouble(what, state + result, f"ssh {_alias(case)} systemctl start {unit}")
+            yield trouble(what, state + result, case.service("start", unit))
         elif int(told.get("NRestarts") or 0) >= RESTARTS:
             yield warning(
                 f"{unit} had to be started again {told['NRestarts']} times",
                 state,
-                f"See why in its log: ssh {_alias(case)} journalctl -u {unit} -n 100",
+                f"See why in its log: {case.log(unit)}",
             )
         elif unit == RELAY:
             yield fine("the relay runs", state)
         if told.get("LoadState") == "loaded" and told.get("UnitFileState") == "disabled":
             yield warning(
                 f"{unit} will not start with the host", told["UnitFileState"],
-                f"ssh {_alias(case)} systemctl enable {unit}",
+                case.service("enable", unit),
             )  # fmt: skip
 
 
@@ -67,7 +67,3 @@ def _other(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
         yield fine("the relay runs", words)
     else:
         yield trouble("the relay does not run", words, f"invoke deploy{case.target.option}")
-
-
-def _alias(case: Case) -> str:
-    return case.target.place.host.alias if case.target.place else "HOST"

@@ -28,7 +28,7 @@ def look(case: Case) -> Iterator[Finding]:
         yield warning(
             "the relay that runs is not the one that is installed: it waits for a game to end, or refused the new one",
             evidence,
-            "See why in its log: journalctl -u netplay-relay; `systemctl reload netplay-relay` tries again.",
+            f"See why in its log: {case.log()}\nTo try again: {deploy}",
         )
     elif case.release and installed != case.release:
         yield note("this checkout has another release of the relay than the host", evidence, deploy)

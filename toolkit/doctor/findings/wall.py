@@ -24,8 +24,7 @@ def look(case: Case) -> Iterator[Finding]:
             yield note("the gate could not be asked", case.why_not("gate"))
         return
     push = f"invoke friends.push{case.target.option}"
-    alias = case.target.place.host.alias if case.target.place else "HOST"
-    start = f"ssh {alias} systemctl restart netplay-relay-firewall"
+    start = case.service("restart", "netplay-relay-firewall")
     missing = [entry["network"] for entry in gate["entries"] if not entry["in_force"]]
     backend = gate["backend"] or "no packet filter"
     if not gate["present"]:
