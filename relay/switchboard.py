@@ -31,8 +31,8 @@ from relay.tables import Table, Tables
 REMEMBERED_CLIENTS = 256
 # Client numbers of netplay go to 31, pads to 16.
 MOST_PLAYERS = 31
-# Seconds between two looks at who has been silent. With a thousand hosts each takes milliseconds, and games wait.
-LOOK_AT_HOSTS = 1.0
+# How many hosts a tick looks at: pinging hundreds at once takes milliseconds, and games wait for that.
+HOSTS_A_TICK = 32
 NOWHERE = ipaddress.IPv6Address("::")
 KINDS = {
     protocol.HostHello: "host",
@@ -87,7 +87,7 @@ class Switchboard:
         self._per_address: Counter[bytes] = Counter()
         self._hosts_at: Counter[bytes] = Counter()
         self._setups: dict[bytes, tuple[float, float]] = {}
-        self._looked_at_hosts = float("-inf")
+        self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
         self.tables = Tables(self._coreless_settings, self._emit, self._close)
@@ -152,10 +152,7 @@ class Switchboard:
             self._close(conn, Outcome.NOT_LINKED, Reason.FULL)
         for conn in [conn for conn in self._claiming if conn.deadline <= now]:
             self._settle(conn, now)
-        if now - self._looked_at_hosts >= LOOK_AT_HOSTS:
-            self._looked_at_hosts = now
-            for session in self.sessions.values():
-                self._ping(session.host, now)
+        self._look_at_hosts(now)
         for table in list(self.tables.at.values()):
             self.tables.tick(table, now)
         self.rooms.forget_old(now)
@@ -453,6 +450,14 @@ class Switchboard:
         known = host.session.addresses.get(client_id) if host.session else None
         # For an id that is not known too, an answer that echoes it: silence would cost the host a slot for good.
         return protocol.address_message(client_id, known or NOWHERE)
+
+    def _look_at_hosts(self, now: float) -> None:
+        sessions = list(self.sessions.values())
+        if self._next_host >= len(sessions):
+            self._next_host = 0
+        for session in sessions[self._next_host : self._next_host + HOSTS_A_TICK]:
+            self._ping(session.host, now)
+        self._next_host += HOSTS_A_TICK
 
     def _ping(self, host: Conn, now: float) -> None:
         # One at a time: a paused host answers nothing, and reads one message a frame when it wakes.
