@@ -1,4 +1,4 @@
-"""How a host's init is asked and told things: systemd on Debian, runit on the stand-in for Void."""
+"""How a host's init is asked and told things: systemd on Debian, runit and OpenRC on stand-ins."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Final
 
 VOIDLIKE: Final = "voidlike"
 """The name of the root file system that has runit as PID 1."""
+OPENRCLIKE: Final = "openrclike"
+"""The name of the root file system that has OpenRC as PID 1."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,14 @@ _SYSTEMD: Final = Init(
 )
 _RUNIT: Final = Init("runit", "run/runit/state", ("cat", "/run/runit/state"), ("runit-init", "6"))
 
+_OPENRC: Final = Init(
+    "openrc",
+    "run/openrc/softlevel",
+    ("sh", "-c", '[ "$(cat /run/openrc/softlevel)" = default ] && [ ! -e /run/openrc/rc.starting ] && echo running'),
+    ("openrc-shutdown", "--reboot", "now"),
+)
+
 
 def of(rootfs: str) -> Init:
     """Return the init of a host with that root file system."""
-    return _RUNIT if rootfs == VOIDLIKE else _SYSTEMD
+    return {VOIDLIKE: _RUNIT, OPENRCLIKE: _OPENRC}.get(rootfs, _SYSTEMD)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.lab import inits, sources, state, voidlike
+from toolkit.lab import inits, openrclike, sources, state, voidlike
 from toolkit.lab.programs import require, run
 
 if TYPE_CHECKING:
@@ -83,12 +83,29 @@ class Voidlike(Recipe):
         return f"{inits.VOIDLIKE}-{super().name()}"
 
 
+@dataclass(frozen=True)
+class Openrclike(Recipe):
+    """The stand-in for hosts with OpenRC: a Debian release without systemd, and what is written into it."""
+
+    packages: tuple[str, ...] = openrclike.PACKAGES
+    offered: tuple[str, ...] = ("nftables",)
+    addable: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    layout: str = openrclike.LAYOUT
+
+    def name(self) -> str:
+        """Return the directory name of the result."""
+        return f"{inits.OPENRCLIKE}-{super().name()}"
+
+
 def recipe_of(rootfs: str) -> Recipe:
     """Return the recipe of a root file system; UserError when there is none of that name."""
     if rootfs == inits.VOIDLIKE:
         return Voidlike(sources.SUITES[0])
+    if rootfs == inits.OPENRCLIKE:
+        return Openrclike(sources.SUITES[0])
     if rootfs not in sources.SUITES:
-        known = ", ".join((*sources.SUITES, inits.VOIDLIKE))
+        known = ", ".join((*sources.SUITES, inits.VOIDLIKE, inits.OPENRCLIKE))
         raise UserError(f"there is no root file system {rootfs!r}", fix=f"Choose one of: {known}.")
     return Recipe(rootfs)
 
@@ -143,6 +160,8 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
     _finish(recipe, root)
     if isinstance(recipe, Voidlike):
         voidlike.finish(root)
+    if isinstance(recipe, Openrclike):
+        openrclike.finish(root)
     _prove_clean(root, mirrors)
 
 

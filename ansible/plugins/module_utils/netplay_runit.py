@@ -65,14 +65,28 @@ def look(
     services: Mapping[str, list[Path]], ask: Callable[[], str], sources: Path = SOURCES, proc: Path = PROC
 ) -> dict[str, dict[str, object]]:
     """Return known, runs and outdated for each service. `ask` has the one that can be asked tell pid and age."""
+
+    def find(name: str) -> int:
+        return pid(name, sources) if is_supervised(name, sources) else 0
+
+    return look_with(services, ask, find, lambda name: (sources / name / "run").exists(), proc)
+
+
+def look_with(
+    services: Mapping[str, list[Path]],
+    ask: Callable[[], str],
+    find: Callable[[str], int],
+    is_known: Callable[[str], bool],
+    proc: Path = PROC,
+) -> dict[str, dict[str, object]]:
+    """Do the same for any manager that starts services and knows no more of them: find returns a service's process."""
     found: dict[str, dict[str, object]] = {}
     for name, files in services.items():
-        number = pid(name, sources) if is_supervised(name, sources) else 0
+        number = find(name)
         since = age(number, proc) if number else None
         if since is not None and (told := answered(ask())) and told[0] == number:
             since = told[1]
-        known = (sources / name / "run").exists()
-        found[name] = {"known": known, "runs": since is not None, "outdated": _outdated(files, since)}
+        found[name] = {"known": is_known(name), "runs": since is not None, "outdated": _outdated(files, since)}
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netplay.relay.plugins.module_utils import (
     netplay_firewalls,
+    netplay_openrc,
     netplay_ports,
     netplay_runit,
 )
@@ -99,7 +100,7 @@ def main() -> None:
     ports = module.params["ports"]
     module.exit_json(
         changed=False,
-        held=netplay_ports.survey(ports, run, services=netplay_runit.pids()),
+        held=netplay_ports.survey(ports, run, services={**netplay_runit.pids(), **netplay_openrc.pids()}),
         nftables=has_nftables(),
         ipv6=Path("/proc/net/if_inet6").exists(),
         **netplay_firewalls.survey(ports, run),

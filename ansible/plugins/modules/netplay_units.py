@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.netplay.relay.plugins.module_utils import netplay_runit, netplay_units
+from ansible_collections.netplay.relay.plugins.module_utils import netplay_openrc, netplay_runit, netplay_units
 
 DOCUMENTATION = r"""
 module: netplay_units
-short_description: Ask systemd or runit how services stand
+short_description: Ask systemd, runit or OpenRC how services stand
 description:
   - Says of each unit whether the service manager knows it, whether it runs, and whether it runs with older files than
     are installed, as it does when an earlier run was interrupted before it restarted anything.
@@ -22,7 +22,7 @@ options:
   manager:
     description: The service manager, as Ansible names it.
     type: str
-    choices: [systemd, runit]
+    choices: [systemd, runit, openrc]
     default: systemd
   ask:
     description: A command that has the running program tell C(pid) and C(age) in JSON; runit knows nothing of reloads.
@@ -53,7 +53,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "units": {"type": "dict", "required": True},
-            "manager": {"type": "str", "choices": ["systemd", "runit"], "default": "systemd"},
+            "manager": {"type": "str", "choices": ["systemd", "runit", "openrc"], "default": "systemd"},
             "ask": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
@@ -67,9 +67,12 @@ def main() -> None:
         return run(module.params["ask"], check=False) if module.params["ask"] else ""
 
     units = {name: [Path(file) for file in files] for name, files in module.params["units"].items()}
-    by_runit = module.params["manager"] == "runit"
-    found = netplay_runit.look(units, ask) if by_runit else netplay_units.look(units, run)
-    module.exit_json(changed=False, units=found)
+    looks = {
+        "systemd": lambda: netplay_units.look(units, run),
+        "runit": lambda: netplay_runit.look(units, ask),
+        "openrc": lambda: netplay_runit.look_with(units, ask, netplay_openrc.pid, netplay_openrc.is_known),
+    }
+    module.exit_json(changed=False, units=looks[module.params["manager"]]())
 
 
 if __name__ == "__main__":
