@@ -41,7 +41,7 @@ def bench(
     json: bool = False,
     quick: bool = False,
 ) -> None:
-    """Measure this relay, HAProxy and a C relay in turns, on one core each, and print the ratios (about 5 minutes)."""
+    """Measure this relay, HAProxy and a C relay in turns, on one core each, and print the ratios (about 6 minutes)."""
     from toolkit import bench as benchmark
     from toolkit.bench.plan import check_configs, parse_parts
 
