@@ -1,7 +1,6 @@
 """The hosts of a scenario that is up: how they are reached, and the files that are deployed to them.
 
-    python -m toolkit.testbed.hosts lab NAME DIRECTORY      of a lab that is up
-    python -m toolkit.testbed.hosts podman NAME DIRECTORY   of containers that run
+    python -m toolkit.testbed.hosts lab NAME DIRECTORY    of a lab that is up
 
 Writes below DIRECTORY, which is Molecule's own for the scenario: `testbed.json` for the tests, `inventory/testbed.json`
 for Ansible, the release, relay.toml and friends.toml; and `config`, an owner's folder for XDG_CONFIG_HOME.
@@ -127,10 +126,9 @@ def _write(path: Path, value: dict[str, Any]) -> None:
 @user_errors
 def main(arguments: list[str]) -> int:
     """Write the files."""
-    kinds = {"lab": Testbed.of_lab}
-    if len(arguments) != 3 or arguments[0] not in kinds:
-        raise UserError("this is not a testbed", fix="python -m toolkit.testbed.hosts lab|podman NAME DIRECTORY")
-    kinds[arguments[0]](arguments[1]).save(Path(arguments[2]))
+    if len(arguments) != 3 or arguments[0] != "lab":
+        raise UserError("this is not a testbed", fix="python -m toolkit.testbed.hosts lab NAME DIRECTORY")
+    Testbed.of_lab(arguments[1]).save(Path(arguments[2]))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Taking a testbed down whatever became of the program that put it up: processes, lab, containers, files.
+"""Taking a testbed down whatever became of the program that put it up: processes, lab, files.
 
 Everything that Molecule starts inherits MOLECULE_EPHEMERAL_DIRECTORY, which is the scenario's alone: that is how it
 is found again, also after a kill -9, when nobody is left who knew it as a child.
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.lab import take_down
-from toolkit.testbed import containers
 
 if TYPE_CHECKING:
     from toolkit.testbed.scenarios import Scenario
@@ -31,7 +30,6 @@ def remove(scenario: Scenario) -> bool:
     """
     ended = end_processes(scenario.state)
     there = take_down(scenario.lab)
-    there = containers.remove(scenario.lab) or there
     files = scenario.state.exists()
     shutil.rmtree(scenario.state, ignore_errors=True)
     return bool(ended) or there or files

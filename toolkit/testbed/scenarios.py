@@ -33,7 +33,7 @@ class Scenario:
 
     @property
     def lab(self) -> str:
-        """The name of its lab, or how the names of its containers begin."""
+        """The name of its lab."""
         return os.environ.get(PREFIX, USUAL_PREFIX) + self.name
 
     @property
