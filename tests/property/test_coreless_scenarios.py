@@ -308,11 +308,28 @@ def test_a_master_that_has_jumped_ahead_does_not_run_away_from_a_slow_player() -
     table, (first, second, third) = a_table(OLD, OLD, NEW)
     slow = joined(table, OLD, late=12)
     watcher = joined(table, OLD, spectator=True)
-    first.frozen = True
-    table.run(50)
+    table.settle()
+    first.frozen = slow.frozen = True
+    table.run(45)
     second.reset()
+    table.run(40)
     first.leave()
+    table.run(40)
+    slow.frozen = False
     assert_it_goes_on(table, [second, third, slow, watcher])
+
+
+def test_who_lags_when_another_pauses_comes_to_hear_that_the_game_goes_on() -> None:
+    table, (first, second) = a_table(NEW, OLD)
+    watcher = joined(table, OLD, spectator=True)
+    table.settle()
+    watcher.frozen = True
+    table.run(50)
+    watcher.frozen = False
+    second.pause()
+    table.run(25 * SECOND)
+    second.resume()
+    assert_it_goes_on(table, [first, second, watcher])
 
 
 def test_who_paused_and_goes_away_pauses_nobody_any_more() -> None:
