@@ -131,7 +131,8 @@ class Remote:
         said = words[-1].removeprefix("netplay-relay: ") if words else f"exit code {done.returncode}"
         return UserError(
             f"on {self.link.alias}: {said}",
-            fix=f"Look at it by hand: {self.link.typed}   journalctl -u netplay-relay",
+            fix=f"Look at it by hand: {self.link.typed}   journalctl -u netplay-relay\n"
+            "On Void Linux its log is /var/log/netplay-relay/current",
             exit_code=DEPLOY_FAILED,
         )
 
