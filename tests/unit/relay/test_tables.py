@@ -211,7 +211,9 @@ async def test_time_goes_on_for_those_who_watch_by_the_relays_own_clock() -> Non
 async def test_who_does_not_read_is_dropped_alone() -> None:
     buffers = Buffers(slow_client=20_000, socket=4096)
     async with running(Config(buffers=buffers)) as relay:
-        first, slow = await joined(relay), await joined(relay)
+        first, slow = await joined(relay), await FakeClient.join(relay.address, relay.port)
+        # It watches: for a player who is silent the clock would wait.
+        await slow.send(netplay.nick("slow") + netplay.info() * 2)
         await relay.until(lambda: len(relay.server.board.live()) == 2, "both are in")
         await first.send(netplay.savestate(0, 60) + netplay.game_input(0, 1, 0, 0, 0))
         slow.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
