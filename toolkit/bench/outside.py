@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 NO_NAMESPACE = "Making one needs root, or user namespaces: sudo -E invoke bench"
 
 
-def bench(plan: Plan, *, as_json: bool = False) -> None:
-    """Run a plan and print the result, as tables or as one JSON object. Raises UserError."""
+def bench(plan: Plan, *, as_json: bool = False, markdown: bool = False) -> None:
+    """Run a plan and print the result, as tables, Markdown or one JSON object. Raises UserError."""
     tools.haproxy()
     tools.compiler()
     tools.cores()
@@ -42,6 +42,8 @@ def bench(plan: Plan, *, as_json: bool = False) -> None:
             raise UserError(data["message"], fix=data["fix"])
     if as_json:
         report.print_json(results)
+    elif markdown:
+        report.print_markdown(results)
     else:
         report.print_tables(results)
 

@@ -49,6 +49,15 @@ def print_tables(results: Results) -> None:
         console.print(line)
 
 
+def print_markdown(results: Results) -> None:
+    """Print the tables as docs/performance.md has them."""
+    for table in tables(results):
+        rows = [[str(column.header) for column in table.columns], ["---"] * len(table.columns)]
+        rows += [list(map(str, cells)) for cells in zip(*(column.cells for column in table.columns), strict=True)]
+        sys.stdout.write(f"{table.title}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows) + "\n")
+    sys.stdout.write("".join(f"{line}\n" for line in notes(results)))
+
+
 def tables(results: Results) -> list[Table]:
     """Return the tables of a run."""
     found = [contenders_table(results), ratios_table(results)]

@@ -23,6 +23,7 @@ HELP = {
     "python": "the Python to run the relay with, instead of the system's",
     "floor": "measure a relay in Python without any feature beside them, in the load part",
     "json": "print one JSON object with every measurement",
+    "markdown": "print the tables as docs/performance.md has them",
     "quick": "a few seconds that show that everything works; its numbers mean nothing",
 }
 
@@ -39,6 +40,7 @@ def bench(
     python: str = "",
     floor: bool = False,
     json: bool = False,
+    markdown: bool = False,
     quick: bool = False,
 ) -> None:
     """Measure this relay, HAProxy and a C relay in turns, on one core each, and print the ratios (about 6 minutes)."""
@@ -54,7 +56,7 @@ def bench(
         python=python,
         floor=floor,
     )
-    benchmark.bench(benchmark.quick(plan) if quick else plan, as_json=json)
+    benchmark.bench(benchmark.quick(plan) if quick else plan, as_json=json, markdown=markdown)
 
 
 ns = Collection(bench)

@@ -142,6 +142,15 @@ def test_a_quick_run_says_that_it_means_nothing_and_names_no_targets(results: Re
     assert "missed" not in printed(results)
 
 
+def test_markdown_has_the_same_tables(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    report.print_markdown(results)
+    lines = capsys.readouterr().out.splitlines()
+    header = next(number for number, line in enumerate(lines) if line.startswith("| relay | CPU us/message |"))
+    assert set(lines[header + 1]) == set("|- ")
+    assert lines[header + 2].startswith("| netplay-relay | ")
+    assert len({line.count("|") for line in lines[header : header + 3]}) == 1
+
+
 def test_json_holds_every_measurement_and_every_target(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     report.print_json(results)
     data = json.loads(capsys.readouterr().out)
