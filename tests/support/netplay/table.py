@@ -229,10 +229,10 @@ class Table:
 
     def check_seat(self, seat: Seat) -> None:
         client, game = seat.client, seat.client.game
-        if client.ending is not None:
+        if client.ending is not None and not seat.spoken_for:
             fine = client.ending.how in FINE
             assert fine, f"{client.nick} ({client.kind.release}): {client.ending.how.value}; {client.ending.why}"
-        if game is None:
+        if game is None or seat.spoken_for:
             return
         assert not game.skipped, f"{client.nick} was sent commands {game.skipped} that it does not know"
         assert client.kind.wakes or not game.remote_paused, f"{client.nick} was told PAUSE and never wakes from it"
