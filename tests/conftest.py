@@ -8,7 +8,11 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
+import pytest
+
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
+# What takes longest of all, each in one process.
+FIRST = ("test_scenarios.py",)
 OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
 
 if find_spec("hypothesis"):
@@ -26,3 +30,9 @@ collect_ignore = list(OF_THE_TOOLS) if missing else []
 def pytest_report_header() -> str:
     """Say what is left out, and for want of what."""
     return f"left out: {', '.join(collect_ignore)}; not installed: {', '.join(missing)}" if missing else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take minutes, so that no process is left with them when the others have finished."""
+    slow = {item.path for item in items if item.get_closest_marker("lab") or item.get_closest_marker("retroarch")}
+    items.sort(key=lambda item: (item.path.name not in FIRST, item.path not in slow))

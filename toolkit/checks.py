@@ -91,8 +91,12 @@ def run_all() -> list[Result]:
 
 
 def pytest_argv(*, fast: bool) -> list[str]:
-    """Return the command line of the tests; those of one file run in one process, and share the lab they need."""
-    return [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *(["-m", SLOW] if fast else [])]
+    """Return the command line of the tests; those of one file run in one process, and share the lab they need.
+
+    The files go out in the order that tests/conftest.py gives them.
+    """
+    how = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return [sys.executable, "-m", "pytest", *how, *(["-m", SLOW] if fast else [])]
 
 
 def environment() -> dict[str, str]:
