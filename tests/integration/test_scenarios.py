@@ -16,7 +16,7 @@ import pytest
 from tests.support import labs
 from tests.support.waiting import wait_for
 from toolkit.console import ROOT
-from toolkit.testbed import leftovers, run, scenarios
+from toolkit.testbed import containers, leftovers, podman, run, scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,8 @@ def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     labs.need_root()
     # A lab's name has at most 20 letters, and "firewalld" is nine of them.
     monkeypatch.setenv(scenarios.PREFIX, os.environ.get("NETPLAY_TEST_LABS", f"t{secrets.token_hex(4)}-"))
+    # Nothing is asked of a registry: containers are made of the lab's own root file system.
+    monkeypatch.setenv(containers.IMAGE, podman.LOCAL)
     # Short: the path of a socket for ssh is below it.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("c")))
 
@@ -52,6 +54,7 @@ def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario) ->
     assert [step.name for step in result.run.steps if not step.good] == []
     assert labs.Traces.of(scenario.lab).left() == []
     assert leftovers.processes(scenario.state) == []
+    assert podman.groups(scenario.lab) == []
 
 
 @pytest.mark.parametrize("scenario", ["iptables"], indirect=True)

@@ -127,7 +127,7 @@ def wait(state: State, node: Node, bound: float = BOOT_BOUND, *, besides: int | 
             break
         _give_up_at(deadline, state, node, f"{init.name} says {word or 'nothing'}")
     for address in (node.ipv4, node.ipv6):
-        while not _sshd_answers(address):
+        while not sshd_answers(address):
             _give_up_at(deadline, state, node, f"sshd does not answer at {address}")
     return word
 
@@ -163,7 +163,7 @@ def _wait_for_init(state: State, node: Node, deadline: float, besides: int | Non
         _give_up_at(deadline, state, node, f"{init.name} does not answer")
 
 
-def _sshd_answers(address: str) -> bool:
+def sshd_answers(address: str) -> bool:
     """Tell whether something says that it speaks ssh at the address."""
     try:
         with socket.create_connection((address, 22), timeout=1) as connection:

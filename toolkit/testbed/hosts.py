@@ -13,14 +13,17 @@ import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from toolkit import zipapp
 from toolkit.console import ROOT
 from toolkit.errors import UserError, user_errors
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry
-from toolkit.lab import Lab
+from toolkit.lab import Lab, sshfiles
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 PORT: Final = 55435
 FRIEND: Final = "friend"
@@ -51,15 +54,18 @@ class Testbed:
     clients: tuple[Host, ...]
 
     @classmethod
-    def of_lab(cls, name: str) -> Testbed:
-        """Return a lab that is up. Raises UserError when it is not."""
+    def of_lab(cls, name: str, containers: Collection[str] = ()) -> Testbed:
+        """Return a lab that is up. Raises UserError when it is not.
+
+        `containers`: the clients of the lab in whose place a container is the relay.
+        """
         lab = Lab.load(name)
-        relays = [Host(at.name, at.ipv4, at.ipv6, ssh=lab.ssh_alias(at.name)) for at in lab.nodes if at.kind == "host"]
-        clients = [
-            Host(at.name, at.ipv4, at.ipv6, enter=tuple(lab.command(at.name, [])))
-            for at in lab.nodes
-            if at.kind == "client"
-        ]
+        relays, clients = [], []
+        for at in lab.nodes:
+            if at.kind == "host" or at.name in containers:
+                relays.append(Host(at.name, at.ipv4, at.ipv6, ssh=sshfiles.alias(lab.state, at)))
+            else:
+                clients.append(Host(at.name, at.ipv4, at.ipv6, enter=tuple(lab.command(at.name, []))))
         return cls(name, lab.ssh_config, tuple(relays), tuple(clients))
 
     @classmethod

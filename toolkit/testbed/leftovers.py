@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.lab import take_down
+from toolkit.testbed import docker, podman
 
 if TYPE_CHECKING:
     from toolkit.testbed.scenarios import Scenario
@@ -29,7 +30,11 @@ def remove(scenario: Scenario) -> bool:
     Raises UserError when something of it does not go away.
     """
     ended = end_processes(scenario.state)
-    there = take_down(scenario.lab)
+    # Containers before their network: who runs them takes down what there is of each.
+    held = podman.remove(scenario.lab, scenario.state)
+    if names := [name for name, told in scenario.relays.items() if told.get("testbed_container") == "docker"]:
+        held = docker.remove(scenario.lab, names) or held
+    there = take_down(scenario.lab) or held
     files = scenario.state.exists()
     shutil.rmtree(scenario.state, ignore_errors=True)
     return bool(ended) or there or files

@@ -49,26 +49,31 @@ class Row:
 
 
 def rows() -> dict[Row, list[str]]:
-    """Return each kind of host with the scenarios that have one; of those that run in CI."""
+    """Return each kind of host with the scenarios that have one, or why it should work where none was run."""
     found: dict[Row, list[str]] = {}
     for scenario in map(scenarios.load, scenarios.names()):
-        for told in scenario.relays.values() if scenario.runs_here else ():
+        for told in scenario.relays.values():
             name = str(told.get("testbed_rootfs", "bookworm"))
             if name not in KINDS:
                 raise UserError(f"{scenario.name} has a relay on {name!r}, which is no kind of host that is known here")
             distribution, init, sure = KINDS[name]
+            if container := told.get("testbed_container"):
+                distribution += f", a container of {container}"
+            if not scenario.runs_here:
+                sure = UNRUN
             row = Row(sure, distribution, init, str(told.get("testbed_backend", "nftables")))
             named = found.setdefault(row, [])
-            if scenario.name not in named:
-                named.append(scenario.name)
+            shown = f"`{scenario.name}`" if scenario.runs_here else str(scenario.notes["because"])
+            if shown not in named:
+                named.append(shown)
     return found
 
 
 def text() -> str:
     """Return docs/support.md as it should be."""
-    order = [PROVEN, STOOD_IN]
+    order = [PROVEN, STOOD_IN, UNRUN]
     lines = [
-        f"| {row.distribution} | {row.init} | {row.backend} | {row.sure} | {', '.join(f'`{name}`' for name in named)} |"
+        f"| {row.distribution} | {row.init} | {row.backend} | {row.sure} | {', '.join(named)} |"
         for row, named in sorted(rows().items(), key=lambda item: (order.index(item[0].sure), item[0]))
     ]
     lines += [

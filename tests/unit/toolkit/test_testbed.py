@@ -69,7 +69,7 @@ def test_what_failed_without_a_known_word_is_shown_by_its_end() -> None:
 
 def test_every_scenario_can_be_read_and_names_a_known_kind_of_host() -> None:
     assert scenarios.names()[0] == "default"
-    wanted = {"default", "iptables", "ufw", "firewalld", "lockout", "upgrade", "remove"}
+    wanted = {"default", "iptables", "ufw", "firewalld", "lockout", "upgrade", "remove", "podman"}
     assert wanted <= set(scenarios.names())
     for name in scenarios.names():
         found = scenarios.load(name)
