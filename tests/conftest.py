@@ -12,7 +12,7 @@ import pytest
 
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
 # What takes longest of all, each in one process.
-FIRST = ("test_scenarios.py",)
+FIRST = ("test_scenarios.py", "test_roles_runit.py", "test_roles.py", "test_deploy.py")
 OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
 
 if find_spec("hypothesis"):
@@ -35,4 +35,5 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take minutes, so that no process is left with them when the others have finished."""
     slow = {item.path for item in items if item.get_closest_marker("lab") or item.get_closest_marker("retroarch")}
-    items.sort(key=lambda item: (item.path.name not in FIRST, item.path not in slow))
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: (order.get(item.path.name, len(FIRST)), item.path not in slow))
