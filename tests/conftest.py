@@ -12,7 +12,7 @@ import pytest
 
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
 # What takes longest of all, each in one process.
-FIRST = ("test_scenarios.py", "test_roles_runit.py", "test_roles.py", "test_deploy.py")
+FIRST = ("test_scenarios.py", "test_roles.py", "test_deploy.py", "test_roles_runit.py")
 OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
 
 if find_spec("hypothesis"):
