@@ -48,7 +48,7 @@ def scenario(request: pytest.FixtureRequest) -> Iterator[scenarios.Scenario]:
 
 
 # What these show has a test of its own that goes further: test_gate_firewalls.py, test_roles.py, test_deploy.py.
-WIDE = {"firewalld", "iptables", "remove", "ufw"}
+WIDE = {"firewalld", "iptables", "podman", "remove", "ufw"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from toolkit.testbed import scenarios
 
 FILE: Final = ROOT / "docs" / "support.md"
 EXPECTED: Final = scenarios.SCENARIOS / "shared" / "expected.yml"
-PROVEN, STOOD_IN, UNRUN = "proven in CI", "stood in for", "expected"
+PROVEN, STOOD_IN, UNRUN = "proven", "stood in for", "expected"
 # What a relay of a scenario is, by its root file system; a stand-in is named as one.
 KINDS: Final = {
     "bookworm": ("Debian 12", "systemd", PROVEN),
@@ -27,8 +27,8 @@ HEAD: Final = """\
 
 Made of the scenarios in `ansible/molecule` by `python -m toolkit.testbed.support`; a test fails when it is not.
 
-- **proven in CI**: every change is deployed to one, on the real distribution's own programs and init, and friends and
-  strangers try to get in.
+- **proven**: the scenarios deploy to one, on the real distribution's own programs and init, and friends and strangers
+  try to get in; testbeds.md says which of them run with every test.
 - **stood in for**: the same, on a host that is like it and is not it: `voidlike` is Debian's programs under Void's init
   with Void's layout (docs/lab.md), `openrclike` the same under OpenRC. Untested on the real one.
 - **expected**: nothing of it was run; why it should work stands beside it.
