@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     auto_shortflags=False,
     help={
         "fast": "leave out the tests that need the lab or RetroArch",
-        "all": "further hosts and packet filters too: over half an hour on two cores",
+        "all": "also further hosts, packet filters, containers, package builds, homes behind NAT",
     },
 )
 @user_errors
 def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noqa: A002 - --all is the word
-    """Run every check, and the tests; with --all also on further hosts."""
+    """Run every check, and the tests; with --all also those marked wide."""
     from toolkit import checks
     from toolkit.console import ROOT, say, step
 
