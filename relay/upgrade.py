@@ -53,6 +53,9 @@ def command(subcommand: str, *arguments: str, argv: Sequence[str] | None = None,
 async def check(config: str | None) -> tuple[Verdict, str]:
     """Ask the new program for its self-check; return its verdict and, where it is broken, its own words."""
     arguments = ["--state", str(snapshot.VERSION), *(["--config", config] if config else [])]
+    # Before Python 3.12 a thread waits for the child. It inherits what is held back here: otherwise the kernel could
+    # hand it a signal meant for this process while the state is written, and exec would end both.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         process = await asyncio.create_subprocess_exec(
             *command("self-check", *arguments),
@@ -62,6 +65,8 @@ async def check(config: str | None) -> tuple[Verdict, str]:
         )
     except OSError as error:
         return Verdict.BROKEN, str(error)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             output, _ = await process.communicate()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 
 from relay import control, upgrade
 from tests.support import wire
+from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
 BOUND = 20.0
@@ -320,6 +322,24 @@ def test_a_stop_that_comes_when_the_state_is_written_is_obeyed_by_the_new_progra
     with contextlib.suppress(OSError, ValueError):
         running.ask("upgrade")
     assert running.process.wait(BOUND) == 0
+
+
+def test_while_the_new_program_is_asked_no_other_thread_would_take_a_stop(running: Running) -> None:
+    """What the kernel hands to a thread that only waits for the child is lost when exec ends that thread."""
+    running.replace("cli.py", "def _self_check(arguments: argparse.Namespace) -> int:", SLOW_CHECK)
+    number = running.process.pid
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(running.ask, "upgrade")
+        try:
+            wait_for((running.folder / "checking").exists, BOUND, "the new program to be asked")
+            others = [path for path in Path(f"/proc/{number}/task").iterdir() if path.name != str(number)]
+            masks = [re.search(r"^SigBlk:\s+(\w+)$", (path / "status").read_text(), re.MULTILINE) for path in others]
+            blocked = [int(mask[1], 16) for mask in masks if mask]
+        finally:
+            (running.folder / "go").touch()
+        assert answer.result().keys() >= {"upgraded"}
+    wanted = sum(1 << (held - 1) for held in upgrade.HELD)
+    assert [mask & wanted for mask in blocked] == [wanted] * len(others)
 
 
 def test_a_new_port_that_is_taken_ends_no_game(tmp_path: Path) -> None:
