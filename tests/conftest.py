@@ -6,6 +6,8 @@ The first line of a run says so. With CI set nothing is left out: what is missin
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from importlib.util import find_spec
 
 import pytest
@@ -25,6 +27,16 @@ if find_spec("hypothesis"):
 
 missing = [] if os.environ.get("CI") else [name for name in NEEDED if find_spec(name) is None]
 collect_ignore = list(OF_THE_TOOLS) if missing else []
+
+
+PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every run of Ansible in this session take what an earlier one built: ansible/plugins/callback/payloads.py."""
+    if PAYLOADS not in os.environ:  # the processes of xdist inherit it
+        os.environ[PAYLOADS] = tempfile.mkdtemp(prefix="netplay-payloads-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PAYLOADS)))
 
 
 def pytest_report_header() -> str:

@@ -71,7 +71,8 @@ class Run:
             "ANSIBLE_HOME": str(self.scratch / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "ansible" / "tmp"),
             "ANSIBLE_SSH_ARGS": shlex.join(link.options),
-            "ANSIBLE_CALLBACKS_ENABLED": "netplay.relay.netplay_recap",
+            # The second does nothing unless NETPLAY_RELAY_PAYLOADS is set: the tests set it.
+            "ANSIBLE_CALLBACKS_ENABLED": "netplay.relay.netplay_recap,netplay.relay.payloads",
             "NETPLAY_RELAY_RECAP": str(self.recap),
         }
 

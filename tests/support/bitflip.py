@@ -77,7 +77,7 @@ def upstream(client: socket.socket, server: socket.socket, spoil: int) -> None:
     while data := client.recv(65536):
         server.sendall(flipper.feed(data))
         if flipper.flipped and not reported:
-            say(f"flipped {flipper.inputs}")
+            say(f"flipped {spoil}")  # more may have come in the same piece
             reported = True
     server.shutdown(socket.SHUT_WR)
 

@@ -166,5 +166,6 @@ class RoleHost:
             "ANSIBLE_CONFIG": str(ROOT / "ansible" / "ansible.cfg"),
             "ANSIBLE_HOME": str(self.folder / "ansible"),
             "ANSIBLE_SSH_ARGS": f"-F {self.lab.ssh_config}",
+            "ANSIBLE_CALLBACKS_ENABLED": "netplay.relay.payloads",
             "LC_ALL": "C.UTF-8",
         }
