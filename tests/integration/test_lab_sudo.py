@@ -78,7 +78,10 @@ def in_machine(lab: Lab, *argv: str, check: bool = True) -> subprocess.Completed
 
 
 def as_anna(lab: Lab, program: str) -> subprocess.CompletedProcess[str]:
-    argv = ["runuser", "-u", "anna", "--", "env", f"--chdir={CHECKOUT}", "HOME=/home/anna", "python3", "-c", program]
+    # In a cgroup of that machine's, as a login is: who enters by nsenter keeps the controller's, and where the tree is
+    # mounted with nsdelegate, as systemd mounts it, may not move a process from there.
+    unit = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect", "--uid=anna", f"--working-directory={CHECKOUT}"]
+    argv = [*unit, "--setenv=HOME=/home/anna", "python3", "-c", program]
     return in_machine(lab, *argv, check=False)
 
 

@@ -14,10 +14,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ansible import constants as C  # noqa: N812  # as all of Ansible calls it
 from ansible.executor.module_common import _CachedModule
-from ansible.plugins.callback import CallbackBase
 from ansible.release import __version__
+
+from ansible import constants as C  # noqa: N812  # as all of Ansible calls it
+from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
 name: payloads
