@@ -15,8 +15,6 @@ from toolkit.console import ROOT, step
 # The slowest takes ten seconds here; a machine that needs this long has hung.
 CHECK_SECONDS = 300
 FAST = "not lab and not retroarch"
-# With what is marked wide, a run was not over after 29 minutes on two busy cores.
-USUAL = "not wide"
 SHELL_FOLDERS = ("toolkit", "templates", "ansible", "tests")
 
 
@@ -92,15 +90,14 @@ def run_all() -> list[Result]:
     return [result for result in results if not result.good]
 
 
-def pytest_argv(*, fast: bool = False, everything: bool = False) -> list[str]:
+def pytest_argv(*, fast: bool = False) -> list[str]:
     """Return the command line of the tests; those of one file run in one process, and share the lab they need.
 
     The files go out in the order that tests/conftest.py gives them, to one process more than there are cores: much of
     the slow ones' time is waiting for hosts.
     """
     how = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
-    chosen = FAST if fast else "" if everything else USUAL
-    return [sys.executable, "-m", "pytest", *how, "-m", chosen]
+    return [sys.executable, "-m", "pytest", *how, *(["-m", FAST] if fast else [])]
 
 
 def environment() -> dict[str, str]:

@@ -47,15 +47,7 @@ def scenario(request: pytest.FixtureRequest) -> Iterator[scenarios.Scenario]:
     leftovers.remove(found)
 
 
-# What these show has a test of its own that goes further: test_gate_firewalls.py, test_roles.py, test_deploy.py.
-WIDE = {"firewalld", "iptables", "podman", "remove", "ufw"}
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [pytest.param(name, marks=[pytest.mark.wide] if name in WIDE else []) for name in RUN_HERE],
-    indirect=True,
-)
+@pytest.mark.parametrize("scenario", RUN_HERE, indirect=True)
 def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario) -> None:
     result = run.try_one(scenario)
     assert result.good, "\n".join(["it is red", *result.why])

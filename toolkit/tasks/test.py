@@ -17,14 +17,11 @@ if TYPE_CHECKING:
 @task(
     name="test",
     auto_shortflags=False,
-    help={
-        "fast": "leave out the tests that need the lab or RetroArch",
-        "all": "also further hosts, packet filters, containers, package builds, homes behind NAT",
-    },
+    help={"fast": "leave out the tests that need the lab or RetroArch"},
 )
 @user_errors
-def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noqa: A002 - --all is the word
-    """Run every check, and the tests; with --all also those marked wide."""
+def run_tests(_: Context, fast: bool = False) -> None:
+    """Run every check and every test."""
     from toolkit import checks
     from toolkit.console import ROOT, say, step
 
@@ -35,7 +32,5 @@ def run_tests(_: Context, fast: bool = False, all: bool = False) -> None:  # noq
         step("", f"{len(failed)} failed: {', '.join(result.name for result in failed)}; the tests run all the same")
     say()
     # The tests' own last line stays the last line.
-    tests = subprocess.run(
-        checks.pytest_argv(fast=fast, everything=all), cwd=ROOT, env=checks.environment(), check=False
-    )
+    tests = subprocess.run(checks.pytest_argv(fast=fast), cwd=ROOT, env=checks.environment(), check=False)
     raise SystemExit(tests.returncode or (1 if failed else 0))
