@@ -59,12 +59,16 @@ class Way:
 
 
 class Introduction:
-    """Both directions of one link. before keeps what has gone over it, (to the host, bytes), for whoever watches it."""
+    """Both directions of one link. before keeps what has gone over it, (to the host, bytes), for whoever watches it.
+
+    size counts the bytes that both have sent: whoever feeds it has to end what grows too large, for before only grows.
+    """
 
     def __init__(self) -> None:
         self.to_host = Way(to_old=False)
         self.to_client = Way(to_old=True)
         self.before: list[tuple[bool, bytes]] = []
+        self.size = 0
 
     @property
     def done(self) -> bool:
@@ -73,6 +77,7 @@ class Introduction:
 
     def feed(self, to_host: bool, data: bytes) -> bytes:
         """Take bytes of one end; return what to send to the other."""
+        self.size += len(data)
         passed = (self.to_host if to_host else self.to_client).feed(data)
         if passed:
             self.before.append((to_host, passed))

@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     SESSION_FULL = "session-full", "the session has all its clients; it is shown 'Netplay host full'"
     NOT_LINKED = "not-linked", "the host made no link in time (timeouts.link); it is shown 'Netplay host full'"
     HOST_GONE = "host-gone", "the host left while the client waited for its link"
-    FLOODED = "flooded", "it sent more than fits while it waited for its link (buffers.waiting_client)"
+    FLOODED = "flooded", "it sent more than fits before its link was made, or introduced (buffers.waiting_client)"
     LEFT_WAITING = "left-waiting", "it left while it waited for its link"
 
     # Links.

@@ -130,6 +130,7 @@ def _load_talk(entry: dict[str, Any]) -> Introduction:
     for way, (held, header, done) in zip((talk.to_host, talk.to_client), entry["ways"], strict=True):
         way.held, way.header, way.done = b64decode(held), header, done
     talk.before = [(to_host, b64decode(data)) for to_host, data in entry["before"]]
+    talk.size = sum(len(data) for _, data in talk.before) + len(talk.to_host.held) + len(talk.to_client.held)
     return talk
 
 

@@ -430,6 +430,9 @@ class Switchboard:
             client, link = (peer, conn) if conn.is_link else (conn, peer)
             client.introduction = link.introduction = None
             self._emit(Splice(client, link, b"", b"", tuple(talk.before)))
+        elif talk.size > self.buffers.waiting_client:
+            # A real one is over within some hundred bytes each way; one end that says nothing must not make it last.
+            self._unlink(conn, Outcome.FLOODED)
 
     # Hosts.
 

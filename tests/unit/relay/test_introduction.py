@@ -78,6 +78,37 @@ def test_who_leaves_in_the_middle_ends_both() -> None:
     assert (ended(link), ended(client)) == ("left", "peer-left")
 
 
+@pytest.mark.parametrize("silent", ["the host", "the client"])
+def test_an_end_that_talks_on_while_the_other_says_nothing_is_not_kept_for_ever(silent: str) -> None:
+    board = Board()
+    board.host()
+    client = board.send(board.connect(), OLD)
+    link = board.link(client)
+    talks, listens = (client, link) if silent == "the host" else (link, client)
+    board.send(talks, netplay.sync() if talks is client else netplay.host_header() + netplay.sync())
+    for _ in range(board.buffers.waiting_client // 4096 + 1):
+        if talks.introduction:
+            board.send(talks, bytes(4096))
+    assert (ended(talks), ended(listens)) == ("flooded", "peer-left")
+
+
+def test_what_was_kept_counts_in_the_next_program_too() -> None:
+    board = Board()
+    board.host()
+    client = board.send(board.connect(), OLD)
+    link = board.link(client)
+    board.send(client, netplay.sync() + bytes(board.buffers.waiting_client // 2))
+    board.send(link, netplay.host_header()[:10])
+    data, conns = snapshot.dump(board.board)
+    other = Board()
+    again = snapshot.load(json.loads(json.dumps(data)), other.board)[conns.index(client)]
+    assert again.introduction
+    assert client.introduction
+    assert again.introduction.size == client.introduction.size > board.buffers.waiting_client // 2
+    other.send(again, bytes(board.buffers.waiting_client // 2))
+    assert ended(again) == "flooded"
+
+
 def test_an_introduction_goes_on_in_the_next_program() -> None:
     board = Board()
     board.host()
