@@ -98,7 +98,8 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
     before = _checked(gate, wanted, known, gate.plan(wanted, known))
     armed: dict[str, Any] = {"token": None, "rollback_at": None, "rollback_by": None}
     unconfirmed = commit.load(gate.places.pending) is not None
-    if before["changed"] and wish.rollback_after is not None:
+    # With the same list pushed twice nothing changes; but the first one's timer runs, and who pushes again means it.
+    if wish.rollback_after is not None and (before["changed"] or unconfirmed):
         kept_by = known.applied.backend if known.applied else before["backend"]
         pending = commit.prepare(gate, known, kept_by, gate.allowlist(wanted), wish.rollback_after)
         by = commit.arm(gate, pending, wish.rollback_after)

@@ -178,6 +178,28 @@ def test_a_timer_that_was_lost_is_made_up_for_by_whoever_comes_next(gate: Memory
     assert gate.filter.holds() == {"5.6.7.8/32"}
 
 
+def test_the_same_push_again_while_the_first_waits_is_kept_by_its_own_confirmation(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    first = apply(gate, ANNA + BEN, rollback_after=60)
+    second = apply(gate, ANNA + BEN, rollback_after=60)
+    assert not second["changed"]
+    assert second["token"] not in (None, first["token"])
+    assert commit.confirm(gate, second["token"])
+    gate.now += 60
+    assert not commit.roll_back(gate, first["token"], "it was not confirmed in time")
+    assert gate.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
+    assert gate.places.friends.read_text() == ANNA + BEN
+
+
+def test_the_same_push_again_that_nobody_confirms_brings_back_what_stood_before_the_first(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    apply(gate, ANNA + BEN, rollback_after=60)
+    second = apply(gate, ANNA + BEN, rollback_after=60)
+    assert commit.roll_back(gate, second["token"], "it was not confirmed in time")
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert gate.places.friends.read_text() == ANNA
+
+
 def test_a_push_for_good_ends_the_waiting_of_one_before(gate: MemoryGate) -> None:
     apply(gate, ANNA)
     answer = apply(gate, BEN, rollback_after=60)
