@@ -11,7 +11,8 @@ import math
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from toolkit import ansible, friends, gate, inventory, join, last, login, proof,
 from toolkit.console import block, say, short, step
 from toolkit.errors import ROLLED_BACK, UserError
 from toolkit.friends_edit import Wish, put
-from toolkit.outgoing import Outgoing, tell_plan
+from toolkit.outgoing import Outgoing, by_turns, tell_plan
 from toolkit.remote import Remote
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def deploy(place: Place, request: Request) -> int:
         folder = Path(scratch)
         visit = login.visit(link, entry, password)
         step("host", f"{place.host.alias}: logged in as {visit.account}{', with sudo' if visit.become else ''}")
-        used = _make_files(place, entry, files, visit, request, folder)
+        with nullcontext() if request.check else by_turns(files.friends):
+            used = _make_files(place, entry, files, visit, request, folder)
         plan = Plan(_settings(used.relay), friends.load(used.friends), zipapp.build(folder))
         outgoing = Outgoing.of(used.friends, files.friends, time.time())
         _show(plan, files)
@@ -90,10 +92,14 @@ def deploy(place: Place, request: Request) -> int:
         run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, password)
         changed = ansible.play(run, link)
         remote = Remote(place, link, visit.become, password)
-        changed += _look(remote, outgoing, plan) if request.check else _push(remote, outgoing, changed)
-        if not request.check:
+        if request.check:
+            changed += _look(remote, outgoing, plan)
+        else:
+            with by_turns(files.friends):
+                outgoing = outgoing.anew(time.time())
+                changed += _push(remote, outgoing, changed)
             last.remember(place)
-            _prove(place, visit, plan)
+            _prove(place, visit, replace(plan, friends=friends.parse(outgoing.source, files.friends)))
     (_say_looked if request.check else _say_deployed)(place, changed)
     if not request.check:
         _say_next(place, visit.hostname, plan, files)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from relay.gate import expiry, state
+from relay.gate import expiry
 from toolkit import friends, friends_edit, gate, inventory
 from toolkit.console import draw, say, short, step
-from toolkit.errors import UserError
-from toolkit.outgoing import Outgoing
+from toolkit.outgoing import Outgoing, by_turns
 from toolkit.remote import Remote, never_deployed
 from toolkit.visiting import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -114,19 +112,9 @@ def _change(remote: Remote, edit: Callable[[str, Path], str], *, survey: bool = 
     file = inventory.files_of(remote.place.host).friends
     if not file.exists():
         raise never_deployed(remote.place)
-    with _by_turns(file):
-        text = edit(file.read_text(encoding="utf-8"), file)
-        Outgoing.of_text(text, file, time.time()).push(remote, survey=survey)
-
-
-@contextmanager
-def _by_turns(file: Path) -> Iterator[None]:
-    """Let nobody else change the file meanwhile: one of two changes would be lost."""
-    try:
-        with state.locked(file.with_name(".lock")):
-            yield
-    except state.BusyError:
-        raise UserError(f"another command changes {file}", fix="Try again in a moment.") from None
+    with by_turns(file):
+        read = file.read_text(encoding="utf-8")
+        Outgoing.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey)
 
 
 def _own(known: dict[str, Any], name: str) -> list[str]:
