@@ -9,12 +9,18 @@ import os
 import shutil
 import tempfile
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
-# What takes longest of all, each in one process.
-FIRST = ("test_scenarios.py", "test_roles.py", "test_deploy.py", "test_roles_runit.py")
+# What takes longest of all.
+FIRST = (
+    *("test_scenarios.py", "test_gate_lab.py", "test_roles.py", "test_roles_runit.py", "test_xbps_build.py"),
+    *("test_gate_legacy.py", "test_gate_firewalls.py", "test_collection.py", "test_deploy.py"),
+)
+# Files whose tests share nothing, and take long enough to be dealt out one by one.
+APART = ("e2e/test_coreless.py", "integration/test_scenarios.py", "unit/gate/test_real_filters.py")
 OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
 
 if find_spec("hypothesis"):
@@ -42,6 +48,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     """Say what is left out, and for want of what."""
     return f"left out: {', '.join(collect_ignore)}; not installed: {', '.join(missing)}" if missing else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out files, whose tests share a lab, and the tests of those apart."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesAndTests(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith(APART) else file
+
+    return FilesAndTests(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -51,6 +51,7 @@ def ansible(folder: Path, *arguments: str) -> str:
     environment = {
         **kept,
         "ANSIBLE_COLLECTIONS_PATH": str(folder / "collections"),
+        "ANSIBLE_CALLBACKS_ENABLED": "netplay.relay.payloads",
         "ANSIBLE_HOME": str(folder / "home"),
         "LC_ALL": "C.UTF-8",
     }

@@ -28,11 +28,15 @@ RUN_HERE = [name for name in scenarios.names() if scenarios.load(name).runs_here
 
 
 @pytest.fixture(autouse=True)
-def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the test testbeds of its own."""
+def apart(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Give the test testbeds of its own: others try the same scenarios at the same time."""
     labs.need_root()
     # A lab's name has at most 20 letters, and "firewalld" is nine of them.
-    monkeypatch.setenv(scenarios.PREFIX, os.environ.get("NETPLAY_TEST_LABS", f"t{secrets.token_hex(4)}-"))
+    prefix = os.environ.get("NETPLAY_TEST_LABS", f"t{secrets.token_hex(3)}-")
+    own = "k" if request.function is test_down_leaves_nothing_of_a_run_that_was_killed_in_the_middle else ""
+    monkeypatch.setenv(scenarios.PREFIX, prefix + own)
     # Nothing is asked of a registry: containers are made of the lab's own root file system.
     monkeypatch.setenv(containers.IMAGE, podman.LOCAL)
     # Short: the path of a socket for ssh is below it.

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.support import labs
 from tests.support.role_host import PORT, SETTINGS, RoleHost
@@ -108,6 +108,17 @@ class GateLab:
         """Return a node's addresses as friends.toml names them: its own /128, all nodes of a lab are neighbours."""
         at = self.lab.node(node)
         return at.ipv4, f"{at.ipv6}/128"
+
+    def is_there(self) -> bool:
+        """Whether a relay is on the host."""
+        seen = self.lab.inside(self.host.node, ["test", "-e", "/opt/netplay-relay/current"])
+        return subprocess.run(seen, check=False, timeout=60).returncode == 0
+
+    def there_again(self) -> Self:
+        """Deploy again if everything was removed; return this."""
+        if not self.is_there():
+            deploy(self.place, Request())
+        return self
 
     def begins_anew(self) -> None:
         """Let the list be again what it was after the deployment."""

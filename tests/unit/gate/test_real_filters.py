@@ -231,6 +231,7 @@ def test_a_list_with_a_mistake_touches_nothing(nft_host: GateHost) -> None:
     assert (nft_host.config_dir / "friends.toml").read_text() == ANNA
 
 
+@pytest.mark.parametrize("host", ["nftables", "iptables on nft", "legacy iptables with ipset"], indirect=True)
 def test_ten_thousand_entries_are_applied_in_seconds(host: GateHost) -> None:
     people = "".join(
         f'[[friend]]\nname = "f{number}"\nip = "172.{16 + number // 65536}.{number // 256 % 256}.{number % 256}"\n'
