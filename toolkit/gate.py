@@ -6,12 +6,12 @@ tomorrow makes one, confirms it. Nothing here runs a playbook.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from toolkit import answers
 from toolkit.console import say, step
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, ROLLED_BACK, UserError
 from toolkit.remote import Remote
@@ -48,12 +48,9 @@ def look(remote: Remote, text: str, shown_as: Path) -> dict[str, Any]:
 def ask(remote: Remote, arguments: Sequence[str], text: str = "", good: Sequence[int] = (0,)) -> dict[str, Any]:
     """Run `netplay-relay gate` on the host; return its answer. Raises UserError in its own words when it refused."""
     done = remote.run(["gate", arguments[0], "--json", *arguments[1:]], text)
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        if "invalid choice: 'gate'" in done.stderr:
-            raise _too_old(remote) from None
-        raise remote.failed(done) from None
+    answer = answers.find(done.stdout)
+    if answer is None:
+        raise _too_old(remote) if "invalid choice: 'gate'" in done.stderr else remote.failed(done)
     if error := answer.get("error"):
         raise _refused(remote, error, done.returncode)
     if done.returncode not in good:

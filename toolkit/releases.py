@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
+from toolkit import answers
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
 from toolkit.ssh_errors import explain
 
@@ -70,8 +71,15 @@ def on_host(link: Connection) -> list[Release]:
 
 
 def parse(text: str) -> list[Release]:
-    """Read what the host printed; the newest comes first."""
-    found: list[dict[str, Any]] = json.loads(text)
+    """Read what the host printed, behind whatever the login printed; the newest comes first. Raises UserError."""
+    found: list[dict[str, Any]] | None = answers.find(text, list)
+    if found is None:
+        said = (text.strip().splitlines() or ["nothing"])[-1]
+        raise UserError(
+            f"the host did not list its releases; it said: {said}",
+            fix="Log in by hand: does the account have an ordinary shell?",
+            exit_code=HOST_UNUSABLE,
+        )
     return sorted((Release(**each) for each in found), key=lambda release: release.installed, reverse=True)
 
 

@@ -7,7 +7,6 @@ always goes through; what is long or came from a file goes in by standard input.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import subprocess
@@ -15,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolkit import inventory
+from toolkit import answers, inventory
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
 from toolkit.inventory import Entry
 from toolkit.login import SUDO
@@ -75,7 +74,7 @@ class Remote:
             raise never_deployed(self.place)
         # It may speak the host's language, but says who it is; and the program prints JSON before it fails.
         by_sudo = any(line.startswith("sudo: ") for line in done.stderr.splitlines())
-        if self.become and done.returncode == 1 and by_sudo and not done.stdout:
+        if self.become and done.returncode == 1 and by_sudo and answers.find(done.stdout) is None:
             raise self._no_root()
 
     def _no_root(self) -> UserError:
@@ -117,11 +116,8 @@ class Remote:
     def ask(self, arguments: Sequence[str], text: str = "") -> dict[str, Any]:
         """Run netplay-relay and return the JSON object it printed. Raises UserError with its own words if it failed."""
         done = self.run(arguments, text)
-        try:
-            answer = json.loads(done.stdout)
-        except ValueError:
-            raise self.failed(done) from None
-        if done.returncode != 0 or not isinstance(answer, dict):
+        answer: dict[str, Any] | None = answers.find(done.stdout)
+        if done.returncode != 0 or answer is None:
             raise self.failed(done)
         return answer
 

@@ -28,11 +28,13 @@ ANSWER_SECONDS = 180
 MARK = "netplay-relay:"
 
 # Runs under the login shell's `sh`, whatever that is; each answer carries a mark, because a login may print anything.
-QUESTIONS = f"""
+WHENCE = f"""
 say() {{ printf '{MARK}%s=%s\\n' "$1" "$2"; }}
+say came_from "${{SSH_CONNECTION%% *}}"
+"""
+QUESTIONS = f"""{WHENCE}
 say uid "$(id -u)"
 say account "$(id -un)"
-say came_from "${{SSH_CONNECTION%% *}}"
 if [ -x /usr/bin/python3 ]; then
     say python "$(/usr/bin/python3 -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 fi
@@ -132,11 +134,7 @@ def ask(link: Connection, password: str = "") -> Answers:
     """
     script = f"password={shlex.quote(password)}\n{QUESTIONS}"
     done = _run(link, link.argv("exec sh -s"), script)
-    said = dict(
-        line.removeprefix(MARK).split("=", 1)
-        for line in done.stdout.splitlines()
-        if line.startswith(MARK) and "=" in line
-    )
+    said = _marked(done.stdout)
     if "end" not in said:
         raise explain(link, done.stderr) if done.returncode == 255 else _no_shell(link, done)
     major, _, minor = said.get("python", "").partition(".")
@@ -147,9 +145,14 @@ def ask(link: Connection, password: str = "") -> Answers:
 def other_address(link: Connection, family: int) -> str | None:
     """Return the address the host sees us from over IPv4 (4) or IPv6 (6), None when there is no way by that family."""
     alone = Connection(link.alias, link.user, link.config)
-    done = _run(alone, alone.argv('echo "$SSH_CONNECTION"', options=[f"-{family}", "-o", "BatchMode=yes"]), "")
-    words = done.stdout.split()
-    return words[0] if done.returncode == 0 and words else None
+    done = _run(alone, alone.argv("exec sh -s", options=[f"-{family}", "-o", "BatchMode=yes"]), WHENCE)
+    return _marked(done.stdout).get("came_from") or None
+
+
+def _marked(text: str) -> dict[str, str]:
+    """Return the marked answers; what a login prints may stand before them, on the same line too."""
+    lines = (line.partition(MARK)[2] for line in text.splitlines())
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _run(link: Connection, argv: list[str], text: str) -> subprocess.CompletedProcess[str]:

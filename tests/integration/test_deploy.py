@@ -111,7 +111,10 @@ class Story:
 def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
     """Yield somebody with a fresh lab and no files yet."""
     with a_lab(*DEFAULT_SPEC.nodes) as lab:
-        yield Owner(lab, tmp_path_factory.mktemp("deploy") / "config")
+        owner = Owner(lab, tmp_path_factory.mktemp("deploy") / "config")
+        # Whoever logs in is greeted, commands too: nothing we ask may take that for an answer.
+        owner.on_host("sed -i '1i echo Welcome to [the] {host}' /root/.bashrc || echo 'echo Welcome' >/root/.bashrc")
+        yield owner
 
 
 @pytest.fixture(scope="module")

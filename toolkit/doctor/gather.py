@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import inventory, zipapp
+from toolkit import answers, inventory, zipapp
 from toolkit.console import step
 from toolkit.doctor import igd, onhost, probe
 from toolkit.doctor.case import Case
@@ -87,11 +86,7 @@ def _ask(remote: Remote, ports: tuple[int, ...]) -> dict[str, object]:
     """Run onhost.py over there; UserError when it cannot be run."""
     script = SCRIPT.read_text(encoding="utf-8")
     done = remote.run([str(port) for port in ports], script, HOST_SECONDS, program="-")
-    lines = done.stdout.strip().splitlines()
-    try:
-        answer = json.loads(lines[-1]) if lines else None
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
+    answer: dict[str, object] | None = answers.find(done.stdout)
+    if answer is None:
         raise remote.failed(done)
     return answer

@@ -62,6 +62,20 @@ def test_a_push_goes_in_by_standard_input_and_is_confirmed_by_a_login_of_its_own
     assert "ControlPath=none" not in first
 
 
+def test_an_answer_is_found_behind_what_a_login_prints(fake_ssh: FakeSsh, remote: Remote) -> None:
+    fake_ssh.answers(f"{{welcome}}\nLast seen: {json.dumps(APPLIED)}\n")
+    assert gate.look(remote, "", FILE) == APPLIED
+    fake_ssh.answers(f"Welcome\n{json.dumps(APPLIED, indent=2)}\n")
+    assert remote.ask(["status", "--json"]) == APPLIED
+
+
+def test_what_a_login_prints_is_no_answer(fake_ssh: FakeSsh, remote: Remote) -> None:
+    fake_ssh.answers("Welcome {}!\n", "it broke\n", 1)
+    for asked in (lambda: gate.look(remote, "", FILE), lambda: remote.ask(["status", "--json"])):
+        with pytest.raises(UserError, match="on myvps: it broke"):
+            asked()
+
+
 def test_a_push_that_changes_nothing_needs_no_confirmation(fake_ssh: FakeSsh, remote: Remote) -> None:
     answers(fake_ssh, {"apply": (0, {**APPLIED, "changed": False})})
     gate.push(remote, "", FILE)
@@ -174,7 +188,7 @@ def test_sudos_password_is_the_first_line_and_in_no_command_line(fake_ssh: FakeS
 def test_a_sudo_that_says_no_is_answered_with_what_to_type(
     fake_ssh: FakeSsh, remote: Remote, password: str, stderr: str, words: str
 ) -> None:
-    fake_ssh.answers(stderr=stderr, code=1)
+    fake_ssh.answers("Welcome\n", stderr=stderr, code=1)
     with pytest.raises(UserError, match=words) as caught:
         gate.look(Remote(remote.place, remote.link, become=True, password=password), "", FILE)
     assert caught.value.exit_code == HOST_UNUSABLE

@@ -71,6 +71,12 @@ def test_the_host_is_asked_with_its_own_python_and_nothing_typed_reaches_its_she
     compile(script, "asked", "exec")
 
 
+def test_releases_are_found_behind_what_a_login_prints_and_missing_ones_are_a_sentence() -> None:
+    assert releases.parse(f"[ok] welcome\nhello {releases.as_json([OLD])}") == [OLD]
+    with pytest.raises(UserError, match="did not list its releases; it said: Welcome"):
+        releases.parse("Welcome\n")
+
+
 def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
     fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,11 @@ def test_answers_are_found_among_whatever_a_login_prints(fake_ssh: FakeSsh) -> N
     assert ssh.ask(LINK) == ssh.Answers(1000, "admin", "198.51.100.4", (3, 11), "yes")
 
 
+def test_an_answer_is_found_behind_a_greeting_that_does_not_end_its_line(fake_ssh: FakeSsh) -> None:
+    fake_ssh.answers(f"Welcome! {ANSWER.partition(chr(10))[2]}")
+    assert ssh.ask(LINK).uid == 1000
+
+
 def test_the_host_stands_behind_all_options(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(ANSWER)
     ssh.ask(LINK)
@@ -79,7 +84,7 @@ def test_ssh_itself_says_where_an_alias_leads(fake_ssh: FakeSsh, lines: str, hos
 
 
 def test_the_other_family_is_asked_over_a_connection_of_its_own(fake_ssh: FakeSsh, tmp_path: Path) -> None:
-    fake_ssh.answers("198.51.100.4 50000 203.0.113.7 22\n")
+    fake_ssh.answers("Welcome!\nnetplay-relay:came_from=198.51.100.4\n")
     assert ssh.other_address(ssh.Connection("myvps", sockets=tmp_path), 4) == "198.51.100.4"
     arguments, _ = fake_ssh.calls[0]
     assert "-4" in arguments
