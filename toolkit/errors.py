@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from toolkit.console import as_typed
+from toolkit.console import ROOT, as_typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+HELP: Final = "--help"
 WARNINGS_FOUND: Final = 1
 """doctor: it works, and may not for everybody, or not for long."""
 BAD_INPUT: Final = 2
@@ -59,11 +61,20 @@ def report(error: UserError) -> None:
     sys.stderr.flush()
 
 
+def _help(task: str) -> int:
+    """Print what a task takes; return an exit code."""
+    argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), HELP, task]
+    return subprocess.run(argv, check=False).returncode
+
+
 def user_errors(body: Callable[P, R]) -> Callable[P, R]:
     """Decorate a task (below `@task`): a UserError ends the program with its sentence and its exit code."""
 
     @functools.wraps(body)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        # To invoke what follows a task that must be told a name is that name, whatever it is.
+        if HELP in (*args, *kwargs.values()) and HELP in sys.argv[2:]:
+            raise SystemExit(_help(sys.argv[sys.argv.index(HELP, 2) - 1]))
         try:
             return body(*args, **kwargs)
         except UserError as error:

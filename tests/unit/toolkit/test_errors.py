@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from toolkit.console import as_typed
+from toolkit.console import ROOT, as_typed
 from toolkit.errors import HOST_UNUSABLE, INTERRUPTED, UserError, user_errors
 
 
@@ -47,3 +50,11 @@ def test_commands_are_shown_as_the_person_typed_them(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("NETPLAY_RELAY_COMMAND", "/home/me/my relay/bootstrap")
     assert as_typed("To take it down: invoke lab.down") == "To take it down: '/home/me/my relay/bootstrap' lab.down"
     assert as_typed(".venv/bin/invoke --list, to invoke: it") == ".venv/bin/invoke --list, to invoke: it"
+
+
+@pytest.mark.parametrize("task", ["friends.add", "friends.remove", "xbps.lint"])
+def test_help_after_a_task_that_needs_a_name_is_no_name(task: str) -> None:
+    argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), task, "--help"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{task} [--options]" in done.stdout
