@@ -245,6 +245,29 @@ def test_settings_that_the_release_refuses_never_land(host: RoleHost) -> None:
     assert host.reaches("friend") == IN
 
 
+def test_a_relay_that_fails_again_and_again_is_mended_by_a_deployment(host: RoleHost) -> None:
+    """While it waits for its next attempt systemd counts it as activating, and reloads it no more than a stopped one."""
+    # Its next attempt is not to come in the middle of the run.
+    patient = "/run/systemd/system/netplay-relay.service.d"
+    host.run("sh", "-c", f"mkdir {patient} && printf '[Service]\\nRestartSec=900\\n' >{patient}/patient.conf")
+    host.run("sh", "-c", "echo 'pong = 1' >>/etc/netplay-relay/relay.toml")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "restart", "--no-block", "netplay-relay.service")
+    try:
+        wait_for(lambda: host.property("netplay-relay.service", "SubState") == "auto-restart", SOON, "it to fail")
+        mended = host.play()
+    finally:
+        host.run("rm", "-r", patient)
+        host.run("systemctl", "daemon-reload")
+    assert mended.status == 0, mended.said + mended.errors
+    assert mended.changed == [
+        "Install the settings, once this release accepts them",
+        "Change the keeper of the wall to what is installed now",
+        "Start a relay that fails anew, with the new release and settings",
+    ]
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+
+
 def test_removing_leaves_the_host_as_it_was(story: Story, host: RoleHost) -> None:
     try:
         removed = host.play(playbook="remove")

@@ -42,14 +42,17 @@ def outdated(unit: Mapping[str, str], files: list[Path]) -> list[str]:
 
 
 def look(units: Mapping[str, list[Path]], run: Callable[[list[str]], str]) -> dict[str, dict[str, object]]:
-    """Return known, runs and outdated for each unit. `run` runs a program and returns what it printed."""
+    """Return known, runs, active and outdated for each unit. `run` runs a program and returns what it printed."""
     names = list(units)
     shown = run(["systemctl", "show", "--timestamp=unix", f"--property={PROPERTIES}", "--", *names])
     found = {unit.get("Id", ""): unit for unit in parse(shown)}
     result: dict[str, dict[str, object]] = {}
     for name, files in units.items():
         unit = found.get(name, {})
-        runs = unit.get("ActiveState") in ("active", "activating", "deactivating", "reloading")
+        # What failed and waits for its next attempt is activating: it runs, and systemd refuses to reload it.
+        active = unit.get("ActiveState") in ("active", "reloading")
+        runs = active or unit.get("ActiveState") in ("activating", "deactivating")
         known = unit.get("LoadState") == "loaded"
-        result[name] = {"known": known, "runs": runs, "outdated": outdated(unit, files) if runs else []}
+        old = outdated(unit, files) if runs else []
+        result[name] = {"known": known, "runs": runs, "active": active, "outdated": old}
     return result

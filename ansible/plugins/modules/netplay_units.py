@@ -42,7 +42,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 units:
-  description: For each unit C(known), C(runs), and C(outdated), the files it should have read since.
+  description:
+    - For each unit C(known), C(runs), and C(outdated), the files it should have read since.
+    - Of systemd also C(active); a unit that runs and is not active is between two attempts, and cannot be reloaded.
   type: dict
   returned: always
 """

@@ -47,12 +47,20 @@ def written(folder: Path, moment: float) -> Path:
 
 
 def test_a_unit_that_runs_with_what_is_installed_is_fine(tmp_path: Path) -> None:
-    assert look(shown(), written(tmp_path, START - 1)) == {"known": True, "runs": True, "outdated": []}
+    found = look(shown(), written(tmp_path, START - 1))
+    assert found == {"known": True, "runs": True, "active": True, "outdated": []}
 
 
 def test_a_unit_that_systemd_does_not_know_neither_runs_nor_is_outdated(tmp_path: Path) -> None:
     missing = f"Id={NAME}\nLoadState=not-found\nActiveState=inactive\nNeedDaemonReload=no\n"
-    assert look(missing, written(tmp_path, START)) == {"known": False, "runs": False, "outdated": []}
+    found = look(missing, written(tmp_path, START))
+    assert found == {"known": False, "runs": False, "active": False, "outdated": []}
+
+
+@pytest.mark.parametrize(("state", "is_active"), [("activating", False), ("deactivating", False), ("reloading", True)])
+def test_what_is_between_two_attempts_runs_and_cannot_be_reloaded(state: str, is_active: bool) -> None:
+    found = look(shown(ActiveState=state))
+    assert (found["runs"], found["active"]) == (True, is_active)
 
 
 @pytest.mark.parametrize(("after", "is_outdated"), [(-1, False), (0.9, False), (1, True), (60, True)])
