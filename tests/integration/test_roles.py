@@ -246,7 +246,7 @@ def test_settings_that_the_release_refuses_never_land(host: RoleHost) -> None:
 
 
 def test_a_relay_that_fails_again_and_again_is_mended_by_a_deployment(host: RoleHost) -> None:
-    """While it waits for its next attempt systemd counts it as activating, and reloads it no more than a stopped one."""
+    """While it waits for its next attempt systemd counts it as activating, and does not reload it."""
     # Its next attempt is not to come in the middle of the run.
     patient = "/run/systemd/system/netplay-relay.service.d"
     host.run("sh", "-c", f"mkdir {patient} && printf '[Service]\\nRestartSec=900\\n' >{patient}/patient.conf")
