@@ -64,7 +64,10 @@ def advance(game: Game) -> None:
     master = game.master
     if master is None or not master.held or game.paused:
         return
-    last = WINDOW + min([peer.next for peer in game.synced if peer.playing])
+    slowest = min([peer.next for peer in game.synced if peer.playing], default=None)
+    if slowest is None:
+        return  # the last player stops at this moment; the room's own clock takes over (relay/coreless/seats.py)
+    last = WINDOW + slowest
     while master.held and game.count < last:
         step(game)
 

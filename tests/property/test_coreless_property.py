@@ -62,6 +62,9 @@ def there_is_room(machine: CorelessMachine) -> bool:
 class CorelessMachine(RuleBasedStateMachine):
     """Rules are what people and networks do; a step of time is a sixtieth of a second."""
 
+    # Who watches from the menu lags by as long as it is there, and does so again with each time.
+    catches_up = True
+
     @initialize(seed=st.integers(0, 2**32), kind=KINDS, jitter=JITTER)
     def open(self, seed: int, kind: kinds.Kind, jitter: list[int]) -> None:
         numbers = random.Random(seed)
@@ -84,7 +87,7 @@ class CorelessMachine(RuleBasedStateMachine):
     def join(self, kind: kinds.Kind, late: int, steps: int, watch: bool) -> None:
         self.enter(kind, late, steps, watch and bool(self.table.present))
 
-    @precondition(somebody_takes_part)
+    @precondition(lambda self: somebody_takes_part(self) and there_is_room(self))
     @rule(kind=KINDS)
     def join_with_another_core(self, kind: kinds.Kind) -> None:
         self.table.join(kind, "stranger", content=OTHER_GAME)
@@ -111,6 +114,25 @@ class CorelessMachine(RuleBasedStateMachine):
         if client.pause():
             self.table.run(steps)
             client.resume()
+
+    @precondition(lambda self: self.catches_up and len(self.table.players) > 1)
+    @rule(data=st.data(), steps=st.integers(1, 3))
+    def pause_together(self, data: st.DataObject, steps: int) -> None:
+        """Several pause, one after the other; each goes on, watches from the menu, or leaves."""
+        pausers = []
+        for client in data.draw(st.permutations(self.table.players), label="who"):
+            if client.pause():
+                pausers.append(client)
+                self.table.run(steps)
+        for client in data.draw(st.permutations(pausers), label="who goes on"):
+            what = data.draw(st.sampled_from(["watch", "leave", "go on"]), label="how")
+            if what == "leave" and len(self.table.present) > 1:
+                client.leave()
+            elif what == "watch" and client.playing:
+                client.toggle()
+                self.table.run(steps)
+            client.resume()
+            self.table.run(steps)
 
     @precondition(somebody_takes_part)
     @rule(data=st.data(), ticks=st.integers(1, 9), other_size=st.booleans())
@@ -177,6 +199,8 @@ def wrongly_closed(seat: Seat) -> bool:
 
 class ProtocolFourMachine(CorelessMachine):
     """The same with the last release of protocol 4, which shares a room with no other."""
+
+    catches_up = False
 
     @initialize(seed=st.integers(0, 2**32), kind=st.just(kinds.RA_1_7_0), jitter=JITTER)
     def open(self, seed: int, kind: kinds.Kind, jitter: list[int]) -> None:

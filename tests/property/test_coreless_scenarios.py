@@ -340,6 +340,27 @@ def test_who_paused_and_goes_away_pauses_nobody_any_more() -> None:
     assert_it_goes_on(table, [second, third])
 
 
+@pytest.mark.parametrize("kind", [*kinds.LEGACY, kinds.RA_1_7_0], ids=lambda kind: kind.release)
+def test_the_last_player_begins_to_watch_while_it_has_the_game_paused(kind: Kind) -> None:
+    table, (first, second) = a_table(kind, kind)
+    watcher = joined(table, kind, spectator=True)
+    table.run(SECOND)
+    second.pause()
+    table.run(3)
+    first.pause()
+    table.run(3)
+    second.leave()
+    table.run(3)
+    first.toggle()
+    table.run(3)
+    first.resume()
+    assert_it_goes_on(table, [first, watcher])
+    assert table.room.game.master is None
+    first.toggle()
+    table.run_until(lambda: first.playing, what="it to play again")
+    assert_it_goes_on(table, [first, watcher])
+
+
 # States and resets.
 
 

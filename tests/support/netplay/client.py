@@ -113,8 +113,8 @@ class Client:
         self.paused = False
 
     def toggle(self) -> bool:
-        """Let the player begin to watch, or ask to play. Returns False where that cannot be."""
-        if not self.running or self.game is None:
+        """Let the player begin to watch, or ask to play, from the menu too. Returns False where that cannot be."""
+        if self.ending is not None or self.frozen or self.game is None:
             return False
         if self.game.mode == "playing":
             self.game.mode = "spectating"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support import netplay
-from tests.support.coreless import PAUSE, RESUME, SPECTATE, STALL, SYNC, Talk, frames, state, words_of
+from tests.support.coreless import NOINPUT, PAUSE, PLAY, RESUME, SPECTATE, STALL, SYNC, Talk, frames, state, words_of
 
 
 def legacy_pair() -> tuple[Talk, int, int]:
@@ -63,6 +63,24 @@ def test_a_player_who_stops_playing_lets_the_others_go_on() -> None:
     talk.say(second, netplay.pause("second"))
     talk.say(second, SPECTATE)
     assert talk.kinds(first)[:2] == [PAUSE, RESUME]
+
+
+def test_the_last_player_stops_while_it_has_the_game_paused_and_those_who_watch_go_on() -> None:
+    talk, first, second = legacy_pair()
+    watcher = talk.legacy("watcher", play=False)
+    talk.say(first, state(0))
+    talk.say(second, netplay.pause("second"))
+    talk.play(first, 0, 4)
+    talk.say(first, netplay.pause("first"))
+    talk.leave(second)
+    talk.got(watcher), talk.got(first)
+    talk.say(first, SPECTATE)
+    assert talk.room.game.master is None
+    talk.wait(1)
+    assert not talk.closed
+    assert frames(talk.got(watcher), NOINPUT)[:5] == [0, 1, 2, 3, 4]
+    talk.say(first, PLAY)
+    assert talk.player(first)["role"] == "playing"
 
 
 def test_a_newer_one_is_held_and_never_told() -> None:
