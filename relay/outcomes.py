@@ -63,6 +63,7 @@ class Outcome(StrEnum):
     GAVE_UP = "gave-up", "RetroArch itself hung up: what it was sent did not fit its game"
     NO_STATE = "no-state", "it was new and got no savestate: the core of the player who keeps time saves none"
     FROZEN = "frozen", "the others had to wait for its input for too long; only it was dropped"
+    ROOM_FAILED = "room-failed", "a mistake of the relay ended the room without a host; its log has the traceback"
     PAUSED_TOO_LONG = "paused-too-long", "it paused while newer RetroArch, which cannot wait longer, took part"
 
     # Both ends of a link.

@@ -301,8 +301,9 @@ class Server:
         self._perform(self.board.lost(conn, self._clock(), outcome))
 
     def _tick(self) -> None:
-        self.sweep()
+        # First of all: a sweep that fails must not be the last one.
         self._timer = self._loop.call_later(SWEEP, self._tick)
+        self.sweep()
 
     # What the switchboard decides.
 

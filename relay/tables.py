@@ -6,12 +6,15 @@ switchboard that it is a part of.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from relay import coreless
 from relay.outcomes import Outcome
 from relay.states import Action, Conn, Said, Send, TableClosed, TableOpened
+
+log = logging.getLogger("netplay-relay")
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -98,10 +101,20 @@ class Tables:
             self._clear(table)
 
     def tick(self, table: Table, now: float) -> None:
-        """Let a table do what is due."""
-        due = table.room.next_deadline()
-        if due is not None and due <= now:
-            self._perform(table, table.room.tick(now))
+        """Let a table do what is due. One that fails is ended: it would fail again, and keep all others waiting."""
+        try:
+            due = table.room.next_deadline()
+            if due is not None and due <= now:
+                self._perform(table, table.room.tick(now))
+        except Exception:
+            log.exception("this should not have happened, in the room without a host on port %d", table.port)
+            self._give_up(table)
+
+    def _give_up(self, table: Table) -> None:
+        seats, table.seats = list(table.seats.values()), {}
+        for conn in seats:
+            self._close(conn, Outcome.ROOM_FAILED)
+        self._clear(table)
 
     def _room(self, port: int) -> coreless.CorelessRoom:
         return coreless.CorelessRoom(self._settings(port))

@@ -17,9 +17,28 @@ from relay import sockets
 from relay.config import Config, Coreless, Gate, RoomConfig
 from relay.limits import Limits
 from relay.rooms import Mode
+from relay.states import Action
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import running
+
+
+async def test_a_sweep_that_fails_is_not_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context["exception"]))
+    async with running() as relay:
+        tick = relay.server.board.tick
+        ticked: list[float] = []
+
+        def fail_once(now: float) -> list[Action]:
+            ticked.append(now)
+            if len(ticked) == 1:
+                raise ValueError("something broke")
+            return tick(now)
+
+        monkeypatch.setattr(relay.server.board, "tick", fail_once)
+        await relay.until(lambda: len(ticked) > 1, "another sweep after the one that failed")
+        assert [str(error) for error in failed] == ["something broke"]
 
 
 async def test_a_host_and_a_client_play_by_session_id() -> None:

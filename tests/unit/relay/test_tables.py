@@ -7,6 +7,7 @@ import ipaddress
 import json
 import socket
 import struct
+from typing import NoReturn
 
 import pytest
 
@@ -129,6 +130,29 @@ def test_what_a_room_says_to_whom_it_closes_comes_before_the_end() -> None:
     mine = [action for action in board.actions if isinstance(action, (Send, Close)) and action.conn is second]
     assert [type(action) for action in mine] == [Send, Close]
     assert board.board.connections == 1
+
+
+def test_a_room_that_fails_ends_alone_and_the_others_have_their_turn(caplog: pytest.LogCaptureFixture) -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO))
+    bad, good = board.send(board.join(), INTO), board.join(port=55440)
+    silent = board.connect()
+    assert bad.table
+
+    def fail(_: float) -> NoReturn:
+        raise ValueError("min() arg is an empty sequence")
+
+    bad.table.room.tick = fail  # type: ignore[method-assign]
+    board.wait(board.timeouts.first_bytes)
+    assert ended(bad) == "room-failed"
+    assert ended(silent) == "silent"
+    assert good.state is State.SEATED
+    assert list(board.board.tables.at) == [55440]
+    assert "min() arg is an empty sequence" in caplog.text
+    for _ in range(40):
+        board.wait(0.5)
+    assert ended(good) == "no-handshake"
+    assert not board.board.tables.at
+    assert board.join().state is State.SEATED, "the port has a new room"
 
 
 def test_no_room_opens_while_the_relay_waits_for_the_last_game() -> None:
