@@ -307,5 +307,7 @@ def test_a_removal_leaves_the_host_as_it_was_and_keeps_the_settings_if_it_is_tol
         "/etc/netplay-relay/friends.toml 600 0:0",
         "/etc/netplay-relay/relay.toml 600 0:0",
     ]
+    # The settings are there, and the group they are to belong to is not made by a look ahead.
+    assert deploy(relay.place, Request(check=True)) > 0
     assert removal.remove(relay.place) > 0
     assert relay.host.snapshot() == relay.before
