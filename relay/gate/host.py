@@ -128,6 +128,9 @@ class Gate:
 
     def _check_ports(self, wanted: Wanted, state: State) -> None:
         ways = dict.fromkeys(guard.ssh_ports(), "an ssh server listens on it")
+        if self.programs.find(guard.SSH_SOCKETS[0]):
+            shown = self.programs.answer(guard.SSH_SOCKETS)
+            ways |= dict.fromkeys(guard.socket_ports(shown), "systemd waits for ssh on it")
         if login := guard.login(state.controller):
             ways[login[1]] = f"the login from {login[0]} came by it"
         guard.refuse(wanted.ports, ways, self.places.settings)
