@@ -21,7 +21,10 @@ FIRST = (
 )
 # Files whose tests share nothing, and take long enough to be dealt out one by one.
 APART = ("e2e/test_coreless.py", "integration/test_scenarios.py", "unit/gate/test_real_filters.py")
-OF_THE_TOOLS = ("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps")
+OF_THE_TOOLS = (
+    *("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps"),
+    "property/test_players.py",
+)
 
 if find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings
@@ -30,6 +33,8 @@ if find_spec("hypothesis"):
     settings.register_profile("netplay-relay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("netplay-relay")
     settings.register_profile("fuzz", settings.get_profile("netplay-relay"), max_examples=20_000)
+    # Enough to see whether a test runs at all.
+    settings.register_profile("glance", settings.get_profile("netplay-relay"), max_examples=2)
 
 missing = [] if os.environ.get("CI") else [name for name in NEEDED if find_spec(name) is None]
 collect_ignore = list(OF_THE_TOOLS) if missing else []

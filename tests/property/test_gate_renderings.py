@@ -12,7 +12,8 @@ from relay.gate import iptables, nft, wall
 from relay.gate.friends import Friend
 from tests.property.test_gate import FRIENDS, NOW, PORTS, built
 from tests.support.gate_host import MULTI
-from tests.support.namespace import PrivateNetwork
+from tests.support.namespace import PrivateNetwork, apart
+from tests.support.needs import granted, program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,9 @@ FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChec
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNetwork]:
+    for name in ("unshare", "nsenter", "nft", "ipset", *MULTI.values()):
+        program(name)
+    granted("no network namespace can be made here", [*apart(), "true"])
     with PrivateNetwork(tmp_path_factory.mktemp("network")) as made:
         taken(made, ["ipset", "restore", "-exist"], iptables.create_sets())
         yield made

@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 KEEPER = Path(__file__).with_name("namespace_keeper.py")
 
 
+def apart() -> list[str]:
+    """Return what a command begins with that runs in a fresh network namespace."""
+    # Who is not root becomes root of a user namespace, which is what may own a network namespace.
+    how = ["--net"] if os.geteuid() == 0 else ["--net", "--user", "--map-root-user"]
+    return ["unshare", *how]
+
+
 class PrivateNetwork:
     """A fresh network namespace with loopback up, kept by a small process; a context manager."""
 
     def __init__(self, folder: Path) -> None:
         """Make the namespace; the keeper's errors go to a file in ``folder``."""
         self._root = os.geteuid() == 0
-        # Anybody else becomes root of a user namespace, which is what may own a network namespace.
-        how = ["--net"] if self._root else ["--net", "--user", "--map-root-user"]
-        argv = ["unshare", *how, sys.executable, "-I", "-S", str(KEEPER)]
+        argv = [*apart(), sys.executable, "-I", "-S", str(KEEPER)]
         self._keeper = Child(argv, log=folder / "namespace.log")
         ready = self._keeper.line(within=10)
         assert ready == "up", f"the namespace's keeper says {ready!r}"

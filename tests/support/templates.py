@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from tests.support.needs import program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,27 +50,9 @@ def render(name: str, **variables: Any) -> str:
     return environment().get_template(name).render(**variables)
 
 
-def program(name: str) -> str:
-    """Return the path of a program, or skip the test where it is not installed; in CI that is a failure."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    if found is None and os.environ.get("CI"):
-        pytest.fail(f"{name} is not installed, and CI is set")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return what it said."""
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
-
-
-def need_root() -> None:
-    """Skip a test that only root can run; in CI that is a failure."""
-    if os.geteuid() != 0 and os.environ.get("CI"):
-        pytest.fail("this test needs root, and CI is set")
-    if os.geteuid() != 0:
-        pytest.skip("run this test as root")
 
 
 def nft(*arguments: str) -> subprocess.CompletedProcess[str]:

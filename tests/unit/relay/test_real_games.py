@@ -351,7 +351,7 @@ async def test_a_connection_that_dies_in_any_state_leaves_nothing_and_harms_nobo
         dying = await in_state(relay, state, host)
         kind = State.LINKED if state in ("client", "link") else State[state.upper()]
         found = [conn for conn in relay.server.board.live() if conn.port == dying.source[1]]
-        assert [conn.state for conn in found] == [kind]
+        await relay.until(lambda: [conn.state for conn in found] == [kind], f"it is {kind.name}")
         end(dying, how)
         await relay.until(lambda: found[0].state is State.CLOSED, "it is over")
         assert relay.server.board.connections == 3, "the game is what is left"

@@ -18,7 +18,7 @@ from relay.config import Config, Coreless, Gate, RoomConfig
 from relay.limits import Limits
 from relay.rooms import Mode
 from relay.states import Action
-from tests.support import wire
+from tests.support import needs, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import running
 
@@ -195,9 +195,8 @@ async def test_a_flood_from_one_address_leaves_a_running_game_alone() -> None:
 
 
 async def test_ipv6_clients_play_with_an_ipv4_host() -> None:
+    listener = needs.listener_on("::1")
     async with running() as four:
-        listener = socket.socket(socket.AF_INET6)
-        listener.bind(("::1", 0))
         listener.listen()
         listener.setblocking(False)
         four.server._listen(listener)
