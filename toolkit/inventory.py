@@ -30,7 +30,7 @@ INVENTORY = """\
 # Port, key and jump hosts belong into ~/.ssh/config: ssh reads it, and so does this.
 relays:
   hosts:
-    {{ name }}:
+    {{ name | tojson }}:
       ansible_host: {{ alias | tojson }}
 {%- if user %}
       ansible_user: {{ user | tojson }}
@@ -114,7 +114,7 @@ def make_missing(files: HostFiles, entry: Entry) -> list[Path]:
 def read_entry(files: HostFiles, host: HostName) -> Entry | None:
     """Read inventory.yml, None when there is none yet. Raises UserError with its line for a mistake."""
     try:
-        text = files.inventory.read_text(encoding="utf-8")
+        text = _quoted(files.inventory.read_text(encoding="utf-8"), host)
     except FileNotFoundError:
         return None
     try:
@@ -138,7 +138,7 @@ def update_entry(files: HostFiles, host: HostName, user: str | None, become: boo
     wanted = Entry(host, user or (known.user if known else None), become or (known.become if known else False))
     if known is None or (known.user, known.become) == (wanted.user, wanted.become):
         return known or wanted
-    if files.inventory.read_text(encoding="utf-8") != known.render():
+    if _quoted(files.inventory.read_text(encoding="utf-8"), host) != known.render():
         raise UserError(
             f"{files.inventory} says otherwise than what was typed, and has been edited by hand",
             fix=f"Set ansible_user and ansible_become there, then: invoke deploy --host {host.alias}",
@@ -168,6 +168,14 @@ def to_json(path: Path, values: dict[str, Any]) -> None:
 
 def _each(files: HostFiles) -> tuple[Path, Path, Path]:
     return files.inventory, files.relay, files.friends
+
+
+def _quoted(text: str, host: HostName) -> str:
+    """Return an inventory.yml with the host's name in quotes, as it stands in new ones: YAML reads no and 42 as others.
+
+    To Ansible the name in older files is only what it calls the host; where it leads is ansible_host.
+    """
+    return text.replace(f"\n    {host.slug}:\n", f"\n    {json.dumps(host.slug)}:\n")
 
 
 def _is_true(value: object) -> bool:

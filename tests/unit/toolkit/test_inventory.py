@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from relay import config
 from toolkit import inventory
@@ -65,6 +66,18 @@ def test_an_entry_that_the_owner_edited_is_never_written_over() -> None:
     with pytest.raises(UserError, match="edited by hand"):
         inventory.update_entry(files, HOST, "admin", become=False)
     assert inventory.update_entry(files, HOST, None, become=False) == Entry(HOST)
+
+
+@pytest.mark.parametrize("name", ["no", "on", "yes", "y", "1", "42", "null", "0x1f", "1.5", "2026-01-01", "myvps"])
+def test_a_host_may_be_called_what_yaml_takes_for_something_else(name: str) -> None:
+    host = parse_host(name)
+    files = inventory.files_of(host)
+    inventory.make_missing(files, Entry(host, "admin"))
+    assert list(yaml.safe_load(files.inventory.read_text())["relays"]["hosts"]) == [name]
+    assert inventory.update_entry(files, host, None, become=True) == Entry(host, "admin", True)
+    # As it was written before names were quoted.
+    files.inventory.write_text(files.inventory.read_text().replace(f'    "{name}":', f"    {name}:"))
+    assert inventory.update_entry(files, host, None, become=True) == Entry(host, "admin", True)
 
 
 @pytest.mark.parametrize(
