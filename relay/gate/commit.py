@@ -158,7 +158,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
         return False
     known = state.load(gate.places.state)
     places.write(gate.places.friends, pending.friends)
-    places.write(_allowlist(gate), pending.allowlist, gate.places.settings)
+    places.write(_allowlist(gate), pending.allowlist, gate.shared())
     used, known.applied = known.applied, Applied(**pending.applied) if pending.applied else None
     if why:
         known.rolled_back = {"at": int(gate.clock()), "token": token, "why": why}

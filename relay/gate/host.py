@@ -85,7 +85,7 @@ class Gate:
         """Return where the relay's own allowlist is."""
         return wanted.settings.gate.allowlist or self.places.allowlist
 
-    def _shared(self) -> Path:
+    def shared(self) -> Path:
         """Return what has the relay's group: the settings, or (a package's files are all root's) their directory."""
         settings = self.places.settings
         return settings if settings.exists() and settings.stat().st_gid != 0 else self.places.config_dir
@@ -153,7 +153,7 @@ class Gate:
         state.created = sorted({*([] if former else created), *backend.made})
         if former:
             self.named(former, State(applied=before)).remove(created)
-        outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self._shared())
+        outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.shared())
         state.friends = wanted.text
         note_seen(state, done.standing, self.clock())
         ports_changed = before is None or before.ports != list(desired.ports)

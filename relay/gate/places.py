@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG_DIR = Path("/etc/netplay-relay")
 STATE_DIR = Path("/var/lib/netplay-relay")
+SHARED = 0o640
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,14 @@ def read(path: Path) -> str | None:
 def write(path: Path, text: str | None, like: Path | None = None) -> bool:
     """Put a text at path in one step, or take the file away (None). Return whether that changed something.
 
-    The file is root's alone; with like, the group of that file may read it too. Raises OSError.
+    The file is root's alone; with like, the group of that file may read it too, and it is written anew when that group
+    could not. Raises OSError.
     """
     if text is None:
         there = path.exists()
         path.unlink(missing_ok=True)
         return there
-    if _is(path, text):
+    if _is(path, text) and (like is None or _is_shared(path, like)):
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -81,7 +84,7 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             if like is not None and like.exists():
                 os.fchown(file.fileno(), -1, like.stat().st_gid)
-                os.fchmod(file.fileno(), 0o640)
+                os.fchmod(file.fileno(), SHARED)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -95,4 +98,11 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
 def _is(path: Path, text: str) -> bool:
     with contextlib.suppress(OSError, UnicodeDecodeError):
         return read(path) == text
+    return False
+
+
+def _is_shared(path: Path, like: Path) -> bool:
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return not like.exists() or (found.st_gid == like.stat().st_gid and stat.S_IMODE(found.st_mode) == SHARED)
     return False

@@ -263,6 +263,31 @@ def test_where_the_settings_are_roots_the_group_of_their_directory_may_read_the_
     assert gate.places.allowlist.stat().st_gid == 1234
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_relay_may_read_the_allowlist_that_came_back(gate: MemoryGate) -> None:
+    gate.places.settings.write_text("")
+    os.chown(gate.places.config_dir, -1, 4321)
+    apply(gate, ANNA)
+    answer = apply(gate, BEN, rollback_after=60)
+    gate.filter.refuses = "nothing is put right afterwards"
+    assert commit.roll_back(gate, answer["token"], "late")
+    assert "5.6.7.8" in gate.places.allowlist.read_text()
+    assert gate.places.allowlist.stat().st_gid == 4321
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_allowlist_that_the_relay_cannot_read_is_mended_although_it_says_what_it_shall(gate: MemoryGate) -> None:
+    gate.places.settings.write_text("")
+    os.chown(gate.places.config_dir, -1, 4321)
+    apply(gate, ANNA)
+    for harm in (lambda path: os.chown(path, -1, 0), lambda path: path.chmod(0o600)):
+        harm(gate.places.allowlist)
+        assert apply(gate)["changed"]
+        found = gate.places.allowlist.stat()
+        assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (4321, 0o640)
+    assert not apply(gate)["changed"]
+
+
 def test_the_program_that_takes_a_push_back_is_this_one() -> None:
     command = commit.own_command()
     assert Path(command[0]).is_absolute()
