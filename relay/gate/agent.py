@@ -60,6 +60,7 @@ class Agent:
         self._blind = False
         self._absent = [home for home in fronts.HOMES if not home.exists()]
         self._outdated = False
+        self._ready = False
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT, or until only another start can help.
@@ -74,8 +75,7 @@ class Agent:
             return 0
 
     def _work(self, stop: socket.socket, sock: socket.socket | None) -> None:
-        self.look(told=True)
-        service.notify("READY=1")
+        self._round(told=True)
         log.info("the gate's agent is at work%s", "" if sock else "; the kernel does not tell it of changes")
         told = False
         # Whoever changes rules in bursts costs one look in each pause.
@@ -84,7 +84,13 @@ class Agent:
             if stop in readable:
                 break
             told = bool(sock and events.drain(sock))
-            self.look(told=told or sock is None)
+            self._round(told=told or sock is None)
+
+    def _round(self, *, told: bool) -> None:
+        """Look; and once the wall stands, let the service manager open the port."""
+        if self.look(told=told or not self._ready) is not None and not self._ready:
+            self._ready = True
+            service.notify("READY=1")
 
     def _wait(self) -> float:
         """Return for how long there is nothing to do, in seconds."""

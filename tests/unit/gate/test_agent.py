@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from relay.gate import commit, fronts, push, state
 from relay.gate.agent import SURVEY, WHOLE, Agent
+from relay.gate.host import Outcome
 from relay.gate.names import JITTER, MOST_OFTEN, Lookups
 from relay.gate.programs import ProgramError
 from relay.gate.push import Push
-from relay.gate.state import State
+from relay.gate.state import BusyError, State
 from relay.protocol import Address
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from tests.support.waiting import wait_for
@@ -69,6 +72,57 @@ def test_it_puts_the_wall_up_and_then_has_nothing_to_do(bench: Bench) -> None:
     assert bench.gate.filter.holds() == {"5.6.7.8/32"}
     assert bench.agent.look(told=False) is None
     assert bench.state().healed["count"] == 0, "at the start there is nothing to heal"
+
+
+def test_it_is_ready_only_when_the_wall_stands(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stood: list[tuple[str, bool]] = []
+    monkeypatch.setattr("relay.service.notify", lambda word: stood.append((word, bool(bench.gate.filter.rules))))
+    agent = Agent(bench.gate, tick=0.01)
+    bench.gate.filter.refuses = "nft is busy"
+    looks = 0
+    look = agent.look
+
+    def look_again(*, told: bool) -> Outcome | None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:
+            bench.gate.filter.refuses = ""
+        if looks == 5:
+            ours.send(b"stop")
+        return look(told=told)
+
+    monkeypatch.setattr(agent, "look", look_again)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        agent._work(theirs, None)
+    assert looks == 5
+    assert stood == [("READY=1", True)]
+
+
+def test_it_tries_again_at_once_what_somebody_elses_lock_prevented(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("relay.service.notify", said.append)
+    monkeypatch.setattr(Agent, "_settle", busy_once(Agent._settle))
+    bench.agent._round(told=True)
+    assert said == []
+    bench.agent._round(told=False)
+    assert said == ["READY=1"]
+    assert bench.gate.filter.rules
+
+
+def busy_once(settle: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """Return what raises BusyError when it is called for the first time."""
+    calls: list[None] = []
+
+    def call(*given: Any, **named: Any) -> Outcome:
+        calls.append(None)
+        if len(calls) == 1:
+            raise BusyError("another netplay-relay gate is at work")
+        return settle(*given, **named)
+
+    return call
 
 
 def test_without_a_list_the_wall_stands_and_nobody_gets_in(bench: Bench) -> None:
