@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -147,7 +148,25 @@ def update_entry(files: HostFiles, host: HostName, user: str | None, become: boo
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file of the owner's whole or not at all; its folder is made if need be, readable by them alone."""
+    """Write a file of the owner's whole or not at all; its folder is made if need be, readable by them alone.
+
+    Raises UserError where that cannot be done.
+    """
+    try:
+        _write(path, text)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> UserError:
+    """Return the error for a file of the owner's that cannot be written."""
+    reason = error.strerror or type(error).__name__
+    return UserError(
+        f"{path} cannot be written: {reason}", fix=f"Look whose it is: ls -ld {shlex.quote(str(path.parent))}"
+    )
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -115,6 +115,8 @@ def by_turns(file: Path) -> Iterator[None]:
             held.enter_context(state.locked(file.with_name(".lock")))
         except state.BusyError:
             raise UserError(f"another command changes {file}", fix="Try again in a moment.") from None
+        except OSError as error:
+            raise inventory.unwritable(file, error) from None
         yield
 
 

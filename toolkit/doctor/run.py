@@ -47,9 +47,10 @@ def doctor(
             raise UserError("no relay was named", fix="invoke doctor --relay 'ADDRESS|55435'")
         case = gather.gather(aim, remote, quiet=as_json)
     found = list(findings.every(case))
-    if file is not None:
-        inventory.write(file, bundle.text(case, found))
     tell(case, found, as_json=as_json)
+    if file is not None:
+        # Last: what was found is not lost where it cannot be written.
+        inventory.write(file, bundle.text(case, found))
     if file is not None and not as_json:
         step("bundle", f"{file}: read it before you pass it on; addresses, nicks and room ids are taken out")
     return CODES[max((one.severity for one in found), default=Severity.FINE)]

@@ -221,6 +221,17 @@ def test_a_bundle_that_is_a_folder_is_refused_before_anything_is_asked(tmp_path:
         run.doctor(None, "203.0.113.7|55435", file=tmp_path)
 
 
+def test_a_bundle_that_cannot_be_written_loses_no_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = a_case(reached=[Reach(RELAY, None, "refused")])
+    monkeypatch.setattr(run.gather, "gather", lambda *_, **__: case)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"doctor\.md cannot be written: "):
+        run.doctor(None, f"{RELAY}|55435", file=tmp_path / "file" / "doctor.md")
+    assert "no connection to 203.0.113.10|55435" in capsys.readouterr().out
+
+
 def test_findings_fit_40_columns_and_a_command_stays_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     command = "invoke friends.add somebody --ip 2001:db8:1:2:3:4:5:6 --host relay.example.org"
     lines = list(show.lines(trouble("something is very wrong with the whole of it", "this\nthat", command), 40))

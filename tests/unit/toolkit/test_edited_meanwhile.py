@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,15 @@ def test_a_change_waits_for_its_turn_and_gives_up_with_a_sentence(
     with outgoing.by_turns(files.friends), pytest.raises(UserError, match="another command changes"):
         deployed(monkeypatch, lambda: 0)
     assert sent == []
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(own_configuration: Path) -> None:
+    own_configuration.write_text("a file where a folder is wanted")
+    with (
+        pytest.raises(UserError, match=r"friends\.toml cannot be written: "),
+        outgoing.by_turns(own_configuration / "x" / "friends.toml"),
+    ):
+        pass
 
 
 def test_a_look_ahead_takes_no_lock_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,22 @@ def test_a_broken_entry_is_a_sentence_with_its_line(text: str, line: int, what: 
     assert caught.value.message.startswith(f"{files.inventory}:{line}: ")
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"), [("a file/relay.toml", "Not a directory|File exists"), ("a/folder", "Is a")]
+)
+def test_a_file_that_cannot_be_written_is_a_sentence_and_leaves_nothing(
+    tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "a file").touch()
+    (tmp_path / "a" / "folder").mkdir(parents=True)
+    path = tmp_path / place
+    with pytest.raises(UserError, match=f"cannot be written: ({reason})") as caught:
+        inventory.write(path, "text\n")
+    assert caught.value.message.startswith(str(path))
+    assert caught.value.fix.startswith("Look whose it is: ls -ld ")
+    assert sorted(entry.name for entry in tmp_path.rglob("*")) == ["a", "a file", "folder"]
+
+
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "friends.toml"
     inventory.write(path, "old\n")
