@@ -191,6 +191,8 @@ def _close_again(gate: Gate, known: State, pending: Pending) -> None:
     from relay.gate.coexist import Coexistence  # seldom needed
 
     ports = [port for record in pending.opened for port in record["ports"]]
-    with contextlib.suppress(ProgramError):
+    try:
         Coexistence(gate.programs, pending.backend).close(keep=ports)
+    except ProgramError:
+        return  # it stays known, and is tried again by whoever looks at other firewalls next
     known.opened = list(pending.opened)

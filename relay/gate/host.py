@@ -17,7 +17,7 @@ from relay.gate.friends import Friend
 from relay.gate.nftables import Nftables
 from relay.gate.places import Places
 from relay.gate.plan import Plan
-from relay.gate.programs import Programs
+from relay.gate.programs import ProgramError, Programs
 from relay.gate.state import State
 from relay.gate.wall import Standing, Wall
 from relay.protocol import DEFAULT_PORT
@@ -165,11 +165,19 @@ class Gate:
         from relay.gate.coexist import Coexistence  # not needed to add a friend
 
         others = Coexistence(self.programs, outcome.backend)
-        if ports_changed and state.opened:
-            others.close(keep=outcome.wall.ports)
+        ours = set(outcome.wall.ports)
+        stale = [record for record in state.opened if not set(record["ports"]) <= ours]
+        if stale or (ports_changed and state.opened):
+            try:
+                others.close(keep=outcome.wall.ports)
+                stale = []
+            except ProgramError as error:
+                # Not worth the wall, which stands by now. What stays open there leads to nobody; it is tried again.
+                outcome.complaints.append(f"what was opened in other firewalls before could not be closed: {error}")
         findings = others.survey(outcome.wall.ports)
-        outcome.opened, outcome.complaints = others.open(findings)
-        known = [record for record in state.opened if set(record["ports"]) <= set(outcome.wall.ports)]
+        outcome.opened, complaints = others.open(findings)
+        outcome.complaints += complaints
+        known = [record for record in state.opened if record in stale or set(record["ports"]) <= ours]
         state.opened = known + [record for record in outcome.opened if record not in known]
         state.others = outcome.others = [finding.after(state.opened) for finding in findings]
 

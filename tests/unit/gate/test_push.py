@@ -15,8 +15,11 @@ import pytest
 
 from relay.config import ConfigError
 from relay.gate import commit, places, push, state
+from relay.gate.agent import Agent
 from relay.gate.backend import FilterError
+from relay.gate.coexist import Coexistence
 from relay.gate.names import Lookups
+from relay.gate.programs import ProgramError
 from relay.gate.push import Push
 from relay.protocol import Address
 from tests.support.gate_memory import MemoryGate, friend
@@ -325,3 +328,49 @@ def test_an_entry_that_is_not_there_after_all_is_an_error(gate: MemoryGate) -> N
     gate.filter.then = lambda: gate.filter.sets["host4"].clear()
     with pytest.raises(FilterError, match="does not show them"):
         apply(gate, ANNA)
+
+
+def test_another_firewall_that_cannot_be_closed_costs_a_sentence_and_is_tried_again(
+    gate: MemoryGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(gate, ANNA)
+    known = state.load(gate.places.state)
+    known.opened = [{"tool": "ufw", "ports": [55435], "where": []}]
+    state.save(gate.places.state, known)
+    fails, closed = True, []
+
+    def close(_: Coexistence, keep: Sequence[int] = ()) -> list[str]:
+        if fails:
+            raise ProgramError(["ufw", "delete"], 1, "ERROR: could not get the lock")
+        closed.append(list(keep))
+        return []
+
+    monkeypatch.setattr(Coexistence, "close", close)
+    gate.places.settings.write_text("[listen]\nport = 55440\n")
+    answer = apply(gate, ANNA)
+    assert answer["ports"] == [55440]
+    assert "could not be closed: ufw: ERROR: could not get the lock" in " ".join(answer["warnings"])
+    assert state.load(gate.places.state).opened == known.opened
+    agent = Agent(gate)
+    assert agent.look(told=True) is not None, "it lives on"
+    fails = False
+    assert apply(gate, survey=True)["warnings"] == []
+    assert closed == [[55440]]
+    assert state.load(gate.places.state).opened == []
+
+
+def test_what_a_push_opened_elsewhere_stays_known_when_it_cannot_be_closed(
+    gate: MemoryGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(gate, ANNA)
+    answer = apply(gate, BEN, rollback_after=60)
+    known = state.load(gate.places.state)
+    known.opened = [{"tool": "ufw", "ports": [55435], "where": []}]
+    state.save(gate.places.state, known)
+
+    def close(_: Coexistence, keep: Sequence[int] = ()) -> list[str]:
+        raise ProgramError(["ufw", "delete"], 1, "no")
+
+    monkeypatch.setattr(Coexistence, "close", close)
+    assert commit.roll_back(gate, answer["token"], "late")
+    assert state.load(gate.places.state).opened == known.opened
