@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def remove(place: Place, *, keep_config: bool = False, ask_become: bool = False)
         variables = {"ansible_become": visit.become, "remove_keep_config": keep_config}
         inventory.to_json(folder / "variables.json", variables)
         run = ansible.Run("remove", files.inventory, folder / "variables.json", folder, False, password)
-        changed = ansible.play(run, link)
+        changed = ansible.play(replace(run, again="Remove it again"), link)
     last.forget(place)
     say()
     say(f"{changed} changed on {place.host.alias}" + ("" if changed else ": there was no relay"))

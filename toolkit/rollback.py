@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def rollback(place: Place, to: str | None = None, *, check: bool = False, ask_be
         inventory.to_json(folder / "variables.json", variables)
         files = inventory.files_of(place.host)
         run = ansible.Run("rollback", files.inventory, folder / "variables.json", folder, check, password)
-        changed = ansible.play(run, link)
+        # Without a name it would go back one further, if the release was changed already.
+        changed = ansible.play(replace(run, again=f"Roll back again with --to {target.id}"), link)
         if not check:
             _prove(Remote(place, link, visit.become, password), target, releases.on_host(link))
     say()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit import places, releases, rollback
+from toolkit import places, releases, removal, rollback
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry, files_of, write
+from toolkit.login import Visit
 from toolkit.releases import Release
 from toolkit.ssh import Connection
 
@@ -75,6 +77,24 @@ def test_releases_are_found_behind_what_a_login_prints_and_missing_ones_are_a_se
     assert releases.parse(f"[ok] welcome\nhello {releases.as_json([OLD])}") == [OLD]
     with pytest.raises(UserError, match="did not list its releases; it said: Welcome"):
         releases.parse("Welcome\n")
+
+
+def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
+    fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = parse_host("myvps")
+    write(files_of(host).inventory, Entry(host).render())
+    visit = Visit(Connection("myvps"), "myvps", False, "root", "", False)
+    monkeypatch.setattr(rollback.login, "visit", lambda *_: visit)
+    # Breaks off before it has left a recap.
+    monkeypatch.setattr(rollback.ansible.Run, "argv", lambda _: [sys.executable, "-c", "raise SystemExit(2)"])
+    fake_ssh.answers(stdout=releases.as_json([OLD, MIDDLE, NEW]))
+    with pytest.raises(UserError, match="half-way") as caught:
+        rollback.rollback(places.real("myvps"))
+    assert "Roll back again with --to bbbb2222 when that is mended" in caught.value.fix
+    with pytest.raises(UserError, match="half-way") as caught:
+        removal.remove(places.real("myvps"))
+    assert "Remove it again when that is mended" in caught.value.fix
 
 
 def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
