@@ -182,6 +182,19 @@ def test_deploying_the_packages_again_changes_nothing(deployed: Builder) -> None
     assert deployed.host.pid() == before
 
 
+def test_a_package_beside_a_deployed_release_is_refused_and_neither_is_touched(
+    deployed: Builder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deployed.host.run("mkdir", "/opt/netplay-relay/releases")
+    try:
+        with pytest.raises(UserError):
+            deploy.deploy(deployed.place, deploy.Request())
+    finally:
+        deployed.host.run("rmdir", "/opt/netplay-relay/releases")
+    assert "without a package, and the package netplay-relay beside it. Take both off first" in capfd.readouterr().err
+    assert deploy.deploy(deployed.place, deploy.Request()) == 0
+
+
 def test_removing_takes_the_packages_off(deployed: Builder) -> None:
     try:
         assert removal.remove(deployed.place) > 0

@@ -129,6 +129,27 @@ def test_failures_are_sentences_after_everything_else(tmp_path: Path) -> None:
     assert not any(mark in said + errors for mark in ("{", "Traceback", "Task failed", "fatal", tmp_path.name + "/ans"))
 
 
+def test_a_package_beside_a_relay_that_was_put_there_without_one_is_refused(tmp_path: Path) -> None:
+    playbook = f"""
+- name: Look
+  hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_tasks: {ROOT}/ansible/playbooks/tasks/one_of_both.yml
+"""
+    here, gone = {"stat": {"exists": True}}, {"stat": {"exists": False}}
+    hosts: dict[str, dict[str, object]] = {
+        "both": {"xbps_found": {"known": True}, "__playbook_releases": here},
+        "package": {"xbps_found": {"known": True}, "__playbook_releases": gone},
+        "release": {"xbps_found": {"known": False}, "__playbook_releases": here},
+        "debian": {"xbps_found": {"skipped": True}, "__playbook_releases": {"skipped": True}},
+    }
+    status, said, errors = play(tmp_path, playbook, hosts)
+    assert status != 0
+    assert [name for name in hosts if f"{name}: 0 changed, 0 ok, 1 failed" in said] == ["both"]
+    assert "Take both off first, the settings stay: invoke remove --keep-config --host both." in errors
+
+
 def test_on_a_terminal_the_task_under_way_is_shown_and_overwritten(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     env = {**environment(tmp_path), "ANSIBLE_NOCOLOR": "1"}
