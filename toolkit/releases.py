@@ -38,6 +38,10 @@ for path in sorted(top.glob("releases/*/netplay-relay.pyz")):
         "installed": path.stat().st_mtime,
         "current": path.parent == current,
     })
+place = top / "current"
+if not found and place.is_dir() and not place.is_symlink():  # the role made it for whoever looks for the program here
+    from relay import __version__
+    found = [{"package": __version__}]
 print(json.dumps(found))
 """
 
@@ -53,7 +57,10 @@ class Release:
 
 
 def on_host(link: Connection) -> list[Release]:
-    """Return what lies on a host, the newest first; nothing where no relay is. Raises UserError."""
+    """Return what lies on a host, the newest first; nothing where no relay is.
+
+    Raises UserError: where the host does not answer, and where its relay is a package and no release.
+    """
     try:
         done = subprocess.run(
             link.argv("exec /usr/bin/python3 -I -"), input=_LIST, capture_output=True, text=True, check=False,
@@ -67,10 +74,10 @@ def on_host(link: Connection) -> list[Release]:
         ) from None
     if done.returncode:
         raise explain(link, done.stderr)
-    return parse(done.stdout)
+    return parse(done.stdout, link.alias)
 
 
-def parse(text: str) -> list[Release]:
+def parse(text: str, alias: str) -> list[Release]:
     """Read what the host printed, behind whatever the login printed; the newest comes first. Raises UserError."""
     found: list[dict[str, Any]] | None = answers.find(text, list)
     if found is None:
@@ -80,6 +87,14 @@ def parse(text: str) -> list[Release]:
             fix="Log in by hand: does the account have an ordinary shell?",
             exit_code=HOST_UNUSABLE,
         )
+    for each in found:
+        if "package" in each:
+            raise UserError(
+                f"the relay on {alias} is its package netplay-relay ({each['package']}), not a release",
+                fix="Type there, where its repository has an older one: xbps-install -f netplay-relay-VERSION"
+                f"\nOr build one: invoke xbps.build --host {alias} --distfile FILE",
+                exit_code=BAD_INPUT,
+            )
     return sorted((Release(**each) for each in found), key=lambda release: release.installed, reverse=True)
 
 

@@ -17,7 +17,7 @@ from tests.support import xbps_harness
 from tests.support.labs import a_lab
 from tests.support.xbps_host import TRIGGERS, VoidlikeHost
 from tests.support.xbps_sources import MAINTAINER
-from toolkit import deploy, guests, places, removal
+from toolkit import deploy, guests, places, removal, rollback
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.friends_edit import Wish
 from toolkit.lab import NodeSpec
@@ -193,6 +193,12 @@ def test_a_package_beside_a_deployed_release_is_refused_and_neither_is_touched(
         deployed.host.run("rmdir", "/opt/netplay-relay/releases")
     assert "without a package, and the package netplay-relay beside it. Take both off first" in capfd.readouterr().err
     assert deploy.deploy(deployed.place, deploy.Request()) == 0
+
+
+def test_a_rollback_names_the_package_that_runs_there(deployed: Builder) -> None:
+    with pytest.raises(UserError, match=r"is its package netplay-relay \(\d.*\), not a release") as refused:
+        rollback.rollback(deployed.place)
+    assert "xbps-install -f netplay-relay-VERSION" in refused.value.fix
 
 
 def test_removing_takes_the_packages_off(deployed: Builder) -> None:

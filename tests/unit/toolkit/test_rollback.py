@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from relay import __version__
 from toolkit import places, releases, removal, rollback
+from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry, files_of, write
@@ -17,6 +20,8 @@ from toolkit.releases import Release
 from toolkit.ssh import Connection
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.toolkit.conftest import FakeSsh
 
 OLD = Release("aaaa1111", "0.1.0", 100.0, current=False)
@@ -27,7 +32,7 @@ NEW = Release("cccc3333", "0.3.0", 300.0, current=True)
 def listed(*found: Release) -> list[Release]:
     """Return releases as the host lists them, read again."""
     raw: list[dict[str, Any]] = json.loads(releases.as_json(found))
-    return releases.parse(json.dumps(raw))
+    return releases.parse(json.dumps(raw), "myvps")
 
 
 def test_without_a_name_it_is_the_newest_that_is_older_than_what_runs() -> None:
@@ -74,9 +79,23 @@ def test_the_host_is_asked_with_its_own_python_and_nothing_typed_reaches_its_she
 
 
 def test_releases_are_found_behind_what_a_login_prints_and_missing_ones_are_a_sentence() -> None:
-    assert releases.parse(f"[ok] welcome\nhello {releases.as_json([OLD])}") == [OLD]
+    assert releases.parse(f"[ok] welcome\nhello {releases.as_json([OLD])}", "myvps") == [OLD]
     with pytest.raises(UserError, match="did not list its releases; it said: Welcome"):
-        releases.parse("Welcome\n")
+        releases.parse("Welcome\n", "myvps")
+
+
+def test_a_relay_that_is_a_package_is_no_release_and_the_sentence_says_so(tmp_path: Path) -> None:
+    script = releases._LIST.replace("/opt/netplay-relay", str(tmp_path))
+    argv = [sys.executable, "-c", script]
+
+    def said() -> str:
+        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
+
+    assert releases.parse(said(), "myvps") == []
+    (tmp_path / "current").mkdir()
+    with pytest.raises(UserError, match=rf"on myvps is its package netplay-relay \({__version__}\), not a") as refused:
+        releases.parse(said(), "myvps")
+    assert "xbps-install -f netplay-relay-VERSION" in refused.value.fix
 
 
 def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
