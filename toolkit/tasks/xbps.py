@@ -13,6 +13,8 @@ from toolkit.errors import user_errors
 if TYPE_CHECKING:
     from invoke.context import Context
 
+    from toolkit.xbps.request import Request
+
 TEMPLATE_HELP = {
     "out": "a new or empty folder; the result goes into DIR/srcpkgs and DIR/hostdir, as in a void-packages checkout",
     "package": "netplay-relay, netplay-mitm-server or netplay-tunnel-server",
@@ -51,6 +53,8 @@ def template(
     written = render.write(settled, Path(out).expanduser())
     if settled.package.name == "netplay-relay" and not distfile and not commit:
         _note_changes(dist.changes())
+    if settled.package.name == "netplay-relay":
+        _note_borrowed(settled, commit or distfile)
     step("template", f"{settled.package.name} {settled.version}: {short(written.folder)}")
     _note_placeholder(settled.package.homepage)
     if written.tarball:
@@ -117,6 +121,7 @@ def package(
     architecture = binary.check_architecture(arch)
     for path in repository.make(settled, place, architecture, python=binary.check_python(python), key=signing):
         step("written", short(path))
+    _note_borrowed(settled, commit or distfile)
     _note_placeholder(settled.package.homepage)
     step("next", f"on the host: xbps-install --repository={place.absolute()} netplay-relay netplay-relay-firewall")
     if not signing:
@@ -175,6 +180,7 @@ def build(
     settled = request.settle(asked)
     if not distfile and not commit:
         _note_changes(dist.changes())
+    _note_borrowed(settled, commit or distfile)
     build.build(place, wanted, settled)
 
 
@@ -212,6 +218,14 @@ def _note_placeholder(homepage: str) -> None:
 
     if homepage == PLACEHOLDER:
         step("note", f"no home page is known, so it says {PLACEHOLDER}, which leads nowhere: --homepage URL")
+
+
+def _note_borrowed(settled: Request, named: str) -> None:
+    from toolkit.console import step
+    from toolkit.xbps.example import borrowed
+
+    if named:
+        step("note", borrowed(settled))
 
 
 def _note_changes(changed: list[str]) -> None:

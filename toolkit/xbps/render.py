@@ -11,18 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from toolkit.console import ROOT
 from toolkit.errors import UserError
+from toolkit.xbps import example
 
 if TYPE_CHECKING:
     from toolkit.xbps.request import Request
 
 TEMPLATES: Final = ROOT / "templates" / "xbps"
-EXAMPLE: Final = ROOT / "relay" / "relay.toml"
-# What the packaged relay.toml says, and the example only mentions behind "# ": nobody gets in who is not named, and
-# where the service's check asks.
-SWITCHED_ON: Final = (
-    'allowlist = "/etc/netplay-relay/allowlist"',
-    'socket = "/run/netplay-relay/control.sock"',
-)
 PROGRAMS: Final = ("run", "finish", "check")
 
 
@@ -35,7 +29,8 @@ class Rendered:
 
 
 def texts(request: Request) -> dict[str, str]:
-    """Return the files of the package's folder, by name, rendered."""
+    """Return the files of the package's folder, by name, rendered. Raises UserError for a source without ours."""
+    settings = example.packaged(request)
     root = TEMPLATES / request.package.name
     environment = Environment(
         # A service that a package and a deployment both install is written once, in templates/runit.
@@ -48,19 +43,9 @@ def texts(request: Request) -> dict[str, str]:
     return {
         path.relative_to(root).with_suffix("").as_posix(): environment.get_template(
             path.relative_to(TEMPLATES).as_posix()
-        ).render(request=request, relay_toml=packaged_settings())
+        ).render(request=request, relay_toml=settings)
         for path in sorted(root.rglob("*.j2"))
     }
-
-
-def packaged_settings(example: Path = EXAMPLE) -> str:
-    """Return the packaged relay.toml: the annotated example with what a package needs switched on."""
-    text = example.read_text(encoding="utf-8").rstrip("\n")
-    for setting in SWITCHED_ON:
-        if text.count(f"\n# {setting}\n") != 1:
-            raise ValueError(f"{example} does not mention {setting}")
-        text = text.replace(f"\n# {setting}\n", f"\n{setting}\n")
-    return text
 
 
 def write(request: Request, out: Path) -> Rendered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,13 @@ import pytest
 from relay import config
 from relay.gate import friends
 from tests.support.templates import program, run
-from tests.support.xbps_sources import PACKAGES, settled
+from tests.support.xbps_sources import MAINTAINER, PACKAGES, settled, tarball
 from toolkit.errors import UserError
-from toolkit.xbps import render
+from toolkit.xbps import archives, example, render, request
 
 if TYPE_CHECKING:
     from toolkit.xbps.render import Rendered
+    from toolkit.xbps.request import Request
 
 
 @pytest.fixture(params=PACKAGES)
@@ -107,7 +109,28 @@ def test_the_packaged_settings_let_nobody_in_who_is_not_named(relay: Path) -> No
     assert all(line.startswith("#") for line in lines)
 
 
+def with_settings(folder: Path, settings: str) -> Request:
+    """Return the request for a source that has its own relay.toml."""
+    path = tarball(folder)
+    with tarfile.open(path) as archive:
+        (project,) = archive.getmembers()
+        members = [archives.Member(project.name, archive.extractfile(project).read())]
+    members.append(archives.Member("netplay-relay-0.1.0/relay/relay.toml", settings.encode()))
+    path.write_bytes(archives.gzip(archives.tar(members)))
+    return request.settle(request.Asked(distfile=str(path), maintainer=MAINTAINER))
+
+
+def test_the_settings_are_those_of_the_program_that_is_packaged(tmp_path: Path) -> None:
+    older = "# An older example.\n" + "".join(f"# {setting}\n" for setting in example.SWITCHED_ON) + "[end]\n"
+    wanted = with_settings(tmp_path, older)
+    text = (render.write(wanted, tmp_path / "out").folder / "files/relay.toml").read_text()
+    assert text == "\n".join(["# An older example.", *example.SWITCHED_ON, "[end]", ""])
+    assert "relay.toml" not in example.borrowed(wanted)
+    assert example.borrowed(settled("netplay-relay", tmp_path)).startswith("relay.toml, services and template are")
+
+
 def test_an_example_that_lost_a_setting_is_noticed(tmp_path: Path) -> None:
-    (tmp_path / "relay.toml").write_text("[listen]\n# port = 55435\n")
-    with pytest.raises(ValueError, match="does not mention allowlist"):
-        render.packaged_settings(tmp_path / "relay.toml")
+    wanted = with_settings(tmp_path, "[listen]\n# port = 55435\n")
+    with pytest.raises(UserError, match=r"relay/relay.toml in netplay-relay-0.1.0.tar.gz does not mention allowlist"):
+        render.write(wanted, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

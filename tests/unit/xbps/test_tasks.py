@@ -28,6 +28,7 @@ def test_a_template_is_written_and_the_next_command_named(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (0, "")
     assert f"netplay-relay 0.1.0: {out}/srcpkgs/netplay-relay" in done.stdout
     assert f"cp -a {out}/. VOID-PACKAGES/" in done.stdout
+    assert "note relay.toml, services and template are those of this checkout" in " ".join(done.stdout.split())
     assert task("lint", str(out)).returncode == 0
 
 
