@@ -161,6 +161,16 @@ def test_a_port_that_another_program_has_is_refused_in_a_sentence(host: RoleHost
     assert f"[listen] port = {port + 1}" in refused.errors
 
 
+def test_an_allowlist_in_a_directory_that_is_not_there_is_refused_in_a_sentence(host: RoleHost) -> None:
+    """All that systemd would say is 226/NAMESPACE, and Ansible that a service did not start."""
+    settings = SETTINGS.replace("/etc/netplay-relay/allowlist", "/srv/not there/allowlist")
+    refused = host.play(settings=settings, firewall_allowlist_dir="/srv/not there")
+    assert (refused.status != 0, refused.changed) == (True, [])
+    assert f"There is no directory /srv/not there on {host.alias}" in refused.errors
+    assert "([gate] allowlist)" in refused.errors
+    assert "mkdir -p -m 755 '/srv/not there'" in refused.errors
+
+
 def test_an_edited_setting_and_a_removed_friend_change_just_that_and_end_no_game(host: RoleHost) -> None:
     process = host.property("netplay-relay.service", "MainPID")
     with a_game(host) as game:
