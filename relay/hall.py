@@ -19,7 +19,7 @@ from relay.tables import Table
 
 
 class Hall:
-    """All tables and who sits at them. perform carries out what the switchboard wants done; slow is in bytes."""
+    """All tables and who sits at them. perform does what the switchboard wants done; slow, slow_all: in bytes."""
 
     def __init__(
         self,
@@ -31,8 +31,9 @@ class Hall:
         events: Events,
         endings: Endings,
         slow: int,
+        slow_all: int,
     ) -> None:
-        self.seats = Seats(loop, readiness, self._received, self._ended, slow)
+        self.seats = Seats(loop, readiness, self._received, self._ended, slow, slow_all)
         self._loop = loop
         self._readiness = readiness
         self._board = board

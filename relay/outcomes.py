@@ -69,6 +69,6 @@ class Outcome(StrEnum):
     # Both ends of a link.
     LEFT = "left", "it played, and closed first"
     PEER_LEFT = "peer-left", "it played, and the other end closed first"
-    OVERRUN = "overrun", "it read too slowly and more waited for it than may (buffers.slow_client)"
+    OVERRUN = "overrun", "it read too slowly and more waited for it than may (buffers.slow_client, slow_clients)"
     KICKED = "kicked", "the owner ended it"
     SHUTDOWN = "shutdown", "the relay stopped before it left"

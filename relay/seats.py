@@ -42,7 +42,8 @@ class Seats:
     received(conn, data) and ended(conn, outcome) are called as things happen, never from within `send`; outcome is None
     where the peer closed.
     slow bounds what may wait for one of them (bytes), but one message is taken whatever its size: a savestate that the
-    room has let through must reach everybody.
+    room has let through must reach everybody. slow_all bounds what waits for all of them together: whoever keeps most
+    waiting goes first, for one such savestate waits once for each who does not read it.
     """
 
     def __init__(
@@ -52,12 +53,15 @@ class Seats:
         received: Callable[[Conn, bytes], None],
         ended: Callable[[Conn, Outcome | None], None],
         slow: int,
+        slow_all: int,
     ) -> None:
         self._loop = loop
         self._readiness = readiness
         self._received = received
         self._ended = ended
         self._slow = slow
+        self._slow_all = slow_all
+        self._waiting = 0
         self._by_conn: dict[Conn, Seat] = {}
 
     def __len__(self) -> int:
@@ -74,6 +78,7 @@ class Seats:
         self._readiness.watch(seat.fd, self._ready, seat)
         if waiting:
             seat.out += waiting
+            self._waiting += len(waiting)
             self._readiness.epoll.modify(seat.fd, READ_AND_WRITE)
         return seat
 
@@ -81,6 +86,7 @@ class Seats:
         """Give a socket back, with what could not be sent to it. KeyError if it has none."""
         seat = self._by_conn.pop(conn)
         self._readiness.forget(seat.fd)
+        self._waiting -= len(seat.out)
         return seat
 
     def send(self, seat: Seat, data: bytes) -> None:
@@ -107,6 +113,17 @@ class Seats:
             self._break(seat, Outcome.OVERRUN)
         else:
             seat.out += data
+            self._waiting += len(data)
+            while self._waiting > self._slow_all:
+                self._break_slowest()
+
+    def _break_slowest(self) -> None:
+        slowest = max(self._by_conn.values(), key=lambda each: len(each.out))
+        # At once: what it would not read in all that time it will not read while it is told farewell.
+        self._waiting -= len(slowest.out)
+        slowest.out = bytearray()
+        if not slowest.broken:
+            self._break(slowest, Outcome.OVERRUN)
 
     def _break(self, seat: Seat, outcome: Outcome | None) -> None:
         # Not now: the room has perhaps more to send to others, and what this end leads to comes after it.
@@ -142,6 +159,7 @@ class Seats:
             return False
         seat.sent += sent
         del seat.out[:sent]
+        self._waiting -= sent
         if not seat.out:
             self._readiness.epoll.modify(seat.fd, select.EPOLLIN)
         return True

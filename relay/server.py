@@ -109,7 +109,8 @@ class Server:
             clock,
             events,
             self.endings,
-            config.buffers.slow_client,
+            buffers.slow_client,
+            buffers.slow_clients,
         )
         self._socks: dict[Conn, socket.socket] = {}
         # One for all: a method looked up anew is an object, and each connection would keep its own.

@@ -256,6 +256,33 @@ async def test_who_does_not_read_is_dropped_alone() -> None:
         await relay.until_outcome("left")
 
 
+async def test_a_savestate_waits_for_no_more_slow_readers_than_fit_into_the_bound_for_all() -> None:
+    buffers = Buffers(slow_client=4_000_000, slow_clients=5_000_000, socket=4096)
+    async with running(Config(buffers=buffers)) as relay:
+        first, slow = await joined(relay), []
+        for number in range(3):
+            slow.append(await FakeClient.join(relay.address, relay.port))
+            await slow[-1].send(netplay.nick(f"slow {number}") + netplay.info() * 2)
+            slow[-1].writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow[-1].writer.transport.pause_reading()
+        await relay.until(lambda: len(relay.server.board.live()) == 4, "all are in")
+        seats = relay.server.hall.seats
+        state = netplay.command(0x42, netplay.words(0, 2_000_000) + bytes(2_000_000))
+        await first.send(state + netplay.game_input(0, 1, 0, 0, 0))
+        await relay.until_outcome("overrun")
+        await relay.until(lambda: len(seats) == 3, "one of them is gone")
+        waiting = [len(seat.out) for seat in seats._by_conn.values()]
+        assert sum(waiting) == seats._waiting <= buffers.slow_clients
+        assert sum(size > 1_000_000 for size in waiting) == 2, "the bound costs no more of them than it has to"
+        for client in slow:
+            client.abort()
+        await relay.until(lambda: len(seats) == 1, "the player is alone")
+        assert seats._waiting == sum(len(seat.out) for seat in seats._by_conn.values())
+        await first.close()
+        await relay.until_outcome("left")
+        assert seats._waiting == 0
+
+
 async def test_a_kicked_player_is_gone_from_the_room() -> None:
     async with running() as relay:
         client = await joined(relay)
