@@ -106,7 +106,7 @@ def _own(package: Package, asked: Asked, maintainer: str) -> Request:
             f"the source is version {project}, not {version}: the package would hold another program than it says",
             fix=f"--version {project}, or the tarball of {version}: --distfile FILE",
         )
-    return Request(package, version or versions.check(project), commit, maintainer, found, patched=bool(commit))
+    return Request(package, versions.check(version or project), commit, maintainer, found, patched=bool(commit))
 
 
 def _with_defaults(asked: Asked, package: Package) -> Asked:

@@ -11,6 +11,8 @@ from toolkit.errors import UserError
 _WORDS: Final = {"alpha": -3, "beta": -2, "pre": -1, "rc": -1, "pl": 0, ".": 0}
 _PIECE: Final = re.compile(r"(?P<number>\d+)|(?P<word>alpha|beta|pre|rc|pl|\.)|(?P<letter>[a-z])|.", re.IGNORECASE)
 _RELEASE: Final = re.compile(r"\d+(\.\d+)+((alpha|beta|rc)\d*)?([.+]\d{8})?")
+# How a wheel writes the same version (PEP 440): xbps-src looks for the wheel by the template's version.
+_WHEEL: Final = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+(rc(0|[1-9]\d*))?(\+\d{8})?")
 _PLAIN: Final = re.compile(r"\d+(\.\d+)+")
 _DATE: Final = re.compile(r"(?:19|20)\d{2}[01]\d[0-3]\d")
 
@@ -42,8 +44,11 @@ def objection(version: str) -> str:
 
 
 def check(version: str) -> str:
-    """Return the version; UserError when a template must not carry it."""
-    if reason := objection(version):
+    """Return the version; UserError when a template must not carry it, or a wheel would write it another way."""
+    reason = objection(version)
+    if not reason and not _WHEEL.fullmatch(version):
+        reason = "a wheel writes it another way (1.0beta1 as 1.0b1, 1.02 as 1.2), and xbps-src would not find it"
+    if reason:
         raise UserError(
             f"{version!r} cannot be the version of a package: {reason}",
             fix="A release: --version 1.2.3. A snapshot: --commit HASH --date YYYYMMDD (its version is made).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from packaging.version import Version
 
 from toolkit.errors import UserError
 from toolkit.xbps import versions
@@ -42,6 +43,7 @@ def test_some_versions_are_one_and_the_same_to_xbps(one: str, other: str) -> Non
 @pytest.mark.parametrize("version", ["1.2.3", "0.1.0", "1.0rc1", "1.2.3.20261103", "1.2.3+20261103", "0.0.20261103"])
 def test_a_release_and_a_snapshot_may_be_carried(version: str) -> None:
     assert versions.check(version) == version
+    assert str(Version(version)) == version, "the wheel has the same in its name"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +62,11 @@ def test_a_release_and_a_snapshot_may_be_carried(version: str) -> None:
         ("1.0\n", "not of the form"),
         ("$(id)", "not of the form"),
         ("", "empty"),
+        ("1.2beta1", "a wheel writes it another way"),
+        ("1.2alpha1", "a wheel writes it another way"),
+        ("1.2rc", "a wheel writes it another way"),
+        ("1.02", "a wheel writes it another way"),
+        ("1.2.3rc1.20261103", "a wheel writes it another way"),
     ],
 )
 def test_other_versions_are_refused_with_the_reason(version: str, reason: str) -> None:
