@@ -219,6 +219,8 @@ class Server:
         watchers = {}
         for conn, entry in zip(snapshot.load(data["board"], self.board), data["conns"], strict=True):
             sock = sockets.inherit(entry["fd"])
+            if conn.state in (State.LINKED, State.SEATED):
+                sockets.linked(sock)  # an older program may have left that out
             if conn.state is State.LINKED and not conn.introduction:
                 self._forwarder.adopt(conn, sock, b64decode(entry["waiting"]), entry["received"])
                 watchers[conn] = entry["watcher"]
@@ -351,10 +353,13 @@ class Server:
     def _seat(self, conn: Conn) -> None:
         sock = self._socks.pop(conn)
         self._readiness.forget(sock.fileno())
+        sockets.linked(sock)
         self.hall.add(conn, sock)
 
     def _splice(self, action: Splice) -> None:
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
+        for sock in (client, link):
+            sockets.linked(sock)
         watch = self._config.watch
         watcher = Watcher(watch.names) if watch.links else None
         if watcher:

@@ -14,7 +14,8 @@ BACKLOG = 4096
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # A dead peer is noticed after 60 + 4 * 15 seconds; a paused RetroArch is silent for hours but its kernel answers.
 # Keepalive rests while something is on its way, a ping for one; then it is the time without an acknowledgement that
-# counts (milliseconds). A paused RetroArch's kernel acknowledges.
+# counts (milliseconds). A paused RetroArch's kernel acknowledges; but not once its buffer is full, however alive it is:
+# see `linked`.
 DEAD_PEER = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
 
 
@@ -59,6 +60,16 @@ def prepare(listener: socket.socket) -> None:
     for name, value in DEAD_PEER.items():
         with contextlib.suppress(AttributeError, OSError):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def linked(sock: socket.socket) -> None:
+    """Let a connection that is played on from now on stand for as long as its peer's kernel answers at all.
+
+    TCP_USER_TIMEOUT counts a closed window as no acknowledgement (tcp(7)), though the peer answers every probe: who
+    only watches, and pauses, would be gone after two minutes.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0)
 
 
 def raise_file_limit() -> None:
