@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from toolkit.friends_edit import Wish
     from toolkit.places import Place
 
+# The gate does not tell which service manager its host has.
+_START = (
+    "systemctl start netplay-relay-firewall (runit: sv start netplay-relay-firewall; "
+    "OpenRC: rc-service netplay-relay-firewall start)"
+)
 MARKS = {True: "yes", False: "NO", None: "-"}
 
 
@@ -85,7 +90,7 @@ def table(state: dict[str, Any], room: int | None = None) -> RenderableType:
 def problems(state: dict[str, Any]) -> list[str]:
     """Return what the owner should know, in sentences."""
     found = [] if state["present"] else ["the wall does not stand; the relay's own list alone keeps strangers out"]
-    found += [] if state["agent"] else ["the wall's keeper does not run: systemctl start netplay-relay-firewall"]
+    found += [] if state["agent"] else [f"the wall's keeper does not run; start it there: {_START}"]
     found += [state["problem"]] if state["problem"] else []
     if back := state["rolled_back"]:
         found.append(f"a change was taken back on {expiry.shown(back['at'])}: {back['why']}")

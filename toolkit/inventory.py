@@ -147,6 +147,12 @@ def update_entry(files: HostFiles, host: HostName, user: str | None, become: boo
     return wanted
 
 
+def typed(user: str | None, *, become: bool, ask_become: bool) -> str:
+    """Return how an account and its sudo are typed behind a task that reaches the host in the same way."""
+    sudo = " --ask-become" if ask_become else " --become" if become else ""
+    return f"{f' --user {user}' if user else ''}{sudo}"
+
+
 def write(path: Path, text: str) -> None:
     """Write a file of the owner's whole or not at all; its folder is made if need be, readable by them alone.
 

@@ -128,7 +128,8 @@ class Remote:
         return UserError(
             f"on {self.link.alias}: {said}",
             fix=f"Look at it by hand: {self.link.typed}   journalctl -u netplay-relay\n"
-            "On Void Linux its log is /var/log/netplay-relay/current",
+            "On Void Linux its log is /var/log/netplay-relay/current, or syslog's where it is a package; "
+            "with OpenRC /var/log/netplay-relay.log",
             exit_code=DEPLOY_FAILED,
         )
 

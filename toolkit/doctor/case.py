@@ -66,10 +66,15 @@ class Case:
 
     def log(self, name: str = "netplay-relay", lines: int = 100) -> str:
         """Return what the owner types to read the log of one of our services."""
-        systemd = (self.told("system") or {}).get("init") in (None, "systemd", "unknown")
-        return f"{self._ssh} " + (
-            f"journalctl -u {name} -n {lines}" if systemd else f"tail -n {lines} /var/log/{name}/current"
-        )
+        manager = str((self.told("system") or {}).get("init"))
+        # The package's program stands in a folder, and no link leads to a release; its log goes to syslog (socklog).
+        package = (self.told("release") or {}).get("installed") == "current"
+        files = {
+            "runit": "/var/log/socklog/everything/current" if package else f"/var/log/{name}/current",
+            "openrc": f"/var/log/{name}.log",
+        }
+        tail = f"tail -n {lines} {files[manager]}" if manager in files else f"journalctl -u {name} -n {lines}"
+        return f"{self._ssh} {tail}"
 
     @property
     def _ssh(self) -> str:

@@ -98,8 +98,8 @@ def log() -> list[str]:
         return said.splitlines()
     found = []
     for name in ("netplay-relay", "netplay-relay-firewall"):
-        path = Path("/var/log", name, "current")
-        found += path.read_text(errors="replace").splitlines()[-LOG_LINES // 2 :] if path.exists() else []
+        for path in (Path("/var/log", name, "current"), Path("/var/log", f"{name}.log")):  # runit's, OpenRC's
+            found += path.read_text(errors="replace").splitlines()[-LOG_LINES // 2 :] if path.exists() else []
     return found
 
 

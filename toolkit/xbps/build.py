@@ -91,4 +91,5 @@ def build(place: Place, wanted: Wanted, request: Request) -> int:
 def _say_built(place: Place, wanted: Wanted, changed: int) -> None:
     say()
     say(f"{changed} changed on {place.host.alias}" + ("" if changed else ": it was built already"))
-    say(f"To run it there: invoke deploy{place.option}" if wanted.install else "Nothing was installed.")
+    account = inventory.typed(wanted.user, become=wanted.become, ask_become=wanted.ask_become)
+    say(f"To run it there: invoke deploy{place.option}{account}" if wanted.install else "Nothing was installed.")

@@ -163,13 +163,18 @@ def test_other_service_managers_are_understood(manager: str, code: int, said: st
     [
         ("systemd", "systemctl start netplay-relay", "journalctl -u netplay-relay -n 100"),
         ("runit", "sv start netplay-relay", "tail -n 100 /var/log/netplay-relay/current"),
-        ("openrc", "rc-service netplay-relay start", "tail -n 100 /var/log/netplay-relay/current"),
+        ("openrc", "rc-service netplay-relay start", "tail -n 100 /var/log/netplay-relay.log"),
     ],
 )
 def test_what_is_typed_on_the_host_is_in_its_managers_words(manager: str, start: str, log: str) -> None:
     case = a_case(owner=True, host={"system": {"init": manager}})
     assert case.service("start", "netplay-relay") == f"ssh myvps {start}"
     assert case.log() == f"ssh myvps {log}"
+
+
+def test_the_log_of_the_package_is_syslogs() -> None:
+    case = a_case(owner=True, host={"system": {"init": "runit"}, "release": {"installed": "current"}})
+    assert case.log() == "ssh myvps tail -n 100 /var/log/socklog/everything/current"
 
 
 @pytest.mark.parametrize("outcome", ["ambiguous", "not-linked", "overrun", "too-many", "no-room-free", "stranger"])

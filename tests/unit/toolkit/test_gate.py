@@ -72,8 +72,10 @@ def test_an_answer_is_found_behind_what_a_login_prints(fake_ssh: FakeSsh, remote
 def test_what_a_login_prints_is_no_answer(fake_ssh: FakeSsh, remote: Remote) -> None:
     fake_ssh.answers("Welcome {}!\n", "it broke\n", 1)
     for asked in (lambda: gate.look(remote, "", FILE), lambda: remote.ask(["status", "--json"])):
-        with pytest.raises(UserError, match="on myvps: it broke"):
+        with pytest.raises(UserError, match="on myvps: it broke") as caught:
             asked()
+        for log in ("journalctl -u", "/var/log/netplay-relay/current, or syslog's", "/var/log/netplay-relay.log"):
+            assert log in caught.value.fix
 
 
 def test_a_push_that_changes_nothing_needs_no_confirmation(fake_ssh: FakeSsh, remote: Remote) -> None:
@@ -227,6 +229,9 @@ def test_what_the_owner_should_worry_about_is_said_in_sentences() -> None:
         "rolled_back": {"at": 1, "why": "it was not confirmed in time", "token": "x"},
         "healed": {"count": 2, "at": 1, "what": "our rules were gone"},
     }  # fmt: skip
-    assert len(guests.problems(state)) == 7
+    problems = guests.problems(state)
+    assert len(problems) == 7
+    for word in ("systemctl start", "sv start", "rc-service netplay-relay-firewall start"):
+        assert word in problems[1]
     fine = {**state, "present": True, "agent": 7, "problem": "", "warnings": [], "others": [], "rolled_back": None}
     assert guests.problems({**fine, "healed": {"count": 0, "at": None, "what": ""}}) == []

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from relay import config
-from toolkit import inventory
+from toolkit import inventory, places
 from toolkit.errors import UserError
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry
+from toolkit.xbps import build
+from toolkit.xbps.build import Wanted
 
 HOST = parse_host("myvps")
 
@@ -78,6 +80,22 @@ def test_a_host_may_be_called_what_yaml_takes_for_something_else(name: str) -> N
     # As it was written before names were quoted.
     files.inventory.write_text(files.inventory.read_text().replace(f'    "{name}":', f"    {name}:"))
     assert inventory.update_entry(files, host, None, become=True) == Entry(host, "admin", True)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "typed"),
+    [
+        (Wanted(), "invoke deploy --host myvps\n"),
+        (Wanted("admin", become=True), "invoke deploy --host myvps --user admin --become\n"),
+        (Wanted("admin", ask_become=True), "invoke deploy --host myvps --user admin --ask-become\n"),
+    ],
+)
+def test_what_is_typed_after_a_build_reaches_the_host_as_the_build_did(
+    wanted: Wanted, typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is written down of a host that was only built on."""
+    build._say_built(places.real("myvps"), wanted, 1)
+    assert capsys.readouterr().out.endswith(f"To run it there: {typed}")
 
 
 @pytest.mark.parametrize(
