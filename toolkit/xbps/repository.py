@@ -65,20 +65,21 @@ def make(request: Request, out: Path, architecture: str, *, python: str, key: Ke
         )
         for each in made
     }
-    written = []
+    # All of it is signed before anything is written: a key may have a passphrase that nobody types.
+    files: dict[str, bytes] = {}
+    for name, content in packed.items():
+        files[name] = content
+        if key:
+            files[f"{name}.sig2"] = _openssl("dgst", "-sha256", "-sign", str(key.path.absolute()), given=content)
+    files[f"{architecture}-repodata"] = _repodata(index, key)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in packed.items():
-            written.append(_put(out / name, content))
-            if key:
-                signature = _openssl("dgst", "-sha256", "-sign", str(key.path.absolute()), str((out / name).absolute()))
-                written.append(_put(out / f"{name}.sig2", signature))
-            else:
+        for name in packed:
+            if not key:
                 (out / f"{name}.sig2").unlink(missing_ok=True)  # of other bytes, from an earlier run
-        written.append(_put(out / f"{architecture}-repodata", _repodata(index, key)))
+        return [_put(out / name, content) for name, content in files.items()]
     except OSError as error:
         raise UserError(f"{out} cannot be written to: {error.strerror}", fix="Name another folder: --out DIR") from None
-    return written
 
 
 def _indexed(facts: dict[str, Any], content: bytes) -> dict[str, Any]:
@@ -108,11 +109,30 @@ def _put(path: Path, content: bytes) -> Path:
     return path
 
 
-def _openssl(*arguments: str) -> bytes:
+def _openssl(*arguments: str, given: bytes = b"") -> bytes:
+    """Return what openssl answers to what it is given. Raises UserError; it asks for a passphrase on the terminal."""
     if shutil.which("openssl") is None:
         raise UserError("openssl is not installed, and it signs", fix="Install it, or leave --key out.")
-    done = subprocess.run(["openssl", *arguments], capture_output=True, check=False, timeout=OPENSSL_SECONDS)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    argv = ["openssl", *arguments]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            answer, errors = process.communicate(given, timeout=OPENSSL_SECONDS)
+        except subprocess.TimeoutExpired:
+            _stop(process)
+            raise UserError(
+                f"openssl {arguments[0]} was not done within {OPENSSL_SECONDS:.0f} s; nothing was written",
+                fix="If it asked for the key's passphrase, type it within that time. Or use a key without one.",
+            ) from None
+    if process.returncode:
+        said = errors.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise UserError(f"openssl {arguments[0]} failed: {said[0]}", fix="Check the key: openssl pkey -in KEY -check")
-    return done.stdout
+    return answer
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End openssl: asked to, it has the terminal show again what is typed."""
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -149,6 +149,29 @@ def test_a_source_that_does_not_build_is_an_error_and_leaves_no_repository(tmp_p
     assert not (tmp_path / "repo").exists()
 
 
+def test_a_passphrase_that_nobody_types_leaves_the_repository_as_it_was(
+    wanted: Request, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing = repository.load_key(key, MAINTAINER)
+    waits = tmp_path / "bin" / "openssl"
+    waits.parent.mkdir()
+    # The first package is signed; then it waits, as for somebody who types.
+    waits.write_text(
+        f'#!/bin/sh\nmkdir {tmp_path}/asked 2>/dev/null && exec {program("openssl")} "$@"\nexec sleep 600\n'
+    )
+    waits.chmod(0o755)
+    out = tmp_path / "repo"
+    out.mkdir()
+    (out / OWN).write_bytes(b"of an earlier run")
+    monkeypatch.setenv("PATH", f"{waits.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(repository, "OPENSSL_SECONDS", 3.0)
+    with pytest.raises(UserError, match="openssl dgst was not done within 3 s; nothing was written") as refused:
+        repository.make(wanted, out, "x86_64", python="3.14", key=signing)
+    assert "passphrase" in refused.value.fix
+    assert (tmp_path / "asked").exists()
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {OWN: b"of an earlier run"}
+
+
 def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no file"):
         repository.load_key(tmp_path / "missing", MAINTAINER)
