@@ -35,6 +35,9 @@ PAUSE = 0.2
 WHOLE = 60.0
 SURVEY_AFTER_CHANGE = 60.0
 SURVEY = 600.0
+# How long the service manager waits with the port for a wall that cannot be put up. Beyond it the relay's own list has
+# to keep strangers out, and whoever deploys hears why instead of that a service did not start.
+PATIENCE = 10.0
 
 
 class Agent:
@@ -61,6 +64,7 @@ class Agent:
         self._absent = [home for home in fronts.HOMES if not home.exists()]
         self._outdated = False
         self._ready = False
+        self._begun = clock()
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT, or until only another start can help.
@@ -87,8 +91,9 @@ class Agent:
             self._round(told=told or sock is None)
 
     def _round(self, *, told: bool) -> None:
-        """Look; and once the wall stands, let the service manager open the port."""
-        if self.look(told=told or not self._ready) is not None and not self._ready:
+        """Look; and once the wall stands, or cannot for PATIENCE, let the service manager open the port."""
+        stands = self.look(told=told or not self._ready) is not None
+        if not self._ready and (stands or self._clock() - self._begun >= PATIENCE):
             self._ready = True
             service.notify("READY=1")
 

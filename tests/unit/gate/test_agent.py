@@ -99,6 +99,20 @@ def test_it_is_ready_only_when_the_wall_stands(bench: Bench, monkeypatch: pytest
     assert stood == [("READY=1", True)]
 
 
+def test_after_ten_seconds_without_a_wall_it_keeps_nobody_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    now = [100.0]
+    monkeypatch.setattr("relay.service.notify", said.append)
+    agent = Agent(bench.gate, clock=lambda: now[0])
+    bench.gate.filter.refuses = "this host has no nft that works"
+    for moment, expected in ((100.0, []), (109.9, []), (110.0, ["READY=1"]), (115.0, ["READY=1"])):
+        now[0] = moment
+        agent._round(told=False)
+        assert said == expected
+
+
 def test_it_tries_again_at_once_what_somebody_elses_lock_prevented(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
