@@ -13,14 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.support import dealing
+
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
-# What takes longest of all.
-FIRST = (
-    *("test_scenarios.py", "test_gate_lab.py", "test_roles.py", "test_roles_runit.py", "test_xbps_build.py"),
-    *("test_gate_legacy.py", "test_gate_firewalls.py", "test_collection.py", "test_deploy.py"),
-)
-# Files whose tests share nothing, and take long enough to be dealt out one by one.
-APART = ("e2e/test_coreless.py", "integration/test_scenarios.py", "unit/gate/test_real_filters.py")
 OF_THE_TOOLS = (
     *("e2e", "golden", "integration", "unit/roles", "unit/support", "unit/toolkit", "unit/xbps"),
     "property/test_players.py",
@@ -62,14 +57,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class FilesAndTests(LoadFileScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return nodeid if file.endswith(APART) else file
+            return dealing.scope(nodeid)
 
     return FilesAndTests(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take minutes, so that no process is left with them when the others have finished."""
-    slow = {item.path for item in items if item.get_closest_marker("lab") or item.get_closest_marker("retroarch")}
-    order = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: (order.get(item.path.name, len(FIRST)), item.path not in slow))
+    """Put them into the order to begin them in."""
+    marked = [(item.nodeid, frozenset(mark.name for mark in item.iter_markers())) for item in items]
+    items[:] = [items[place] for place in dealing.ordered(marked)]

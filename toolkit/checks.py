@@ -93,10 +93,10 @@ def run_all() -> list[Result]:
 def pytest_argv(*, fast: bool = False) -> list[str]:
     """Return the command line of the tests; those of one file run in one process, and share the lab they need.
 
-    The files go out in the order that tests/conftest.py gives them, to one process more than there are cores: much of
-    the slow ones' time is waiting for hosts.
+    The files go out in the order that tests/support/dealing.py gives them, to more processes than there are cores: much
+    of the slow ones' time is waiting for hosts and for frames.
     """
-    how = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    how = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     return [sys.executable, "-m", "pytest", *how, *(["-m", FAST] if fast else [])]
 
 
