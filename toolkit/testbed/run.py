@@ -102,7 +102,7 @@ def _do(scenario: Scenario, command: list[str], *, keep: bool) -> Result:
     try:
         run = molecule.run(scenario, command, _teller(scenario))
         why = () if run.status == 0 else tuple(failure.tell(scenario, run))
-        if not keep and "destroy" in scenario.steps:
+        if not keep and scenario.shows_its_end:
             ended = molecule.run(scenario, ["destroy"], _teller(scenario))
             run.steps += ended.steps
             if run.status == 0 and ended.status:

@@ -42,6 +42,15 @@ class Scenario:
         return platformdirs.user_cache_path("netplay-relay") / "testbed" / self.lab
 
     @property
+    def shows_its_end(self) -> bool:
+        """Whether its tests go through Molecule's own last step too: one does, and each that has one of its own.
+
+        The others' hosts are taken down as `invoke testbed.down` does it, which costs no further run of Molecule.
+        """
+        own = (SCENARIOS / self.name / "destroy.yml").exists()
+        return "destroy" in self.steps and (own or self.name == DEFAULT)
+
+    @property
     def runs_here(self) -> bool:
         """Whether it is run by who runs all, and not only rendered and linted."""
         return bool(self.notes.get("runs_in_ci", True))

@@ -78,6 +78,11 @@ def test_every_scenario_can_be_read_and_names_a_known_kind_of_host() -> None:
         assert len(f"ci12345678-{name}") <= 20, "the name of its lab would be too long"
 
 
+def test_molecules_own_last_step_is_gone_through_by_the_default_scenario_and_by_those_that_differ() -> None:
+    shown = {name for name in scenarios.names() if scenarios.load(name).shows_its_end}
+    assert shown == {"default", "docker", "podman"}
+
+
 def test_a_scenario_nobody_wrote_is_refused_with_those_there_are() -> None:
     with pytest.raises(UserError, match="there is no scenario 'nosuch'\nChoose one of: default, "):
         scenarios.load("nosuch")
