@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from importlib.util import find_spec
 from typing import Any
 
@@ -36,6 +37,8 @@ collect_ignore = list(OF_THE_TOOLS) if missing else []
 
 
 PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
+# Seconds since 1970; .ci/run sets it.
+WIDE_UNTIL = "NETPLAY_TEST_WIDE_UNTIL"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,6 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if PAYLOADS not in os.environ:  # the processes of xdist inherit it
         os.environ[PAYLOADS] = tempfile.mkdtemp(prefix="netplay-payloads-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PAYLOADS)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out further kinds of hosts in a run that has to end in time and is late; the summary says which."""
+    if item.get_closest_marker("wide") and time.time() > float(os.environ.get(WIDE_UNTIL, "inf")):
+        pytest.skip(f"late on this machine ({WIDE_UNTIL}); ./bootstrap test runs it whatever time it takes")
 
 
 def pytest_report_header() -> str:

@@ -51,7 +51,15 @@ def scenario(request: pytest.FixtureRequest) -> Iterator[scenarios.Scenario]:
     leftovers.remove(found)
 
 
-@pytest.mark.parametrize("scenario", RUN_HERE, indirect=True)
+# Other tests deploy to the same kinds of hosts, all but containers.
+WIDE = {"firewalld", "iptables", "podman", "remove", "ufw"}
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [pytest.param(name, marks=[pytest.mark.wide] if name in WIDE else []) for name in RUN_HERE],
+    indirect=True,
+)
 def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario) -> None:
     result = run.try_one(scenario)
     assert result.good, "\n".join(["it is red", *result.why])

@@ -27,19 +27,22 @@ def ordered(tests: Iterable[tuple[str, frozenset[str]]]) -> list[int]:
     """Return the places of tests, given as (node id, names of their marks), in the order to begin them in.
 
     Lab tests keep the cores busy and games mostly wait for the next frame, so they take turns; the long ones come
-    first, so that no process is left with one when the others have finished.
+    first, so that no process is left with one when the others have finished. What is marked wide comes last of all.
     """
     scopes: dict[str, list[int]] = {}
     kinds: dict[str, str] = {}
     for place, (nodeid, marks) in enumerate(tests):
         key = scope(nodeid)
         scopes.setdefault(key, []).append(place)
-        kind = "retroarch" if "retroarch" in marks else "lab" if "lab" in marks else ""
+        kind = next((kind for kind in ("wide", "retroarch", "lab") if kind in marks), "")
         kinds[key] = max(kinds.get(key, ""), kind)
     rank = {name: place for place, name in enumerate(FIRST)}
-    labs = sorted(_of(kinds, "lab"), key=lambda key: rank.get(key.partition("::")[0].rpartition("/")[2], len(rank)))
+    labs, wide = (
+        sorted(_of(kinds, kind), key=lambda key: rank.get(key.partition("::")[0].rpartition("/")[2], len(rank)))
+        for kind in ("lab", "wide")
+    )
     turns = (key for pair in zip_longest(labs, _of(kinds, "retroarch")) for key in pair if key)
-    return [place for key in chain(turns, _of(kinds, "")) for place in scopes[key]]
+    return [place for key in chain(turns, _of(kinds, ""), wide) for place in scopes[key]]
 
 
 def _of(kinds: dict[str, str], kind: str) -> Sequence[str]:
