@@ -1,6 +1,7 @@
 """Where the owner's tools are not installed, as on a host that only builds the relay, their tests are left out.
 
-The first line of a run says so. With CI set nothing is left out: what is missing is then an error.
+The first line of a run says so. With CI set what is missing is an error; what is left out there for want of time is
+named in the summary.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ OF_THE_TOOLS = (
     "property/test_players.py",
 )
 
+PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
+# Seconds since 1970; .ci/run sets it.
+WIDE_UNTIL = "NETPLAY_TEST_WIDE_UNTIL"
+
 if find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings
 
@@ -34,11 +39,6 @@ if find_spec("hypothesis"):
 
 missing = [] if os.environ.get("CI") else [name for name in NEEDED if find_spec(name) is None]
 collect_ignore = list(OF_THE_TOOLS) if missing else []
-
-
-PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
-# Seconds since 1970; .ci/run sets it.
-WIDE_UNTIL = "NETPLAY_TEST_WIDE_UNTIL"
 
 
 def pytest_configure(config: pytest.Config) -> None:

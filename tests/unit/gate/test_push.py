@@ -253,11 +253,16 @@ def test_the_relays_group_may_read_the_allowlist_it_shall_check(gate: MemoryGate
     assert found.st_gid == gate.places.settings.stat().st_gid
 
 
+def as_a_package_has_it(gate: MemoryGate) -> None:
+    """Give the settings to root, and their directory to a group."""
+    gate.places.settings.write_text("")
+    os.chown(gate.places.config_dir, -1, 4321)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_where_the_settings_are_roots_the_group_of_their_directory_may_read_the_allowlist(gate: MemoryGate) -> None:
     """As a package installs them: xbps has files belong to root, and directories to whom they are for."""
-    gate.places.settings.write_text("")
-    os.chown(gate.places.config_dir, -1, 4321)
+    as_a_package_has_it(gate)
     apply(gate, ANNA)
     assert gate.places.allowlist.stat().st_gid == 4321
     os.chown(gate.places.settings, -1, 1234)
@@ -268,8 +273,7 @@ def test_where_the_settings_are_roots_the_group_of_their_directory_may_read_the_
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_the_relay_may_read_the_allowlist_that_came_back(gate: MemoryGate) -> None:
-    gate.places.settings.write_text("")
-    os.chown(gate.places.config_dir, -1, 4321)
+    as_a_package_has_it(gate)
     apply(gate, ANNA)
     answer = apply(gate, BEN, rollback_after=60)
     gate.filter.refuses = "nothing is put right afterwards"
@@ -280,8 +284,7 @@ def test_the_relay_may_read_the_allowlist_that_came_back(gate: MemoryGate) -> No
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_an_allowlist_that_the_relay_cannot_read_is_mended_although_it_says_what_it_shall(gate: MemoryGate) -> None:
-    gate.places.settings.write_text("")
-    os.chown(gate.places.config_dir, -1, 4321)
+    as_a_package_has_it(gate)
     apply(gate, ANNA)
     for harm in (lambda path: os.chown(path, -1, 0), lambda path: path.chmod(0o600)):
         harm(gate.places.allowlist)

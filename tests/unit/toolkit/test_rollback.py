@@ -98,11 +98,16 @@ def test_a_relay_that_is_a_package_is_no_release_and_the_sentence_says_so(tmp_pa
     assert "xbps-install -f netplay-relay-VERSION" in refused.value.fix
 
 
+def known() -> None:
+    """Let the host be one that was deployed to."""
+    host = parse_host("myvps")
+    write(files_of(host).inventory, Entry(host).render())
+
+
 def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
     fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = parse_host("myvps")
-    write(files_of(host).inventory, Entry(host).render())
+    known()
     visit = Visit(Connection("myvps"), "myvps", False, "root", "", False)
     monkeypatch.setattr(rollback.login, "visit", lambda *_: visit)
     # Breaks off before it has left a recap.
@@ -119,8 +124,7 @@ def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
 def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
     fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = parse_host("myvps")
-    write(files_of(host).inventory, Entry(host).render())
+    known()
     monkeypatch.setattr(rollback.login, "visit", lambda *_: None)
     monkeypatch.setattr(rollback.ansible, "play", lambda *_: pytest.fail("a playbook was run"))
     fake_ssh.answers(stdout=releases.as_json([NEW]))
