@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from relay.gate import places, state
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
-from relay.gate.state import Applied, State
+from relay.gate.state import Applied, Name, State
 
 SYSTEMD = Path("/run/systemd/system")
 # How long after its moment a rollback that did not happen is done by somebody else, in seconds.
@@ -32,7 +33,10 @@ LONGEST = 3600.0
 
 @dataclass(slots=True)
 class Pending:
-    """What stood before a push, and until when (seconds since 1970) it waits for its confirmation."""
+    """What stood before a push, and until when (seconds since 1970) it waits for its confirmation.
+
+    names: the answers for DNS names, which a push that leaves a name out forgets.
+    """
 
     token: str
     deadline: float
@@ -42,6 +46,7 @@ class Pending:
     allowlist: str | None
     applied: dict[str, Any] | None
     opened: list[dict[str, Any]]
+    names: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write it down. Raises OSError."""
@@ -51,9 +56,15 @@ class Pending:
 def load(path: Path) -> Pending | None:
     """Return the push that waits for its confirmation, None when none does."""
     try:
-        return Pending(**json.loads(path.read_text(encoding="utf-8")))
+        held = json.loads(path.read_text(encoding="utf-8"))
+        return Pending(**_known(Pending, held))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _known(kind: type[Pending | Applied | Name], held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this release knows of what was written down: another one may have armed the push."""
+    return {item.name: held[item.name] for item in fields(kind) if item.name in held}
 
 
 def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: float) -> Pending:
@@ -71,6 +82,7 @@ def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: fl
         places.read(allowlist),
         asdict(known.applied) if known.applied else None,
         list(known.opened),
+        {name: asdict(entry) for name, entry in known.names.items()},
     )
 
 
@@ -159,7 +171,8 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     known = state.load(gate.places.state)
     places.write(gate.places.friends, pending.friends)
     places.write(_allowlist(gate), pending.allowlist, gate.shared())
-    used, known.applied = known.applied, Applied(**pending.applied) if pending.applied else None
+    known.names = _names(pending, known.names)
+    used, known.applied = known.applied, Applied(**_known(Applied, pending.applied)) if pending.applied else None
     if why:
         known.rolled_back = {"at": int(gate.clock()), "token": token, "why": why}
     try:
@@ -175,6 +188,12 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
         gate.settle(gate.wanted(), known, others=False)
         state.save(gate.places.state, known)
     return True
+
+
+def _names(pending: Pending, known: Mapping[str, Name]) -> dict[str, Name]:
+    """Return the answers of before the push, and those found since."""
+    before = {name: Name(**_known(Name, entry)) for name, entry in pending.names.items()}
+    return before | {name: entry for name, entry in known.items() if entry.addresses or name not in before}
 
 
 def _allowlist(gate: Gate) -> Path:

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,44 @@ def test_what_comes_back_is_filter_files_and_what_is_known(gate: MemoryGate) -> 
     assert not apply(gate, ANNA)["changed"]
     assert apply(gate, BEN)["changed"]
     assert state.load(gate.places.state).rolled_back is None, "the next good push takes the marker away"
+
+
+def test_a_friend_by_name_whom_a_push_left_out_gets_in_again_when_it_comes_back(gate: MemoryGate) -> None:
+    apply(gate, DORA)
+    before = gate.places.allowlist.read_text()
+    answer = apply(gate, ANNA, rollback_after=60)
+    assert commit.roll_back(gate, answer["token"], "it was not confirmed in time")
+    assert gate.filter.holds() == {"5.6.7.10/32"}, "nobody was asked in between"
+    assert gate.places.allowlist.read_text() == before
+
+
+def test_what_was_found_of_a_name_while_a_push_waited_is_kept_when_it_comes_back(gate: MemoryGate) -> None:
+    apply(gate, DORA)
+    answer = apply(gate, ANNA + DORA, rollback_after=60)
+    known = state.load(gate.places.state)
+    known.names["dora.example.org"].addresses = ["5.6.7.11/32"]
+    state.save(gate.places.state, known)
+    commit.roll_back(gate, answer["token"], "late")
+    assert gate.filter.holds() == {"5.6.7.11/32"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda held: held.pop("names"),
+        lambda held: held.update(later=1),
+        lambda held: held["names"].update({"dora.example.org": {"addresses": [], "later": 1}}),
+        lambda held: held["applied"].update(later=1),
+    ],
+)
+def test_a_push_that_another_release_armed_comes_back_too(gate: MemoryGate, change: Callable[[Any], object]) -> None:
+    apply(gate, ANNA)
+    answer = apply(gate, BEN, rollback_after=60)
+    held = json.loads(gate.places.pending.read_text())
+    change(held)
+    gate.places.pending.write_text(json.dumps(held))
+    assert commit.roll_back(gate, answer["token"], "late")
+    assert gate.filter.holds() == {"5.6.7.8/32"}
 
 
 def test_what_ended_meanwhile_does_not_come_back(gate: MemoryGate) -> None:
