@@ -93,7 +93,7 @@ def test_no_text_breaks_what_reads_settings_descriptions_logs_and_invitations(te
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_a_nick_and_a_password_are_refused_or_reach_retroarch_as_they_are(nick: str, password: str) -> None:
     core = Core("x", Path("/x"), info.Info("x"), Path("/"))
-    installation = Installation("path", ("retroarch",), Path("/c"), Path("/d"))
+    installation = Installation("path", ("retroarch",), Path("/c"), Path("/d"), Path("/h"))
     try:
         wish = launch.Wish(nick, password)
         plan = launch.host(installation, core, Content("/game", None), target.parse("relay|1"), wish)

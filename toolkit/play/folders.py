@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from toolkit.play.found import Installation
 
 KEYS = {"cores": "libretro_directory", "info": "libretro_info_path", "system": "system_directory"}
+# Where a Flatpak sees what is installed with it; nothing outside of its sandbox has that name.
+APP = Path("/app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,22 @@ def of(installation: Installation) -> Folders:
     if not config.is_file() and installation.skeleton is not None:
         config = installation.skeleton  # what RetroArch makes its own settings from at its first start
     values = settings.read(config)
-    for included in _includes(config):
+    for included in _includes(config, installation.home):
         values = {**settings.read(included), **values}
-    beside = Path(installation.argv[0]).parent
-    chosen = {name: settings.expand(values.get(key, ""), beside) for name, key in KEYS.items()}
+    chosen = {name: _place(installation, values.get(key, "")) for name, key in KEYS.items()}
     cores = chosen["cores"] or installation.data / "cores"
     info = chosen["info"] or _first([installation.data / "info", cores])
     return Folders(cores, info, chosen["system"] or installation.data / "system", values)
+
+
+def _place(installation: Installation, value: str) -> Path | None:
+    """Return the folder that a setting names, as it is seen from outside of a sandbox."""
+    app = installation.app
+    beside = Path(installation.argv[0]).parent if app is None else app / "bin"
+    named = settings.expand(value, beside, installation.home)
+    if app is not None and named is not None and named.is_relative_to(APP):
+        return app / named.relative_to(APP)
+    return named
 
 
 def _first(places: list[Path]) -> Path:
@@ -44,11 +55,12 @@ def _first(places: list[Path]) -> Path:
     return next((place for place in places if any(place.glob("*.info"))), places[-1])
 
 
-def _includes(config: Path) -> list[Path]:
+def _includes(config: Path, home: Path) -> list[Path]:
     """Return the files that a settings file includes."""
     try:
         lines = config.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     names = [line.split(None, 1)[1].strip().strip('"') for line in lines if line.startswith("#include ")]
-    return [config.parent / Path(name).expanduser() for name in names]
+    found = (settings.expand(name, config.parent, home) for name in names)
+    return [config.parent / each for each in found if each is not None]

@@ -25,16 +25,19 @@ NAMES = ("retroarch", "RetroArch", "retroarch.exe")
 class Installation:
     """A RetroArch: its kind in a word, how it is started, its settings file (there or not), the folder of its data.
 
-    skeleton: settings that count while that file is not there. scratch: where it can read files of ours, None for the
-    usual place (a sandbox may hide that).
+    home: what it is given as $HOME; "~" in its settings means that. skeleton: settings that count while its own are not
+    there. scratch: where it can read files of ours, None for the usual place (a sandbox may hide that). app: the folder
+    that it sees as /app, for a Flatpak.
     """
 
     kind: str
     argv: tuple[str, ...]
     config: Path
     data: Path
+    home: Path
     skeleton: Path | None = None
     scratch: Path | None = None
+    app: Path | None = None
 
     @property
     def shown(self) -> str:
@@ -113,7 +116,7 @@ def at(machine: Machine, typed: str) -> Installation:
         return _appimage(machine, path)
     beside = path.absolute().parent
     if (beside / "retroarch.cfg").is_file():
-        return Installation("portable", (str(path.absolute()),), beside / "retroarch.cfg", beside)
+        return Installation("portable", (str(path.absolute()),), beside / "retroarch.cfg", beside, machine.home)
     return _program(machine, path.absolute(), "path")
 
 
@@ -127,7 +130,7 @@ def _all(machine: Machine) -> Iterator[Installation]:
     for steam in (machine.home / ".steam/steam", machine.own_data / "Steam"):
         beside = steam / "steamapps/common/RetroArch"
         if (beside / "retroarch").is_file():
-            yield Installation("steam", (str(beside / "retroarch"),), beside / "retroarch.cfg", beside)
+            yield Installation("steam", (str(beside / "retroarch"),), beside / "retroarch.cfg", beside, machine.home)
     for folder in APPIMAGES:
         for path in sorted((machine.home / folder).glob("[Rr]etro[Aa]rch*.AppImage")):
             yield _appimage(machine, path)
@@ -140,35 +143,42 @@ def _program(machine: Machine, path: Path, kind: str) -> Installation:
     data = machine.config / "retroarch"
     candidates = [data / "retroarch.cfg", machine.home / ".retroarch.cfg"]
     config = next((each for each in candidates if each.is_file()), candidates[0])
-    return Installation(kind, (str(path),), config, data, machine.root / "etc/retroarch.cfg")
+    return Installation(kind, (str(path),), config, data, machine.home, machine.root / "etc/retroarch.cfg")
 
 
 def _snap(machine: Machine, path: Path) -> Installation:
-    data = machine.home / "snap/retroarch/current/.config/retroarch"
+    home = machine.home / "snap/retroarch/current"  # snapd's $HOME for it
+    data = home / ".config/retroarch"
     scratch = machine.home / "snap/retroarch/common"  # it sees no hidden folder of the home
-    return Installation("snap", (str(path),), data / "retroarch.cfg", data, scratch=scratch)
+    return Installation("snap", (str(path),), data / "retroarch.cfg", data, home, scratch=scratch)
 
 
 def _flatpak(machine: Machine) -> Iterator[Installation]:
     program = machine.which("flatpak")
-    places = (machine.root / "var/lib/flatpak", machine.own_data / "flatpak")
-    if program and any((place / "app" / FLATPAK).is_dir() for place in places):
+    places = [place / "app" / FLATPAK for place in (machine.own_data / "flatpak", machine.root / "var/lib/flatpak")]
+    place = next((each for each in places if each.is_dir()), None)  # flatpak runs the person's own before the system's
+    if program and place:
         own = machine.home / ".var/app" / FLATPAK
         data = own / "config/retroarch"
         argv = (str(program), "run", FLATPAK)
-        yield Installation("flatpak", argv, data / "retroarch.cfg", data, scratch=own / "cache")
+        app = place / "current/active/files"
+        skeleton = app / "etc/retroarch.cfg"
+        yield Installation("flatpak", argv, data / "retroarch.cfg", data, machine.home, skeleton, own / "cache", app)
 
 
 def _appimage(machine: Machine, path: Path) -> Installation:
     absolute = path.absolute()
-    for beside, inside in ((".home", ".config/retroarch"), (".config", "retroarch")):
-        own = absolute.with_name(absolute.name + beside)
-        if own.is_dir():
-            return Installation("appimage", (str(absolute),), own / inside / "retroarch.cfg", own / inside)
+    home = absolute.with_name(absolute.name + ".home")  # where it is, an AppImage takes it for $HOME
+    if home.is_dir():
+        data = home / ".config/retroarch"
+        return Installation("appimage", (str(absolute),), data / "retroarch.cfg", data, home)
+    data = absolute.with_name(absolute.name + ".config") / "retroarch"
+    if data.parent.is_dir():
+        return Installation("appimage", (str(absolute),), data / "retroarch.cfg", data, machine.home)
     return _program(machine, absolute, "appimage")
 
 
 def _mac(machine: Machine, app: Path) -> Installation:
     data = machine.home / "Library/Application Support/RetroArch"
     program = app.absolute() / "Contents/MacOS/RetroArch"
-    return Installation("macos", (str(program),), data / "config/retroarch.cfg", data)
+    return Installation("macos", (str(program),), data / "config/retroarch.cfg", data, machine.home)

@@ -50,10 +50,11 @@ def is_true(value: str) -> bool:
     return value.lower() in ("true", "1")
 
 
-def expand(value: str, beside: Path) -> Path | None:
+def expand(value: str, beside: Path, home: Path) -> Path | None:
     """Return the folder that a setting names: "~" is the home, ":" the program's own; None for none or "default"."""
     if not value or value == "default":
         return None
-    if value[0] == ":":
-        return beside / value[1:].lstrip("/\\")
-    return Path(value).expanduser()
+    for sign, folder in ((":", beside), ("~", home)):
+        if value[0] == sign and value[1:2] in ("", "/", "\\"):
+            return folder / value[1:].lstrip("/\\")
+    return Path(value)

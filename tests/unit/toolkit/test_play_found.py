@@ -40,7 +40,7 @@ def test_its_folders_are_those_of_its_settings_and_before_the_first_start_those_
         '#include "more.cfg"\n# libretro_directory = "/no"\nlibretro_directory = "~/c"\n'
     )
     (only,) = found.find(mine.machine)
-    assert folders.of(only).cores == Path("~/c").expanduser()
+    assert folders.of(only).cores == mine.home / "c"
     assert folders.of(only).system == mine.bin / "bios"
 
 
@@ -65,6 +65,46 @@ def test_flatpak_appimage_steam_snap_and_macos_are_found(mine: FakeMachine) -> N
     snap.environment["PATH"] = str(snap.program(snap.folder / "snap/bin/retroarch").parent)
     (only,) = found.find(snap.machine)
     assert (only.kind, only.scratch) == ("snap", snap.home / "snap/retroarch/common")
+
+
+@pytest.mark.parametrize("place", ["var/lib/flatpak", "home/.local/share/flatpak"])
+@pytest.mark.parametrize("started", [True, False], ids=["started", "never started"])
+def test_a_flatpaks_app_folder_is_looked_for_outside_of_its_sandbox(
+    mine: FakeMachine, place: str, started: bool
+) -> None:
+    mine.program(mine.bin / "flatpak")
+    files = mine.folder / place / "app" / found.FLATPAK / "current/active/files"
+    data = mine.home / ".var/app" / found.FLATPAK / "config/retroarch"
+    saying = data / "retroarch.cfg" if started else files / "etc/retroarch.cfg"
+    for folder in (saying.parent, data / "cores", files / "share/libretro/info"):
+        folder.mkdir(parents=True, exist_ok=True)
+    saying.write_text('libretro_info_path = "/app/share/libretro/info"\nsystem_directory = ":/../bios"\n')
+    (files / "share/libretro/info/nestopia_libretro.info").write_text(NESTOPIA + GOOD)
+    mine.core("nestopia", None, data / "cores")
+    (only,) = found.find(mine.machine)
+    kept = folders.of(only)
+    assert (kept.info, kept.cores) == (files / "share/libretro/info", data / "cores")
+    assert kept.system == files / "bin/../bios"
+    (core,) = cores.installed(kept.cores, kept.info)
+    assert (core.info.present, core.works) == (True, cores.YES)
+
+
+def test_the_home_of_a_packaged_one_is_the_one_it_is_given(mine: FakeMachine) -> None:
+    image = mine.program(mine.home / "RetroArch.AppImage")
+    own = image.with_name(image.name + ".home")
+    snap = mine.home / "snap/retroarch/current"
+    mine.environment["PATH"] = str(mine.program(mine.folder / "snap/bin/retroarch").parent)
+    for home in (own, snap):
+        config = home / ".config/retroarch/retroarch.cfg"
+        config.parent.mkdir(parents=True)
+        (home / "more.cfg").write_text('system_directory = "~/bios"\n')
+        config.write_text('#include "~/more.cfg"\nlibretro_directory = "~/.config/retroarch/cores"\n')
+    kinds = {each.kind: folders.of(each) for each in found.find(mine.machine)}
+    assert {kind: each.cores for kind, each in kinds.items()} == {
+        "appimage": own / ".config/retroarch/cores",
+        "snap": snap / ".config/retroarch/cores",
+    }
+    assert (kinds["appimage"].system, kinds["snap"].system) == (own / "bios", snap / "bios")
 
 
 def test_a_portable_one_keeps_its_settings_beside_itself(mine: FakeMachine) -> None:

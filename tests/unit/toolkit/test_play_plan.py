@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from toolkit.play.cores import Core
 
 GAME = Content("/games/the game.nes", "1234ABCD")
-RETROARCH = Installation("distribution", ("/usr/bin/retroarch",), Path("/x/retroarch.cfg"), Path("/x"))
+RETROARCH = Installation(
+    "distribution", ("/usr/bin/retroarch",), Path("/x/retroarch.cfg"), Path("/x"), Path("/home/me")
+)
 SESSION = "FridayNightRoom1"
 needs_cc = pytest.mark.skipif(
     shutil.which("cc") is None and not os.environ.get("CI"), reason="cc is missing; install with: apt-get install gcc"
