@@ -22,6 +22,7 @@ from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, PREFLIGHT_REFUSED
 from toolkit.hosts import HostName
 from toolkit.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC, Lab
+from toolkit.testbed.look_at_host import settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
 PORT = 55435
-# Everything a deployment could leave on a host, with times and rules: compared before and after.
+# Everything a deployment could leave on a host, with times: compared before and after, and so are the rules.
 TRACES = (
-    "getent passwd netplay-relay; nft --stateless list ruleset;"
+    "getent passwd netplay-relay;"
     "find /etc/netplay-relay /opt/netplay-relay /etc/systemd/system -printf '%p %T@ %m\\n';"
     "systemctl list-units --all --plain --no-legend 'netplay*'"
 )
@@ -67,6 +68,10 @@ class Owner:
         """Run a script on the host as root and return what it said."""
         argv = self.lab.inside("relay", ["sh", "-c", script])
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout
+
+    def traces(self) -> str:
+        """Return what a deployment could leave on the host."""
+        return settled(self.on_host("nft --stateless list ruleset")) + self.on_host(TRACES)
 
     def ssh_config(self, name: str, *lines: str) -> Path:
         """Write an ssh configuration: these lines for the host, then what the lab's says."""
@@ -121,13 +126,13 @@ def owner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
 def story(owner: Owner) -> Story:
     """Look, deploy, deploy again."""
     friend = f"--friend=friend={owner.lab.node('friend').ipv4}"
-    bare = owner.on_host(TRACES)
+    bare = owner.traces()
     looked = owner.deploys("--check", friend)
-    after_look, made = owner.on_host(TRACES), [*owner.folder.rglob("*")]
+    after_look, made = owner.traces(), [*owner.folder.rglob("*")]
     first = owner.deploys(friend)
-    deployed = owner.on_host(TRACES)
+    deployed = owner.traces()
     second = owner.deploys()
-    return Story(owner, bare, looked, after_look, made, first, deployed, second, owner.on_host(TRACES))
+    return Story(owner, bare, looked, after_look, made, first, deployed, second, owner.traces())
 
 
 def test_a_look_ahead_shows_a_diff_and_changes_nothing_anywhere(story: Story) -> None:
@@ -275,10 +280,10 @@ def test_a_port_that_somebody_has_is_refused_and_nothing_is_changed(story: Story
     owner.files.mkdir(parents=True)
     (owner.files / "relay.toml").write_text("[listen]\nport = 7777\n")
     with somebody_listens(owner, 7777):
-        before = owner.on_host(TRACES)
+        before = owner.traces()
         done = owner.deploys()
         refused(done, PREFLIGHT_REFUSED, "7777", "python3", "relay.toml", "left as it is")
-        assert owner.on_host(TRACES) == before
+        assert owner.traces() == before
 
 
 def test_a_host_without_python_is_told_how_to_get_it(owner: Owner) -> None:

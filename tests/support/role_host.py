@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.templates import ROOT
 from toolkit import zipapp
+from toolkit.testbed import look_at_host
 
 if TYPE_CHECKING:
     from toolkit.lab import Lab
@@ -157,7 +158,8 @@ class RoleHost:
     def snapshot(self) -> dict[str, Any]:
         """Return everything that a deployment could leave on the host."""
         found: dict[str, Any] = json.loads(self.run("python3", "-I", "-c", SNAPSHOT))
-        return found
+        shown = {"rules": look_at_host.settled(found["rules"]), "listening": look_at_host.listening(found["listening"])}
+        return {**found, **shown}
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}

@@ -1,12 +1,14 @@
 """Runs on a host, with its own Python and nothing else: prints everything that a deployment could leave there.
 
 Files with mode, owner and content, accounts among them; services that start at boot; rules; listening ports. Backups
-of the account files, and what init, ssh and apt write by themselves, are nobody's settings.
+of the account files, and what init, ssh and apt write by themselves, are nobody's settings. Nor is what connections
+alone change: counters, queues, and the elements of sets that packets fill.
 """
 
 import hashlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,10 +20,12 @@ SKIPPED = (
 )
 ASKED = {
     "units": ("systemctl", "list-unit-files", "--no-legend"),
-    "rules": ("nft", "list", "ruleset"),
+    "rules": ("nft", "--stateless", "list", "ruleset"),
     "iptables": ("iptables-save",),
     "listening": ("ss", "-Htln"),
 }
+# A set's lines as nft prints them: from its flags to its elements, which have no brace in them.
+_FILLED_BY_PACKETS = re.compile(r"(\n\t\tflags [^\n]*\bdynamic\b[^\n]*(?:\n\t\t[^\n]+)*?)\n\t\telements = \{[^}]*\}")
 
 
 def content(path: Path) -> str:
@@ -41,6 +45,16 @@ def files() -> dict[str, list[object]]:
     return found
 
 
+def settled(rules: str) -> str:
+    """Return nft's rules without the elements of dynamic sets: connections make them, the kernel collects them."""
+    return _FILLED_BY_PACKETS.sub(r"\1", rules)
+
+
+def listening(sockets: str) -> str:
+    """Return the addresses of what ss lists, in their order: how much waits in each queue is left out."""
+    return "\n".join(sorted(line.split()[3] for line in sockets.splitlines()))
+
+
 def said(argv: tuple[str, ...]) -> str:
     """Return what a program printed, without lines that count or tell the time; "" where there is no such program."""
     try:
@@ -50,4 +64,11 @@ def said(argv: tuple[str, ...]) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith(("#", ":")))
 
 
-print(json.dumps({**files(), **{name: said(argv) for name, argv in ASKED.items()}}))  # noqa: T201  # its answer
+def picture() -> dict[str, object]:
+    """Return everything there is to compare, by name."""
+    told = {name: said(argv) for name, argv in ASKED.items()}
+    return {**files(), **told, "rules": settled(told["rules"]), "listening": listening(told["listening"])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(picture()))  # noqa: T201  # its answer
