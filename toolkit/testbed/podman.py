@@ -145,11 +145,33 @@ def remove(lab: str, directory: Path) -> bool:
     if (podman.directory / "containers.conf").exists() and shutil.which("podman", path=programs.search_path()):
         podman("rm", "--all", "--force", "--time=0", check=False)
     for own in (podman.directory, podman.running):
-        for mounted in reversed(network.mounts_below(own)):
-            programs.run(["umount", "--lazy", str(mounted)], check=False)
-        shutil.rmtree(own, ignore_errors=own == podman.running)
+        _remove_tree(own)
     _remove_groups(lab)
     return True
+
+
+def _remove_tree(own: Path) -> None:
+    """Remove a directory and whatever is mounted below it. Raises UserError, naming what is left, when it stays.
+
+    What podman started to clean up behind a container mounts its storage once more, and ends by itself.
+    """
+    end = time.monotonic() + _END_BOUND
+    while own.exists():
+        for mounted in reversed(network.mounts_below(own)):
+            programs.run(["umount", "--lazy", str(mounted)], check=False)
+        left = ", ".join(map(str, network.mounts_below(own)))
+        if not left:  # never through a mount: what is in it may be needed elsewhere
+            try:
+                shutil.rmtree(own)
+            except OSError as error:
+                left = f"{error.filename} ({error.strerror})"
+        if left and time.monotonic() > end:
+            raise UserError(
+                f"something keeps making files or mounts in {own}: {left} is left",
+                fix=f"See what it is: grep {own} /proc/*/mountinfo /proc/*/cmdline",
+                exit_code=HOST_UNUSABLE,
+            )
+        time.sleep(0.02)
 
 
 def _remove_groups(lab: str) -> None:

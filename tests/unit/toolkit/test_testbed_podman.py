@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.errors import UserError
 from toolkit.lab import programs, state
 from toolkit.testbed import containers, podman
 
@@ -86,3 +87,56 @@ def test_cgroups_are_removed_in_every_hierarchy_and_no_others(
     assert told == [], "there were no settings: podman was never run"
     left = sorted(os.path.relpath(path, tmp_path / "cgroup") for path in (tmp_path / "cgroup").rglob("netplay-*"))
     assert left == [others, f"pids/{others}", f"unified/{others}"]
+
+
+@pytest.fixture
+def mounts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """Return what is mounted below a testbed's storage: umount takes the last one away, rmtree refuses the rest."""
+    (tmp_path / "podman" / "storage" / "overlay").mkdir(parents=True)
+    there: list[Path] = []
+    real = podman.shutil.rmtree
+
+    def umount(argv: list[str], **_: object) -> str:
+        assert argv[:2] == ["umount", "--lazy"]
+        there.remove(Path(argv[2]))
+        return ""
+
+    def rmtree(path: Path, **_: object) -> None:
+        for each in there:
+            raise OSError(16, "Device or resource busy", str(each))
+        real(path)
+
+    monkeypatch.setattr(podman, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(podman.network, "mounts_below", lambda own: [each for each in there if own in each.parents])
+    monkeypatch.setattr(programs, "run", umount)
+    monkeypatch.setattr(podman.shutil, "rmtree", rmtree)
+    return there
+
+
+def test_a_mount_that_appears_while_others_are_taken_down_is_taken_down_too(
+    mounts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay = tmp_path / "podman" / "storage" / "overlay"
+    mounts += [overlay, overlay]
+    late, refusing = [overlay, overlay], podman.shutil.rmtree
+
+    def remounted(path: Path, **_: object) -> None:
+        """Behave as podman's own cleaning up does: it mounts the storage again once it has been unmounted."""
+        mounts.extend([late.pop()] if late else [])
+        refusing(path)
+
+    monkeypatch.setattr(podman.shutil, "rmtree", remounted)
+    assert podman.remove("tb-podman", tmp_path)
+    assert (late, mounts, (tmp_path / "podman").exists()) == ([], [], False)
+
+
+def test_a_mount_that_stays_is_named_and_nothing_in_it_is_removed(
+    mounts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "podman" / "storage" / "overlay"
+    mounts.append(kept)
+    monkeypatch.setattr(programs, "run", lambda *_, **__: "")
+    monkeypatch.setattr(podman, "_END_BOUND", 0.05)
+    with pytest.raises(UserError, match=str(kept)):
+        podman.remove("tb-podman", tmp_path)
+    assert kept.is_dir()
