@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> 
 
     shown_as: the owner's file, for mistakes in it. survey: look at other firewalls too, which may take a second. Raises
     UserError: of a mistake before anything is touched; with ROLLED_BACK when the change could not be confirmed, and
-    then what stood before stands again.
+    then what stood before stands again; with HOST_UNUSABLE when the host was lost and whether it stands is not known.
     """
     look_around = ["--survey"] if survey else []
     answer = ask(remote, _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around), text)
@@ -88,7 +89,7 @@ def _apply(shown_as: Path, *options: str) -> list[str]:
 
 
 def _confirm(remote: Remote, token: str, end: float) -> None:
-    """Keep a push, over a login of its own. Raises UserError once what stood before stands again.
+    """Keep a push, over a login of its own. Raises UserError once what stood before stands again, or is not known to.
 
     end: when the host has taken it back by itself, in monotonic seconds.
     """
@@ -99,29 +100,50 @@ def _confirm(remote: Remote, token: str, end: float) -> None:
         why = "" if done.returncode == 0 else str(remote.failed(done).message)
     except UserError as error:
         why = error.message
-    if not why or not _is_taken_back(remote, token, end):
+    if not why:
         return
-    raise UserError(
-        f"the change on {remote.link.alias} could not be confirmed over a new login ({why}), so it was taken back: "
-        "what stood before stands again",
-        fix=f"Can you still log in? {remote.link.typed}",
-        exit_code=ROLLED_BACK,
-    )
+    taken_back = _is_taken_back(remote, again, token, end)
+    if taken_back is None:
+        raise _not_known(remote, why)
+    if taken_back:
+        raise UserError(
+            f"the change on {remote.link.alias} could not be confirmed over a new login ({why}), so it was taken back: "
+            "what stood before stands again",
+            fix=f"Can you still log in? {remote.link.typed}",
+            exit_code=ROLLED_BACK,
+        )
 
 
-def _is_taken_back(remote: Remote, token: str, end: float) -> bool:
+def _is_taken_back(remote: Remote, again: Remote, token: str, end: float) -> bool | None:
     """Return once what stood before a push stands again; False when its confirmation came through after all.
 
-    The end is waited for if the login that pushed does not work any more either.
+    If the login that pushed does not work any more either, the end is waited for and the host is asked over a new one,
+    again; None when it does not answer then. The confirmation may have been done there, and its answer lost.
     """
-    try:
-        if ask(remote, ["rollback", token])["rolled_back"]:
-            return True
-        known = ask(remote, ["status"])["rolled_back"]
-        return known is not None and bool(known["token"] == token)
-    except UserError:
-        time.sleep(max(0.0, end - time.monotonic()))
+    with suppress(UserError):
+        return _takes_back(remote, token)
+    time.sleep(max(0.0, end - time.monotonic()))
+    with suppress(UserError):
+        return _takes_back(again, token)
+    return None
+
+
+def _takes_back(remote: Remote, token: str) -> bool:
+    """Have a push taken back if it waits still; tell whether it was, now or before. Raises UserError."""
+    if ask(remote, ["rollback", token])["rolled_back"]:
         return True
+    known = ask(remote, ["status"])["rolled_back"]
+    return known is not None and bool(known["token"] == token)
+
+
+def _not_known(remote: Remote, why: str) -> UserError:
+    return UserError(
+        f"the change was sent to {remote.link.alias}, and then the host was lost ({why}): whether it is in force is "
+        "not known, and your friends.toml is as it was",
+        fix="Type the same command again when the host can be reached: it makes host and file agree either way.\n"
+        f"Until then, who is let in: invoke friends.list{remote.place.option}",
+        exit_code=HOST_UNUSABLE,
+    )
 
 
 def _refused(remote: Remote, error: dict[str, Any], code: int) -> UserError:

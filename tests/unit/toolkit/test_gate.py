@@ -34,15 +34,18 @@ def remote(tmp_path: Path) -> Remote:
 
 
 def answers(fake_ssh: FakeSsh, by_command: dict[str, Any]) -> None:
-    """Let each command of the gate have an answer of its own: (exit code, JSON), or an exit code alone."""
+    """Let each command of the gate have an answer of its own: (exit code, JSON), or a list of them, one each time."""
     script = fake_ssh.folder / "ssh.py"
-    table = {word: [code, text] for word, (code, text) in by_command.items()}
+    table = {word: found if isinstance(found, list) else [found] for word, found in by_command.items()}
     script.write_text(
         script.read_text().replace(
             'sys.stdout.write(answer["stdout"])',
             f"table = {table!r}\n"
             "word = next((word for word in table if f' {word} ' in sys.argv[-1] + ' '), '')\n"
-            "if word:\n    print(json.dumps(table[word][1]))\n    sys.exit(table[word][0])\n"
+            "if word:\n"
+            "    times = sum(f' {word} ' in line for line in (folder / 'calls').read_text().splitlines())\n"
+            "    code, text = table[word][min(times, len(table[word])) - 1]\n"
+            "    print(json.dumps(text))\n    sys.exit(code)\n"
             'sys.stdout.write(answer["stdout"])',
         )
     )
@@ -116,16 +119,49 @@ def test_a_confirmation_whose_answer_was_lost_counts(fake_ssh: FakeSsh, remote: 
     assert gate.push(remote, "", FILE)["token"] == "abc"  # noqa: S105 - names a push, opens nothing
 
 
-def test_a_host_that_is_lost_is_waited_for_until_it_has_taken_the_push_back(
-    fake_ssh: FakeSsh, remote: Remote, monkeypatch: pytest.MonkeyPatch
-) -> None:
+LOST = {"apply": (0, {**APPLIED, "token": "abc"}), "confirm": (255, {})}
+
+
+def push_and_wait(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Push to a host that is lost; the waiting for its way back costs no time and is that long."""
     waited: list[float] = []
     monkeypatch.setattr(gate.time, "sleep", waited.append)
-    answers(fake_ssh, {"apply": (0, {**APPLIED, "token": "abc"}), "confirm": (255, {}), "rollback": (255, {})})
-    with pytest.raises(UserError) as caught:
-        gate.push(remote, "", FILE)
+    try:
+        return gate.push(remote, "", FILE)
+    finally:
+        assert gate.WAY_BACK - 10 < max(waited) <= gate.WAY_BACK + gate.LATE < 60
+
+
+def test_a_host_that_was_lost_is_asked_again_once_it_has_taken_the_push_back(
+    fake_ssh: FakeSsh, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"rolled_back": {"token": "abc", "at": 1, "why": "it was not confirmed in time"}}
+    answers(fake_ssh, {**LOST, "rollback": [(255, {}), (0, {"rolled_back": False})], "status": (0, known)})
+    with pytest.raises(UserError, match="what stood before stands again") as caught:
+        push_and_wait(remote, monkeypatch)
     assert caught.value.exit_code == ROLLED_BACK
-    assert gate.WAY_BACK - 10 < max(waited) <= gate.WAY_BACK + gate.LATE < 60
+    assert "ControlPath=none" in fake_ssh.calls[-1][0], "the login that pushed may be dead"
+
+
+def test_a_confirmation_that_came_through_counts_although_the_host_was_lost_after_it(
+    fake_ssh: FakeSsh, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(
+        fake_ssh, {**LOST, "rollback": [(255, {}), (0, {"rolled_back": False})], "status": (0, {"rolled_back": None})}
+    )
+    assert push_and_wait(remote, monkeypatch)["token"] == "abc"  # noqa: S105 - names a push, opens nothing
+
+
+def test_of_a_host_that_stays_lost_nothing_is_claimed(
+    fake_ssh: FakeSsh, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(fake_ssh, {**LOST, "rollback": (255, {})})
+    with pytest.raises(UserError, match="whether it is in force is not known") as caught:
+        push_and_wait(remote, monkeypatch)
+    assert caught.value.exit_code == HOST_UNUSABLE
+    assert "taken back" not in caught.value.message
+    assert "the same command again" in caught.value.fix
+    assert "invoke friends.list --host myvps" in caught.value.fix
 
 
 def mistake(**more: Any) -> dict[str, Any]:
