@@ -14,7 +14,11 @@ from relay.observe import log
 
 
 class CannotListenError(Exception):
-    """No listening socket; str() says why and what to type."""
+    """No listening socket; str() says why and what to type, errno what the system said, if it was asked."""
+
+    def __init__(self, words: str, number: int | None = None) -> None:
+        super().__init__(words)
+        self.errno = number
 
 
 @dataclass(slots=True)
@@ -59,26 +63,79 @@ def _wanted(config: Config) -> list[tuple[str, int]]:
 
 
 def _reconcile(config: Config, kept: list[socket.socket]) -> list[socket.socket]:
+    """Return the sockets of an older program as the configuration now wants them.
+
+    Games are going on: whatever is not to be had is no reason to end them, and is only said.
+    """
     if config.listen.port == 0:
         return kept
-    by_name = {sock.getsockname()[:2]: sock for sock in kept}
-    wanted = _wanted(config)
+    old: dict[tuple[int, bool], list[socket.socket]] = {}
+    for sock in kept:
+        old.setdefault(_place(*_name(sock)), []).append(sock)
+    wanted: dict[tuple[int, bool], list[tuple[str, int]]] = {}
+    for name in _wanted(config):
+        wanted.setdefault(_place(*name), []).append(name)
+    serving = []
+    for place, names in wanted.items():
+        serving += _replace(config, names, old.pop(place, []))
+    # What is wanted no more is kept, should nothing else be left.
+    left = [sock for socks in old.values() for sock in socks]
+    if not serving:
+        return left
+    for sock in left:
+        sock.close()
+    return serving
+
+
+def _name(sock: socket.socket) -> tuple[str, int]:
+    address, port = sock.getsockname()[:2]
+    return address, port
+
+
+def _place(address: str, port: int) -> tuple[int, bool]:
+    """Return where an address is in the way of others: a port, of IPv4 or of IPv6."""
+    return port, ":" in address
+
+
+def _replace(config: Config, wanted: list[tuple[str, int]], kept: list[socket.socket]) -> list[socket.socket]:
+    """Return what serves one port of one family from now on: if nothing new is to be had, what did before."""
+    staying = [sock for sock in kept if _name(sock) in wanted]
+    leaving = [sock for sock in kept if _name(sock) not in wanted]
+    here = {_name(sock) for sock in staying}
     opened = []
     for name in wanted:
-        if name not in by_name:
+        if name not in here:
             try:
-                opened += _open(config, [name], required=False)
+                opened += _open_instead(config, name, leaving)
             except CannotListenError as error:
-                # Games are going on: a new port that is not to be had is no reason to end them.
                 log.error("%s", error)
-    staying = [sock for name, sock in by_name.items() if name in wanted]
-    # What is wanted no more is kept, should nothing else be left.
-    if not (staying or opened):
-        return kept
-    for name, sock in by_name.items():
-        if name not in wanted:
-            sock.close()
+    if leaving and not (staying or opened):
+        shown = ", ".join(_name(sock)[0] for sock in leaving)
+        log.warning("port %d stays open on %s, as before", wanted[0][1], shown)
+        return leaving
+    for sock in leaving:
+        sock.close()
     return [*staying, *opened]
+
+
+def _open_instead(config: Config, name: tuple[str, int], leaving: list[socket.socket]) -> list[socket.socket]:
+    """Open a listener, in the place of those that leave if need be. Raises CannotListenError; then they stand again.
+
+    Linux lets nobody listen on one address of a port while somebody does on all of them, and the other way round.
+    """
+    try:
+        return _open(config, [name], required=False)
+    except CannotListenError as error:
+        if not leaving or error.errno != errno.EADDRINUSE:
+            raise
+    names = [_name(sock) for sock in leaving]
+    while leaving:
+        leaving.pop().close()
+    try:
+        return _open(config, [name], required=False)
+    except CannotListenError:
+        leaving += _open(config, names)
+        raise
 
 
 def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) -> list[socket.socket]:
@@ -92,7 +149,7 @@ def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) 
                 continue
             for sock in opened:
                 sock.close()
-            raise CannotListenError(_cannot_listen(address, port, error)) from error
+            raise CannotListenError(_cannot_listen(address, port, error), error.errno) from error
     if required and not opened:
         raise CannotListenError("no address is left to listen on. Name one this machine has: --bind 127.0.0.1")
     return opened

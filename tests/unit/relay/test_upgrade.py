@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from relay import control, upgrade
-from tests.support import wire
+from tests.support import needs, wire
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -342,27 +342,55 @@ def test_while_the_new_program_is_asked_no_other_thread_would_take_a_stop(runnin
     assert [mask & wanted for mask in blocked] == [wanted] * len(others)
 
 
+@contextlib.contextmanager
+def configured(tmp_path: Path, port: int, listen: str) -> Iterator[Running]:
+    """Run a relay on a port whose file says where to listen, so that a test can say it anew."""
+    (tmp_path / "relay.toml").write_text(f"[listen]\nport = {port}\n{listen}\n")
+    command = [sys.executable, "-m", "relay", "serve", "--config", str(tmp_path / "relay.toml")]
+    environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ)
+    relay = Running(process, port, ROOT, tmp_path / "control.sock")
+    try:
+        relay.line("listening")
+        wait_for(relay.control.exists, BOUND, "the relay to serve")
+        yield relay
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def a_free_port(address: str = "127.0.0.1") -> int:
+    with socket.create_server((address, 0)) as free:
+        return int(free.getsockname()[1])
+
+
 def test_a_new_port_that_is_taken_ends_no_game(tmp_path: Path) -> None:
     config = tmp_path / "relay.toml"
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
-        port, taken = free.getsockname()[1], other.getsockname()[1]
-        free.close()
-        config.write_text(f'[listen]\nport = {port}\nbind = ["127.0.0.1"]\n')
-        command = [sys.executable, "-m", "relay", "serve", "--config", str(config)]
-        environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
-        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ)
-        relay = Running(process, port, ROOT, tmp_path / "control.sock")
-        try:
-            relay.line("listening")
-            with game(relay) as (_host, link, client):
-                config.write_text(config.read_text() + f'[[room]]\nid = "FridayNightRoom1"\nport = {taken}\n')
-                assert "upgraded" in relay.ask("upgrade")
-                assert f"cannot listen on 127.0.0.1:{taken}" in relay.line("cannot listen")
-                client.sendall(b"input")
-                assert exactly(link, 5) == b"input"
-        finally:
-            process.kill()
-            process.communicate()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with (
+            configured(tmp_path, a_free_port(), 'bind = ["127.0.0.1"]') as relay,
+            game(relay) as (_host, link, client),
+        ):
+            config.write_text(config.read_text() + f'[[room]]\nid = "FridayNightRoom1"\nport = {taken}\n')
+            assert "upgraded" in relay.ask("upgrade")
+            assert f"cannot listen on 127.0.0.1:{taken}" in relay.line("cannot listen")
+            client.sendall(b"input")
+            assert exactly(link, 5) == b"input"
+
+
+def test_where_the_relay_listens_can_be_changed_to_and_fro_under_a_game(tmp_path: Path) -> None:
+    config, every, one = tmp_path / "relay.toml", 'bind = ["0.0.0.0", "::1"]', 'bind = ["127.0.0.1", "::1"]'
+    needs.listener_on("::1").close()
+    with configured(tmp_path, a_free_port("0.0.0.0"), every) as relay, game(relay) as (_host, link, client):  # noqa: S104
+        for before, then, elsewhere in ((every, one, False), (one, every, True)):
+            config.write_text(config.read_text().replace(before, then))
+            assert "upgraded" in relay.ask("upgrade")
+            connect(relay, wire.header()[:5]).close()
+            with contextlib.closing(socket.socket()) as sock:
+                assert (sock.connect_ex(("127.0.0.2", relay.port)) == 0) is elsewhere
+            client.sendall(b"input")
+            assert exactly(link, 5) == b"input"
 
 
 def test_sighup_upgrades_too(running: Running) -> None:
