@@ -166,6 +166,19 @@ def test_a_venv_that_was_half_made_when_it_was_killed_is_made_anew(machine: Mach
     assert not leftover.exists()
 
 
+def test_a_venv_whose_python_became_another_one_is_made_anew(machine: Machine) -> None:
+    machine.run("deploy", "--host", "a")
+    # As after an upgrade of the whole system: it starts, and looks for its packages where none are.
+    inherited = machine.checkout / ".venv" / "bin" / "python"
+    inherited.write_text('#!/bin/sh\ncase "$*" in *invoke* | *pip*) exit 1 ;; esac\n')
+    before = len(machine.log)
+    done = machine.run("deploy", "--host", "a")
+    assert done.returncode == 0, done.stderr
+    assert "making .venv with" in done.stderr
+    assert any("pip install" in line for line in machine.log[before:])
+    assert machine.log[-1].endswith("deploy --host a")
+
+
 def test_a_failing_pip_ends_with_what_to_do(machine: Machine) -> None:
     machine.pip_ends_with(1)
     done = machine.run("deploy", "--host", "a")
@@ -208,6 +221,16 @@ def test_an_account_without_sudo_is_told_the_one_command(machine: Machine) -> No
     assert command
     assert {"iproute2", "mmdebstrap", "util-linux"} <= set(command[1].split())
     assert not any(line.startswith("apt-get") for line in machine.log)
+
+
+@pytest.mark.parametrize("words", [["deploy", "--check"], ["deploy", "--host", "a", "--check"]])
+def test_a_look_ahead_installs_no_packages(machine: Machine, words: list[str]) -> None:
+    (machine.folder / "bin" / "ssh").unlink()
+    machine.apt(gives="ssh mmdebstrap ip")
+    assert machine.run(*words).returncode == 0
+    assert [line for line in machine.log if line.startswith("apt-get")] == []
+    machine.run(*words[:-1])
+    assert [line for line in machine.log if line.startswith("apt-get")] != []
 
 
 def test_a_machine_without_apt_gets_the_list(machine: Machine) -> None:
