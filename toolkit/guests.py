@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 from relay.gate import expiry
 from toolkit import friends, friends_edit, gate, inventory
 from toolkit.console import draw, say, short, step
+from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.outgoing import Outgoing, by_turns
 from toolkit.remote import Remote, never_deployed
 from toolkit.visiting import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
 
+    from relay.gate.friends import Friend
     from toolkit.friends_edit import Wish
     from toolkit.places import Place
 
@@ -40,11 +42,10 @@ def add(place: Place, wish: Wish, *, ask_become: bool = False) -> None:
 def remove(place: Place, name: str, *, kick: bool, ask_become: bool = False) -> None:
     """Take a friend out, on the host, then in friends.toml; kick: end what runs. Raises UserError."""
     remote = alone(place, ask_become=ask_become)
-    networks = _own(gate.ask(remote, ["status"]), name) if kick else []
+    networks = _networks(gate.ask(remote, ["status"]), _listed(place), name) if kick else {}
     _change(remote, lambda text, path: friends_edit.without(text, path, name))
-    for network in networks:
-        answer = gate.ask(remote, ["kick", network])
-        step("gate", f"{network}: {answer['kicked']} connections ended")
+    if kick:
+        _kick(remote, name, networks)
 
 
 def push(place: Place, *, ask_become: bool = False) -> None:
@@ -122,6 +123,40 @@ def _change(remote: Remote, edit: Callable[[str, Path], str], *, survey: bool = 
         Outgoing.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey)
 
 
-def _own(known: dict[str, Any], name: str) -> list[str]:
-    """Return the networks that let in this friend and nobody else."""
-    return [entry["network"] for entry in known["entries"] if entry["friends"] == [name]]
+def _listed(place: Place) -> list[Friend]:
+    """Return the friends of the owner's file, nobody where there is none. Raises UserError."""
+    file = inventory.files_of(place.host).friends
+    return friends.load(file) if file.exists() else []
+
+
+def _networks(known: dict[str, Any], listed: Sequence[Friend], name: str) -> dict[str, list[str]]:
+    """Return every network a friend may be playing from, and who else comes from it.
+
+    known: the host's status, which leaves out whose time is over; they may play on, so listed, the owner's file, counts
+    as well.
+    """
+    held: dict[str, set[str]] = {entry["network"]: set(entry["friends"]) for entry in known["entries"]}
+    for friend in listed:
+        answers = [known["names"].get(dns, {"addresses": []})["addresses"] for dns in friend.names]
+        for network in [*map(str, friend.addresses), *(network for found in answers for network in found)]:
+            held.setdefault(network, set()).add(friend.name)
+    return {network: sorted(whose - {name}) for network, whose in held.items() if name in whose}
+
+
+def _kick(remote: Remote, name: str, networks: dict[str, list[str]]) -> None:
+    """End what runs from a friend's networks, and say where that would hit others. Raises UserError."""
+    if not networks:
+        say(f"note: nobody was kicked: no address of {name} is known")
+    for network, others in networks.items():
+        if others:
+            say(f"note: nobody was kicked at {network}: it is {' and '.join(others)}'s address, too")
+            continue
+        answer = gate.ask(remote, ["kick", network], good=(0, gate.FAILED))
+        if answer["kicked"] is None:
+            raise UserError(
+                f"{name} is let in no more on {remote.link.alias}, but nobody was kicked: {answer['problem']}",
+                fix=f"Where the relay does not run, nobody plays. To see whether it does: invoke status"
+                f"{remote.place.option}",
+                exit_code=DEPLOY_FAILED,
+            )
+        step("gate", f"{network}: {answer['kicked']} connections ended")
