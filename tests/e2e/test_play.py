@@ -15,6 +15,7 @@ from tests.support.player_side import SERIALIZED, settings_of, typing
 from tests.support.waiting import wait_for
 from toolkit.join_rooms import rooms_of
 from toolkit.play import asked, compare, content, cores, info
+from toolkit.play.log import sentence
 from toolkit.play.target import Target
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import StartMachine
     from tests.support.namespace import PrivateNetwork
     from tests.support.plain_relay import PlainRelay
+    from tests.support.retroarch import Machine
 
 pytestmark = [pytest.mark.retroarch, pytest.mark.timeout(300)]
 # invoke, its checks and three connections to the relay come before RetroArch.
@@ -50,6 +52,10 @@ def test_a_host_a_friend_and_a_watcher_play_by_what_they_typed(
     play_in_step([player, friend])
     start("watcher", typing("join", *where, "--spectate", "--nick", "eve"), network.command, WITHIN)
     wait_for(lambda: len(relay.clients()) == 2 and roles(relay) == {"-ben": "playing", "eve": "watching"}, 15, "eve")
+
+    # What the real logs say is known for what it is.
+    assert told(player) >= {"you play, as player 1", "-ben connects", "-ben plays, as player 2", "eve connects"}
+    assert told(friend) >= {"connected to Anna; id", "you play, as player 2"}
 
     # The relay has seen the CRC-32 that content.look tells of the plain file and of the zip.
     infos = info.parse("nestopia", SERIALIZED)
@@ -88,6 +94,11 @@ def test_where_nobody_hosts_two_who_join_play(network: PrivateNetwork, relay: Pl
     assert sorted(player["nick"] for player in table["players"]) == ["anna", "ben"]
 
 
+def told(machine: Machine) -> set[str]:
+    meant = (sentence(line) for line in machine.console.log.read_text(errors="replace").splitlines())
+    return {said for said, _ in filter(None, meant)}
+
+
 def roles(relay: PlainRelay) -> dict[str, str]:
     return {client["seen"]["client"]["nick"]: client["seen"]["role"] for client in relay.clients() if client["seen"]}
 
@@ -99,7 +110,8 @@ def test_what_retroarch_only_notes_in_its_log_is_said_in_a_sentence_with_an_exit
     retroarch_settings.require()
     folder = tmp_path / "friend"
     hers = typing("join", "--relay", f"127.0.0.1|{relay.port}", own_log=False)
-    own = {"network_cmd_enable": "false", "network_remote_enable": "false"}
+    # Of a person whose RetroArch is in German: what it notes in its log is in that language, too.
+    own = {"network_cmd_enable": "false", "network_remote_enable": "false", "user_language": "4"}
     retroarch_settings.write_folder(folder, hers, own)
     rom.write(folder / "pads.nes")
     assert hers.command is not None

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ import platformdirs
 from toolkit.console import block, say, step
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.play import info
-from toolkit.play.log import Follower
+from toolkit.play.log import LANGUAGE, Follower
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,8 +84,10 @@ def show(plan: Plan, installation: Installation) -> None:
 def run(plan: Plan, installation: Installation, *, own_log: bool) -> int:
     """Run RetroArch until it ends; return 0 when all went well, 1 when netplay did not happen, else its exit code.
 
-    own_log: RetroArch's own log goes to the terminal, instead of a sentence for what matters in it.
+    own_log: RetroArch's own log goes to the terminal, instead of a sentence for what matters in it; else it is in
+    English for this run, and its menus are.
     """
+    plan = plan if own_log else replace(plan, values=plan.values | LANGUAGE)
     with _signals(), _folder(installation) as folder:
         _write(plan, folder)
         log = None if own_log else folder / "retroarch.log"

@@ -210,7 +210,7 @@ def test_the_log_is_told_in_sentences_each_once_and_safely(tmp_path: Path) -> No
     )
     assert list(follower.new()) == ["you play, as player 1"]
     with log.open("a") as file:
-        file.write('\n[INFO] [Netplay] "ben" has joined as player 2 (ping: 16 ms)\n' * 2)
+        file.write("\n[INFO] [Netplay] ben has joined as player 2 (ping: 16 ms)\n" * 2)
     assert list(follower.new()) == ["b?[2J connects", "ben plays, as player 2"]
     assert not follower.failed
     with log.open("a") as file:
