@@ -176,8 +176,9 @@ class Switchboard:
         for session in list(self.sessions.values()):
             self._end_session(session.host, Outcome.SHUTDOWN, now)
         for conn in self.tables.conns():
-            self._close(conn, Outcome.SHUTDOWN)
-            self.tables.left(conn, now)
+            if conn.state is not State.CLOSED:  # the end of one can lead to that of others
+                self._close(conn, Outcome.SHUTDOWN)
+                self.tables.left(conn, now)
         return self._take()
 
     def live(self) -> list[Conn]:

@@ -85,27 +85,34 @@ class Tables:
         conn.table, conn.key = table, table.joins
         table.seats[conn.key] = conn
         head, conn.head = conn.head, b""
-        self._perform(table, table.room.connect(conn.key, now))
-        self._perform(table, table.room.receive(conn.key, head, now))
+        self._guarded(table, table.room.connect, conn.key, now)
+        if conn.key in table.seats:
+            self._guarded(table, table.room.receive, conn.key, head, now)
 
     def received(self, conn: Conn, data: bytes, now: float) -> None:
         """Take bytes of somebody who sits at a table."""
         if table := conn.table:
-            self._perform(table, table.room.receive(conn.key, data, now))
+            self._guarded(table, table.room.receive, conn.key, data, now)
 
     def left(self, conn: Conn, now: float) -> None:
         """Take the end of a connection, before or after it was closed."""
         table = conn.table
         if table and table.seats.pop(conn.key, None):
-            self._perform(table, table.room.disconnect(conn.key, now))
+            self._guarded(table, table.room.disconnect, conn.key, now)
             self._clear(table)
 
     def tick(self, table: Table, now: float) -> None:
-        """Let a table do what is due. One that fails is ended: it would fail again, and keep all others waiting."""
+        """Let a table do what is due."""
+        self._guarded(table, self._due, table, now)
+
+    def _due(self, table: Table, now: float) -> list[coreless.Action]:
+        due = table.room.next_deadline()
+        return table.room.tick(now) if due is not None and due <= now else []
+
+    def _guarded(self, table: Table, deed: Callable[..., list[coreless.Action]], *about: object) -> None:
+        """Let a room do something. One that fails is ended: it would fail again, or go on half changed."""
         try:
-            due = table.room.next_deadline()
-            if due is not None and due <= now:
-                self._perform(table, table.room.tick(now))
+            self._perform(table, deed(*about))
         except Exception:
             log.exception("this should not have happened, in the room without a host on port %d", table.port)
             self._give_up(table)
@@ -124,9 +131,10 @@ class Tables:
             if isinstance(action, coreless.Send):
                 self._emit(Send(table.seats[action.key], action.data))
             elif isinstance(action, coreless.Close):
+                outcome = OUTCOMES[action.outcome]
                 conn = table.seats.pop(action.key)
                 conn.reason = action.reason
-                self._close(conn, OUTCOMES[action.outcome])
+                self._close(conn, outcome)
                 self._clear(table)
             else:
                 self._emit(Said(table, action.event, action.text))

@@ -7,6 +7,7 @@ import ipaddress
 import json
 import socket
 import struct
+from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
@@ -15,7 +16,7 @@ from relay import metrics, report, snapshot, status
 from relay.config import Config, Coreless, RoomConfig
 from relay.limits import Buffers, Limits
 from relay.rooms import Mode, Room, RoomTable
-from relay.states import Close, Send, State, TableClosed, TableOpened
+from relay.states import Close, Conn, Send, State, TableClosed, TableOpened
 from tests.support import netplay, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream
 from tests.support.relays import Relay, running
@@ -132,27 +133,58 @@ def test_what_a_room_says_to_whom_it_closes_comes_before_the_end() -> None:
     assert board.board.connections == 1
 
 
-def test_a_room_that_fails_ends_alone_and_the_others_have_their_turn(caplog: pytest.LogCaptureFixture) -> None:
+FAILS: dict[str, Callable[[Board, Conn], object]] = {
+    "tick": lambda board, _: board.wait(0.5),
+    "connect": lambda board, _: board.join(),
+    "receive": lambda board, mate: board.send(mate, netplay.command(0x24)),
+    "disconnect": lambda board, mate: board.lose(mate),
+}
+
+
+@pytest.mark.parametrize("deed", FAILS)
+def test_a_room_that_fails_ends_alone_and_the_others_have_their_turn(
+    deed: str, caplog: pytest.LogCaptureFixture
+) -> None:
     board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO))
     bad, good = board.send(board.join(), INTO), board.join(port=55440)
+    mate = board.send(board.join(), INTO)
     silent = board.connect()
     assert bad.table
 
-    def fail(_: float) -> NoReturn:
+    def fail(*_: object) -> NoReturn:
         raise ValueError("min() arg is an empty sequence")
 
-    bad.table.room.tick = fail  # type: ignore[method-assign]
-    board.wait(board.timeouts.first_bytes)
+    setattr(bad.table.room, deed, fail)
+    FAILS[deed](board, mate)
     assert ended(bad) == "room-failed"
-    assert ended(silent) == "silent"
+    assert ended(mate) == ("left" if deed == "disconnect" else "room-failed")
+    closed = [action.conn for action in board.actions if isinstance(action, Close)]
+    assert len(closed) == len(set(closed)) == (3 if deed == "connect" else 2), "each is told once, and at once"
     assert good.state is State.SEATED
     assert list(board.board.tables.at) == [55440]
     assert "min() arg is an empty sequence" in caplog.text
     for _ in range(40):
         board.wait(0.5)
     assert ended(good) == "no-handshake"
-    assert not board.board.tables.at
+    assert ended(silent) == "silent"
+    assert not board.board.busy
+    assert not board.board.connections
     assert board.join().state is State.SEATED, "the port has a new room"
+
+
+def test_a_room_that_fails_in_a_shutdown_keeps_nobody_from_it() -> None:
+    board = a_board()
+    clients = [board.send(board.join(), INTO) for _ in range(3)]
+    assert clients[0].table
+
+    def fail(*_: object) -> NoReturn:
+        raise ValueError("something broke")
+
+    clients[0].table.room.disconnect = fail  # type: ignore[method-assign]
+    board.actions += board.board.shutdown(board.now)
+    assert [ended(client) for client in clients] == ["shutdown", "room-failed", "room-failed"]
+    assert len([action for action in board.actions if isinstance(action, Close)]) == 3
+    assert not board.board.busy
 
 
 def test_no_room_opens_while_the_relay_waits_for_the_last_game() -> None:
