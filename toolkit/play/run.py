@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -73,8 +74,13 @@ def refuse_old(found: tuple[int, int, int], room: Room, *, hosting: bool) -> Non
 
 
 def show(plan: Plan, installation: Installation) -> None:
-    """Print the command, and keep the files that it names. Raises UserError."""
-    folder = _place(installation) / "printed"
+    """Print the command, and keep the files that it names. Raises UserError.
+
+    They are in a folder named by what is in it: a command that was printed before goes on meaning what it meant.
+    """
+    place = _place(installation)
+    meant = "\0".join([*plan.argv(place), plan.config(place)])
+    folder = place / f"printed-{hashlib.sha256(meant.encode()).hexdigest()[:12]}"
     _write(plan, folder)
     block("netplay.cfg, read after your own settings", plan.config(folder).splitlines())
     say()

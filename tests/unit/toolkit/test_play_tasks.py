@@ -76,6 +76,23 @@ def test_a_command_is_printed_that_can_be_run_and_its_files_are_there(
     assert config.stat().st_mode & 0o077 == 0
 
 
+def test_a_printed_command_stays_what_it_was_when_another_is_printed(
+    mine: FakeMachine, relay: str, invoke: Typing
+) -> None:
+    chosen = ("--core", "nestopia", "--content", str(mine.home / "game.nes"), "--relay", relay, "--print")
+    chosen += ("--retroarch", str(mine.bin / "retroarch"))
+
+    def config_of(*words: str) -> Path:
+        argv = shlex.split(invoke(*words, *chosen).stdout.splitlines()[-1])
+        return Path(next(word for word in argv if word.startswith("--appendconfig=")).partition("=")[2])
+
+    hosting = config_of("play.host", "--password", "secret word")
+    before = hosting.read_text()
+    assert config_of("play.join") != hosting
+    assert hosting.read_text() == before
+    assert config_of("play.host", "--password", "secret word") == hosting
+
+
 def test_what_is_run_is_followed_by_its_exit_code(mine: FakeMachine, relay: str, invoke: Typing) -> None:
     program = mine.bin / "retroarch"
     log = "for word; do case $word in --log-file=*) log=${word#*=};; esac; done"
