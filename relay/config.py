@@ -179,12 +179,16 @@ CHOICES = {
 
 def load(path: Path) -> Config:
     """Read and check relay.toml. Raises ConfigError, also for a file that cannot be read."""
+    return parse(read(path), path)
+
+
+def read(path: Path) -> str:
+    """Return the text of relay.toml. Raises ConfigError when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(path, None, f"cannot read this file: {reason}.") from error
-    return parse(text, path)
 
 
 def parse(text: str, path: Path) -> Config:

@@ -145,12 +145,18 @@ class Agent:
                 commit.roll_back(self._gate, token, "it was not confirmed in time")
             self._stamps = self._read_stamps()
             known = state.load(self._gate.places.state)
-            wanted, known.problem = self._read(known)
+            wanted, known.problem = self._gate.in_force(known)
             for name, result in answered.items():
                 private = wanted.settings.gate.private_names
                 if names.record(known.names, name, result, self._gate.clock(), private=private):
                     log.info("%s is %s now", name, ", ".join(known.names[name].addresses))
-            outcome = self._gate.settle(wanted, known, survey=survey)
+            try:
+                outcome = self._gate.settle(wanted, known, survey=survey)
+            except ConfigError as error:  # the settings make sense, and their port is the way in to the host
+                if known.settings is None:
+                    raise
+                wanted, known.problem = self._gate.wanted(wanted.text, settings=known.settings), str(error)
+                outcome = self._gate.settle(wanted, known, survey=survey)
             self._note(outcome, known)
             state.save(self._gate.places.state, known)
         if known.problem and known.problem != self._complaint:
@@ -159,18 +165,6 @@ class Agent:
         self._wanted, self._wall, self._next_expiry = wanted, outcome.wall, outcome.plan.next_expiry
         self._blind = outcome.backend == "iptables"  # not all of iptables is announced
         return outcome
-
-    def _read(self, known: State) -> tuple[Wanted, str]:
-        """Return what the files ask for and a complaint; with a broken friends.toml, the list applied last holds.
-
-        Raises ConfigError when there is no such list.
-        """
-        try:
-            return self._gate.wanted(), ""
-        except ConfigError as error:
-            if known.friends is None:
-                raise
-            return self._gate.wanted(known.friends), str(error)
 
     def _note(self, outcome: Outcome, known: State) -> None:
         """Log and count what was put back."""

@@ -35,7 +35,8 @@ LONGEST = 3600.0
 class Pending:
     """What stood before a push, and until when (seconds since 1970) it waits for its confirmation.
 
-    names: the answers for DNS names, which a push that leaves a name out forgets.
+    names: the answers for DNS names, which a push that leaves a name out forgets. listed: the list that was in force,
+    which is not friends.toml's where that was broken.
     """
 
     token: str
@@ -47,6 +48,7 @@ class Pending:
     applied: dict[str, Any] | None
     opened: list[dict[str, Any]]
     names: dict[str, dict[str, Any]] = field(default_factory=dict)
+    listed: str | None = None
 
     def save(self, path: Path) -> None:
         """Write it down. Raises OSError."""
@@ -83,6 +85,7 @@ def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: fl
         asdict(known.applied) if known.applied else None,
         list(known.opened),
         {name: asdict(entry) for name, entry in known.names.items()},
+        known.friends,
     )
 
 
@@ -169,9 +172,9 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     if pending is None or pending.token != token:
         return False
     known = state.load(gate.places.state)
+    known.names, known.friends = _names(pending, known.names), pending.listed
     places.write(gate.places.friends, pending.friends)
-    places.write(_allowlist(gate), pending.allowlist, gate.shared())
-    known.names = _names(pending, known.names)
+    places.write(_allowlist(gate, known), pending.allowlist, gate.shared())
     used, known.applied = known.applied, Applied(**_known(Applied, pending.applied)) if pending.applied else None
     if why:
         known.rolled_back = {"at": int(gate.clock()), "token": token, "why": why}
@@ -185,7 +188,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
         gate.places.pending.unlink(missing_ok=True)
     # The snapshot's times have run on meanwhile; and where nothing stood, nobody may get in now.
     with contextlib.suppress(ConfigError, FilterError, OSError):
-        gate.settle(gate.wanted(), known, others=False)
+        gate.settle(gate.in_force(known)[0], known, others=False)
         state.save(gate.places.state, known)
     return True
 
@@ -196,9 +199,9 @@ def _names(pending: Pending, known: Mapping[str, Name]) -> dict[str, Name]:
     return before | {name: entry for name, entry in known.items() if entry.addresses or name not in before}
 
 
-def _allowlist(gate: Gate) -> Path:
+def _allowlist(gate: Gate, known: State) -> Path:
     try:
-        return gate.allowlist(gate.wanted())
+        return gate.allowlist(gate.in_force(known)[0])
     except ConfigError:
         return gate.places.allowlist
 

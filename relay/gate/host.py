@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import config
-from relay.config import Config
+from relay.config import Config, ConfigError
 from relay.gate import friends as friendslist
 from relay.gate import guard, names, places, plan, wall
 from relay.gate.backend import Backend, Done, FilterError, enforce
@@ -33,11 +33,12 @@ LAN_PORT = DEFAULT_PORT
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the files ask for: settings, friends, the text of friends.toml (None: there is none)."""
+    """What the files ask for: settings, friends, the text of friends.toml (None: there is none), that of relay.toml."""
 
     settings: Config
     friends: list[Friend]
     text: str | None
+    settings_text: str = ""
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -72,14 +73,41 @@ class Gate:
         self.programs = programs or Programs()
         self.clock = clock
 
-    def wanted(self, text: str | None = None, source: Path | None = None) -> Wanted:
-        """Read the files; text and source stand in for the host's friends.toml. Raises ConfigError."""
-        settings = config.load(self.places.settings) if self.places.settings.exists() else Config()
+    def wanted(self, text: str | None = None, source: Path | None = None, settings: str | None = None) -> Wanted:
+        """Read the files. Raises ConfigError.
+
+        text and source stand in for the host's friends.toml, settings, a text too, for its relay.toml.
+        """
+        written = self._settings_text() if settings is None else settings
+        parsed = config.parse(written, self.places.settings)
         if text is None:
             there = self.places.friends.exists()
             found = friendslist.load(self.places.friends) if there else []
-            return Wanted(settings, found, places.read(self.places.friends))
-        return Wanted(settings, friendslist.parse(text, source or self.places.friends), text)
+            return Wanted(parsed, found, places.read(self.places.friends), written)
+        return Wanted(parsed, friendslist.parse(text, source or self.places.friends), text, written)
+
+    def in_force(self, known: State) -> tuple[Wanted, str]:
+        """Return what the files ask for and a complaint; for a broken file, what was applied of it last stands in.
+
+        Raises ConfigError when nothing was applied of it.
+        """
+        problem, settings = "", None
+        try:
+            config.parse(self._settings_text(), self.places.settings)
+        except ConfigError as error:
+            if known.settings is None:
+                raise
+            problem, settings = str(error), known.settings
+        try:
+            return self.wanted(settings=settings), problem
+        except ConfigError as error:
+            if known.friends is None:
+                raise
+            return self.wanted(known.friends, settings=settings), problem or str(error)
+
+    def _settings_text(self) -> str:
+        """Return the text of relay.toml, "" where there is none. Raises ConfigError when it cannot be read."""
+        return config.read(self.places.settings) if self.places.settings.exists() else ""
 
     def allowlist(self, wanted: Wanted) -> Path:
         """Return where the relay's own allowlist is."""
@@ -154,7 +182,7 @@ class Gate:
         if former:
             self.named(former, State(applied=before)).remove(created)
         outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.shared())
-        state.friends = wanted.text
+        state.friends, state.settings = wanted.text, wanted.settings_text
         note_seen(state, done.standing, self.clock())
         ports_changed = before is None or before.ports != list(desired.ports)
         if others and (survey or done.rules):

@@ -53,7 +53,8 @@ class State:
     the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls. others: what
     they do, in sentences. created: tables of iptables that were not there before. rolled_back: when and why a push was
     taken back. controller: where the last push came from (SSH_CONNECTION). friends: the text of friends.toml applied
-    last. problem: why the wall is not what the files ask for, "" when it is.
+    last; settings: that of relay.toml ("": there was none). problem: why the wall is not what the files ask for, ""
+    when it is.
     """
 
     applied: Applied | None = None
@@ -67,6 +68,7 @@ class State:
     rolled_back: dict[str, Any] | None = None
     controller: str = ""
     friends: str | None = None
+    settings: str | None = None
     problem: str = ""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from relay.config import ConfigError
 from relay.gate import commit, expiry, state, subject
 from relay.gate.backend import FilterError
 from relay.gate.friends import Network
@@ -21,7 +21,10 @@ from relay.protocol import Address
 
 
 def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
-    """Return the state of the gate, as JSON can hold it (see relay.gate.cli). Changes nothing. Raises OSError."""
+    """Return the state of the gate, as JSON can hold it (see relay.gate.cli). Changes nothing.
+
+    Raises OSError; ConfigError of a text applied last that this release cannot read.
+    """
     known = state.load(gate.places.state)
     wanted, problem = _wanted(gate, known)
     made = gate.plan(wanted, known)
@@ -50,11 +53,8 @@ def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
 
 
 def _wanted(gate: Gate, known: State) -> tuple[Wanted, str]:
-    """Return what is wanted and a complaint; with a broken friends.toml, what was applied last."""
-    try:
-        return gate.wanted(), ""
-    except ConfigError as error:
-        return gate.wanted(known.friends or ""), str(error)
+    """Return what is wanted and a complaint; of a broken file, what was applied last. Raises ConfigError."""
+    return gate.in_force(dataclasses.replace(known, friends=known.friends or "", settings=known.settings or ""))
 
 
 def _standing(gate: Gate, wanted: Wanted, known: State) -> tuple[str | None, Standing | None, str]:

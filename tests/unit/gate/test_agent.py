@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, fronts, push, state
+from relay.gate import commit, fronts, guard, push, state
 from relay.gate.agent import SURVEY, WHOLE, Agent
-from relay.gate.host import Outcome
+from relay.gate.host import Gate, Outcome
 from relay.gate.names import JITTER, MOST_OFTEN, Lookups
 from relay.gate.programs import ProgramError
 from relay.gate.push import Push
@@ -241,6 +241,79 @@ def test_a_broken_list_after_a_restart_is_that_of_last_time(bench: Bench) -> Non
     bench.gate.filter.remove()
     Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time).look(told=True)
     assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+
+
+BROKEN = "[listen]\nport = \n"
+
+
+def break_settings(bench: Bench, before: str = "[listen]\nport = 55440\n") -> None:
+    """Have a list and settings applied, then write settings with a mistake on line 2."""
+    bench.write(ANNA)
+    bench.gate.places.settings.write_text(before)
+    assert bench.agent.look(told=True) is not None
+    bench.gate.places.settings.write_text(BROKEN)
+
+
+def test_with_broken_settings_what_was_applied_last_stays_in_force_and_is_healed(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    break_settings(bench)
+    bench.gate.filter.remove()
+    with caplog.at_level(logging.ERROR):
+        for _ in range(2):
+            outcome = bench.agent.look(told=True)
+            assert outcome is not None
+            assert outcome.wall.ports == (55440,)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.state().healed["count"] == 1
+    assert "relay.toml:2" in bench.state().problem
+    assert caplog.text.count("What was applied last stays in force") == 1
+
+
+def test_with_broken_settings_who_gets_in_can_change(bench: Bench) -> None:
+    allowlist = bench.gate.places.config_dir / "own"
+    break_settings(bench, f'[gate]\nallowlist = "{allowlist}"\n')
+    bench.write(friend("ben", 'ip = "5.6.7.9"'))
+    bench.agent.look(told=False)
+    assert bench.gate.filter.holds() == {"5.6.7.9/32"}
+    assert "5.6.7.9" in allowlist.read_text()
+    bench.gate.places.settings.write_text("")
+    bench.agent.look(told=False)
+    assert bench.state().problem == ""
+
+
+def test_after_a_restart_of_the_host_the_wall_stands_again_with_broken_settings(bench: Bench) -> None:
+    break_settings(bench)
+    bench.write("[[friend]]\nname = ")
+    bench.gate.filter.remove()
+    outcome = Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time).look(told=True)
+    assert outcome is not None
+    assert outcome.wall.ports == (55440,)
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert "relay.toml:2" in bench.state().problem
+
+
+def test_settings_that_are_refused_leave_those_of_before_in_force(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_settings(bench)
+    monkeypatch.setattr(MemoryGate, "_check_ports", Gate._check_ports)
+    monkeypatch.setattr(guard, "ssh_ports", lambda: {2200})
+    bench.gate.places.settings.write_text("[listen]\nport = 2200\n")
+    bench.gate.filter.remove()
+    outcome = bench.agent.look(told=True)
+    assert outcome is not None
+    assert outcome.wall.ports == (55440,)
+    assert "port 2200 is the way in to this host" in bench.state().problem
+    bench.gate.filter.remove()
+    assert bench.agent.look(told=True) is not None
+    assert bench.state().healed["count"] == 2
+
+
+def test_broken_settings_that_nothing_was_applied_with_are_said(bench: Bench) -> None:
+    bench.gate.places.settings.write_text(BROKEN)
+    assert bench.agent.look(told=True) is None
+    assert "relay.toml:2" in bench.state().problem
 
 
 def test_a_filter_that_refuses_is_tried_again_and_said_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

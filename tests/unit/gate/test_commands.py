@@ -170,6 +170,15 @@ def test_the_status_of_a_broken_list_is_that_of_what_was_applied_and_says_so(ter
     assert [entry["network"] for entry in shown["entries"]] == ["5.6.7.8/32"]
 
 
+def test_the_status_with_broken_settings_is_that_of_what_was_applied_and_says_so(terminal: Terminal) -> None:
+    terminal.gate.places.settings.write_text("[listen]\nport = 55440\n")
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    terminal.gate.places.settings.write_text("[listen]\nport = ")
+    shown = terminal.ask("status")
+    assert "relay.toml:2" in shown["problem"]
+    assert (shown["ports"], shown["complete"]) == ([55440], True)
+
+
 @pytest.fixture
 def relay(tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Give a relay's socket that answers requests from a table, and keeps the last request under ''."""

@@ -176,6 +176,28 @@ def test_what_was_found_of_a_name_while_a_push_waited_is_kept_when_it_comes_back
     assert gate.filter.holds() == {"5.6.7.11/32"}
 
 
+def test_a_push_over_a_broken_list_that_comes_back_leaves_what_was_in_force(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    gate.places.friends.write_text("[[friend]]\nname = ")
+    answer = apply(gate, BEN, rollback_after=60)
+    commit.roll_back(gate, answer["token"], "late")
+    gate.filter.remove()
+    Agent(gate).look(told=True)
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+
+
+def test_what_comes_back_is_put_right_and_into_its_allowlist_with_broken_settings_too(gate: MemoryGate) -> None:
+    own = gate.places.config_dir / "own"
+    gate.places.settings.write_text(f'[gate]\nallowlist = "{own}"\n')
+    apply(gate, ANNA + friend("ben", 'ip = "5.6.7.9"', f"until = {moment(gate.now + 30)}"))
+    answer = apply(gate, BEN, rollback_after=60)
+    gate.places.settings.write_text("[listen]\nport = ")
+    gate.now += 60
+    commit.roll_back(gate, answer["token"], "late")
+    assert "5.6.7.8" in own.read_text()
+    assert "5.6.7.9" not in own.read_text()
+
+
 @pytest.mark.parametrize(
     "change",
     [
