@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from relay.protocol import DEFAULT_PORT
-from toolkit import join, join_codes, join_lines, join_rooms, ssh, status
+from toolkit import join, join_codes, join_lines, join_rooms, paths, ssh, status
 from toolkit.console import block, draw, say, width
 from toolkit.errors import UserError
 from toolkit.remote import entry_of
@@ -93,7 +93,7 @@ def write_codes(relay: Relay, png: Path | None, svg: Path | None) -> None:
         )
     for kind, path in wanted:
         code = join_codes.of(join_lines.string(relay.address, relay.rooms[0]))
-        join_codes.write(code, path.expanduser(), kind)
+        join_codes.write(code, paths.typed(path), kind)
 
 
 def show(relay: Relay) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from toolkit import inventory, places
+from toolkit import inventory, paths, places
 from toolkit.errors import UserError
 from toolkit.lab import DEFAULT_SPEC
 
@@ -35,7 +35,7 @@ def typed(host: str | None, ssh_config: Path | None) -> Place:
 
     Nothing is made. Raises UserError.
     """
-    config = None if ssh_config is None else ssh_config.expanduser()
+    config = None if ssh_config is None else paths.typed(ssh_config)
     noted = _read()
     if host is not None:
         return places.real(host, config)

@@ -6,7 +6,7 @@ import json
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from toolkit import inventory, last, visiting
+from toolkit import inventory, last, paths, visiting
 from toolkit.console import console, say, step
 from toolkit.doctor import bundle, findings, gather, show, target
 from toolkit.doctor.finding import Severity
@@ -34,7 +34,7 @@ def doctor(
 
     place: a host of the owner's; relay: ADDRESS|PORT, looked at from outside alone. file: for the bundle.
     """
-    if file is not None and file.is_dir():
+    if file is not None and paths.is_folder(file):
         raise UserError(f"{file} is a folder", fix="Name a file: --bundle doctor.md")
     aim = target.parse(relay) if relay else None
     login: AbstractContextManager[Remote | None] = (

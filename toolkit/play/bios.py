@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolkit import paths
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class Result:
 
 def scan(folder: Path) -> dict[str, list[Path]]:
     """Return the files of a folder, and of those in it, by md5. Raises UserError when it cannot be read."""
-    if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "is not there"
+    there = paths.kind(folder)
+    if there != paths.FOLDER:
+        what = "is no folder" if there else "is not there"
         raise UserError(f"{folder} {what}", fix="Name the folder with your own firmware files: --dir DIR")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{folder} cannot be read by this account", fix=f"ls -ld {folder}")
@@ -65,7 +67,7 @@ def scan(folder: Path) -> dict[str, list[Path]]:
 
 
 def check(folder: Path, firmware: Sequence[Firmware], files: dict[str, list[Path]]) -> list[Result]:
-    """Say of each wanted file how it is with it; files is what `scan` found in the folder."""
+    """Say of each wanted file how it is with it; files is what `scan` found in the folder. Raises UserError."""
     names = {each.md5: each for each in firmware if each.md5}
     return [_check(folder, each, files, names) for each in firmware]
 
@@ -122,8 +124,16 @@ def _check(folder: Path, wanted: Firmware, files: dict[str, list[Path]], names: 
 
 
 def _is_exactly(path: Path) -> bool:
-    """Tell whether a file is there by this very name, also where capital letters make no difference."""
-    return path.exists() and path.name in os.listdir(path.parent)  # noqa: PTH208 - names alone are asked for
+    """Tell whether a file is there by this very name, also where capital letters make no difference.
+
+    Raises UserError where this account cannot look.
+    """
+    if not paths.kind(path):
+        return False
+    try:
+        return path.name in os.listdir(path.parent)  # noqa: PTH208 - names alone are asked for
+    except OSError as error:
+        raise paths.unseen(path, error) from None
 
 
 def _inside(folder: Path, path: Path) -> str:

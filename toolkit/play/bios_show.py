@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from toolkit import paths
 from toolkit.console import draw, say, step
 from toolkit.errors import UserError
 from toolkit.play import bios, cores, firmware, folders, found, info
@@ -50,7 +51,7 @@ def look(machine: Machine, folder: Path | None, core: str | None, retroarch: str
     wanted = firmware.wanted(infos, playstation=playstation)
     if not wanted:
         raise UserError(f"{core} wants no firmware, or its .info does not tell of any", fix="Nothing is to be done.")
-    place = folder.expanduser() if folder else kept.system if kept else None
+    place = paths.typed(folder) if folder else kept.system if kept else None
     assert place is not None, "without a RetroArch there is a folder"  # noqa: S101 - see above
     return Wanted(place, wanted, kept.system if kept else None, playstation)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit import paths
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from toolkit.play.info import Info
 
 BLOCK = 1 << 20
@@ -33,10 +35,11 @@ class Content:
 
 def look(typed: str, core: Info) -> Content:
     """Look at a game file for a core. Raises UserError."""
-    path = Path(typed).expanduser().absolute()
-    if path.is_dir():
+    path = paths.typed(typed).absolute()
+    what = paths.kind(path)
+    if what == paths.FOLDER:
         raise UserError(f"{path} is a folder, not a game", fix=f"Name a file in it: --content {path}/GAME")
-    if not path.is_file():
+    if what != paths.FILE:
         raise _missing(path, typed)
     if not _readable(path):
         raise UserError(f"{path} cannot be read by this account", fix=f"ls -l {path}")
@@ -89,9 +92,13 @@ def _seven(path: Path) -> Content:
 
 def _missing(path: Path, typed: str) -> UserError:
     parent = path.parent
-    if not parent.is_dir():
+    if paths.kind(parent) != paths.FOLDER:
         return UserError(f"there is no folder {parent}", fix="Check the path after --content.")
-    same = [each.name for each in sorted(parent.iterdir()) if each.stem.lower() == path.stem.lower()]
+    try:
+        beside = sorted(parent.iterdir())
+    except OSError:
+        beside = []  # it may be entered and not listed
+    same = [each.name for each in beside if each.stem.lower() == path.stem.lower()]
     return UserError(
         f"there is no file {typed}", fix=f"There is: {', '.join(same[:5])}" if same else f"Look there: ls {parent}"
     )

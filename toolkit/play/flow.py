@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import join_lines
+from toolkit import join_lines, paths
 from toolkit.console import as_typed, say, step
 from toolkit.errors import UserError
 from toolkit.play import asked, compare, content, cores, folders, found, launch, run, target, ways
@@ -88,10 +88,10 @@ def look(machine: Machine, request: Request) -> Player:
     release = run.version(installation)
     where_kept = folders.of(installation)
     all_cores = cores.installed(where_kept.cores, where_kept.info)
-    path = Path(request.core).expanduser()
+    path = paths.typed(request.core)
     core = (
         cores.at(path, where_kept.info)
-        if path.suffix in cores.LIBRARIES and path.is_file()
+        if path.suffix in cores.LIBRARIES and paths.kind(path) == paths.FILE
         else cores.choose(all_cores, request.core, where_kept.cores)
     )
     game = content.look(request.content, core.info)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit import paths
 from toolkit.play import settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Folders:
 def of(installation: Installation) -> Folders:
     """Return the folders of a RetroArch. Nothing of it is changed."""
     config = installation.config
-    if not config.is_file() and installation.skeleton is not None:
+    if not paths.is_file(config) and installation.skeleton is not None:
         config = installation.skeleton  # what RetroArch makes its own settings from at its first start
     values = settings.read(config)
     for included in _includes(config, installation.home):

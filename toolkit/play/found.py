@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit import paths
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,20 +103,22 @@ def at(machine: Machine, typed: str) -> Installation:
     for installation in find(machine):
         if typed in (installation.kind, installation.shown):
             return installation
-    path = Path(typed).expanduser()
-    if path.suffix == ".app" and path.is_dir():
+    path = paths.typed(typed)
+    is_folder = paths.kind(path) == paths.FOLDER
+    if path.suffix == ".app" and is_folder:
         return _mac(machine, path)
-    if path.is_dir():
-        inside = [path / name for name in NAMES if (path / name).is_file()] or sorted(path.glob("*.AppImage"))
+    if is_folder:
+        named = [path / name for name in NAMES if paths.kind(path / name) == paths.FILE]
+        inside = named or sorted(path.glob("*.AppImage"))
         if not inside:
             raise UserError(f"there is no RetroArch in {path}", fix="Name the program itself: --retroarch PATH")
         path = inside[0]
-    if not path.is_file():
+    if paths.kind(path) != paths.FILE:
         raise UserError(f"there is no RetroArch at {typed}", fix="Check the path after --retroarch, or leave it out.")
     if path.suffix == ".AppImage":
         return _appimage(machine, path)
     beside = path.absolute().parent
-    if (beside / "retroarch.cfg").is_file():
+    if paths.is_file(beside / "retroarch.cfg"):
         return Installation("portable", (str(path.absolute()),), beside / "retroarch.cfg", beside, machine.home)
     return _program(machine, path.absolute(), "path")
 
@@ -129,20 +132,20 @@ def _all(machine: Machine) -> Iterator[Installation]:
     yield from _flatpak(machine)
     for steam in (machine.home / ".steam/steam", machine.own_data / "Steam"):
         beside = steam / "steamapps/common/RetroArch"
-        if (beside / "retroarch").is_file():
+        if paths.is_file(beside / "retroarch"):
             yield Installation("steam", (str(beside / "retroarch"),), beside / "retroarch.cfg", beside, machine.home)
     for folder in APPIMAGES:
         for path in sorted((machine.home / folder).glob("[Rr]etro[Aa]rch*.AppImage")):
             yield _appimage(machine, path)
     for place in (machine.root / "Applications", machine.home / "Applications"):
-        if (place / "RetroArch.app").is_dir():
+        if paths.is_folder(place / "RetroArch.app"):
             yield _mac(machine, place / "RetroArch.app")
 
 
 def _program(machine: Machine, path: Path, kind: str) -> Installation:
     data = machine.config / "retroarch"
     candidates = [data / "retroarch.cfg", machine.home / ".retroarch.cfg"]
-    config = next((each for each in candidates if each.is_file()), candidates[0])
+    config = next((each for each in candidates if paths.is_file(each)), candidates[0])
     return Installation(kind, (str(path),), config, data, machine.home, machine.root / "etc/retroarch.cfg")
 
 
@@ -156,7 +159,8 @@ def _snap(machine: Machine, path: Path) -> Installation:
 def _flatpak(machine: Machine) -> Iterator[Installation]:
     program = machine.which("flatpak")
     places = [place / "app" / FLATPAK for place in (machine.own_data / "flatpak", machine.root / "var/lib/flatpak")]
-    place = next((each for each in places if each.is_dir()), None)  # flatpak runs the person's own before the system's
+    # Of both, flatpak runs the person's own.
+    place = next((each for each in places if paths.is_folder(each)), None)
     if program and place:
         own = machine.home / ".var/app" / FLATPAK
         data = own / "config/retroarch"
@@ -169,11 +173,11 @@ def _flatpak(machine: Machine) -> Iterator[Installation]:
 def _appimage(machine: Machine, path: Path) -> Installation:
     absolute = path.absolute()
     home = absolute.with_name(absolute.name + ".home")  # where it is, an AppImage takes it for $HOME
-    if home.is_dir():
+    if paths.is_folder(home):
         data = home / ".config/retroarch"
         return Installation("appimage", (str(absolute),), data / "retroarch.cfg", data, home)
     data = absolute.with_name(absolute.name + ".config") / "retroarch"
-    if data.parent.is_dir():
+    if paths.is_folder(data.parent):
         return Installation("appimage", (str(absolute),), data / "retroarch.cfg", data, machine.home)
     return _program(machine, absolute, "appimage")
 

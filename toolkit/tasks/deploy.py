@@ -51,9 +51,9 @@ def deploy(
 
 def place_typed(host: str | None, ssh_config: Path | None, *, check: bool = False) -> Place:
     """Return the place a person means: a host, or (without one) the lab on this machine, which is made if need be."""
-    from toolkit import places
+    from toolkit import paths, places
     from toolkit.lab import DEFAULT_SPEC
 
     if host is None:
         return places.lab(DEFAULT_SPEC, check=check)
-    return places.real(host, None if ssh_config is None else ssh_config.expanduser())
+    return places.real(host, None if ssh_config is None else paths.typed(ssh_config))

@@ -7,6 +7,7 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
+from toolkit import paths
 from toolkit.errors import user_errors
 
 HELP = {
@@ -34,6 +35,6 @@ def doctor(
     from toolkit.doctor import run
 
     place = run.place_of(host, relay, None if ssh_config is None else Path(ssh_config))
-    file = None if bundle is None else Path(bundle)
+    file = None if bundle is None else paths.typed(bundle)
     if code := run.doctor(place, relay, as_json=json, file=file, ask_become=ask_become):
         raise SystemExit(code)

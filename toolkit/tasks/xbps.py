@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.collection import Collection
 from invoke.tasks import task
 
+from toolkit import paths
 from toolkit.errors import user_errors
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def template(
 
     asked = request.Asked(package, commit, date, version, distfile, checksum, maintainer, homepage, after)
     settled = request.settle(asked)
-    written = render.write(settled, Path(out).expanduser())
+    written = render.write(settled, paths.typed(out))
     if settled.package.name == "netplay-relay" and not distfile and not commit:
         _note_changes(dist.changes())
     if settled.package.name == "netplay-relay":
@@ -70,7 +71,7 @@ def source(_: Context, out: str = "dist", commit: str = "") -> None:
     from toolkit.xbps import dist
 
     packed = dist.own(commit=dist.check_commit(commit) if commit else "")
-    path = dist.write(Path(out).expanduser(), packed)
+    path = dist.write(paths.typed(out), packed)
     if not commit:
         _note_changes(dist.changes())
     step("source", short(path))
@@ -111,13 +112,13 @@ def package(
     from toolkit.console import short, step
     from toolkit.xbps import binary, repository, request
 
-    place = Path(out).expanduser()
+    place = paths.typed(out)
     asked = request.Asked(
         commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer, homepage=homepage,
         after=after,
     )  # fmt: skip
     settled = request.settle(asked)
-    signing = repository.load_key(Path(key).expanduser(), signed_by or settled.maintainer) if key else None
+    signing = repository.load_key(paths.typed(key), signed_by or settled.maintainer) if key else None
     architecture = binary.check_architecture(arch)
     for path in repository.make(settled, place, architecture, python=binary.check_python(python), key=signing):
         step("written", short(path))
@@ -169,7 +170,7 @@ def build(
     from toolkit.hosts import parse_user
     from toolkit.xbps import build, dist, request
 
-    place = places.real(host, Path(ssh_config).expanduser() if ssh_config else None)
+    place = places.real(host, paths.typed(ssh_config) if ssh_config else None)
     asked = request.Asked(
         commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer, homepage=homepage,
         after=after,
@@ -198,7 +199,7 @@ def lint(_: Context, folder: str, json: bool = False) -> None:
     from toolkit.console import say, step
     from toolkit.xbps import lint as rules
 
-    place = Path(folder).expanduser()
+    place = paths.typed(folder)
     findings = rules.lint(place)
     if json:
         say(dumps([dataclasses.asdict(each) | {"path": str(each.path)} for each in findings], indent=2))

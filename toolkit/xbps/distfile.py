@@ -7,9 +7,9 @@ import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from toolkit import paths
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.xbps import dist
 
@@ -45,7 +45,7 @@ def own(package: Package, commit: str, version: str, given: str, checksum: str) 
     """
     if is_address(given):
         return _address(package, given, commit, version, checksum), ""
-    source = dist.read(Path(given).expanduser()) if given else dist.own(commit=commit)
+    source = dist.read(paths.typed(given)) if given else dist.own(commit=commit)
     _agree(source.sha256, checksum, given or "the checkout")
     name = f"netplay-relay-{commit or version or source.version}.tar.gz"
     file = f"netplay-relay-{'${_commit}' if commit else '${version}'}.tar.gz"
@@ -57,7 +57,7 @@ def foreign(package: Package, commit: str, version: str, given: str, checksum: s
     usual = f"{package.homepage}/archive/{commit}.tar.gz"
     if not given or is_address(given):
         return _address(package, given or usual, commit, version, checksum)
-    path = Path(given).expanduser()
+    path = paths.typed(given)
     try:
         content = path.read_bytes()
     except OSError as error:
