@@ -41,6 +41,7 @@ class Daemon:
         self._done = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._upgrading: asyncio.Task[None] | None = None
+        self._upgrade_asked = False
         self._waiting_for_new: asyncio.Task[None] | None = None
         self._replies: list[socket.socket] = []
 
@@ -151,7 +152,11 @@ class Daemon:
     # Upgrading: SIGHUP, or the request of `netplay-relay upgrade`, which waits for the answer.
 
     def _upgrade(self) -> None:
-        if not self._upgrading and not self._stopping:
+        if self._stopping:
+            return
+        # While an earlier one is at work, too: what it checks may have been mended since it was asked for.
+        self._upgrade_asked = True
+        if not self._upgrading:
             self._upgrading = asyncio.get_running_loop().create_task(self._change_programs())
 
     async def _answer_upgrade(self, sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any] | None:
@@ -162,20 +167,34 @@ class Daemon:
         return None
 
     async def _change_programs(self) -> None:
-        verdict, words = await upgrade.check(str(self._config_path) if self._config_path else None)
-        if verdict is Verdict.READY:
-            words = await self._become_new()
-        elif verdict is Verdict.OTHER_STATE:
-            await self._reply(
-                {"waiting": "the new release cannot take over running games; it starts after the last one"}
-            )
+        try:
+            while self._upgrade_asked and not self._stopping:
+                self._upgrade_asked = False
+                answer = await self._try_to_change()
+                if self._upgrade_asked and not self._stopping:
+                    continue
+                await self._reply(answer)
+                if "waiting" in answer:
+                    self._drain_for_new()
+        finally:
             self._upgrading = None
-            self._drain_for_new()
-            return
+
+    async def _try_to_change(self) -> dict[str, Any]:
+        """Change programs; return what there is to say where that is not done, or not now."""
+        try:
+            verdict, words = await upgrade.check(str(self._config_path) if self._config_path else None)
+            if verdict is Verdict.OTHER_STATE:
+                return {"waiting": "the new release cannot take over running games; it starts after the last one"}
+            if verdict is Verdict.READY:
+                words = await self._become_new()
+        except Exception as error:
+            # Whatever it is: this program goes on, and the next upgrade is tried like any other.
+            log.exception("this should not have happened, when the program was to be changed")
+            service.notify("READY=1")
+            words = f"this program failed at it ({type(error).__name__}); its log has the traceback"
         sentence = "the new program is not fit, so this one goes on: {words}"
         self._events.write(logging.ERROR, "upgrade-refused", sentence, words=words)
-        await self._reply({"error": words})
-        self._upgrading = None
+        return {"error": words}
 
     async def _become_new(self) -> str:
         """Exec; if it cannot be, return why."""

@@ -81,9 +81,9 @@ async def check(config: str | None) -> tuple[Verdict, str]:
 
 
 def become_new(state: dict[str, Any], descriptors: Sequence[int]) -> None:
-    """Replace this program by the new one, which finds state and the descriptors. Returns only by raising OSError.
+    """Replace this program by the new one, which finds state and the descriptors. Returns only by raising.
 
-    The signals in HELD must be blocked: they stay blocked in the new program until it has handlers for them.
+    OSError, or what state breaks json with: nothing has changed then. The signals in HELD must be blocked: they stay blocked in the new program until it has handlers for them.
     """
     fd = os.memfd_create("netplay-relay-state")
     try:
@@ -95,7 +95,7 @@ def become_new(state: dict[str, Any], descriptors: Sequence[int]) -> None:
         os.environ[STATE_FD] = str(fd)
         argv = [sys.executable, *sys.orig_argv[1:]]
         os.execv(sys.executable, argv)  # noqa: S606 - a list, and no shell: this program's own command line
-    except OSError:
+    except BaseException:
         for each in descriptors:
             os.set_inheritable(each, False)
         os.environ.pop(STATE_FD, None)

@@ -29,12 +29,14 @@ ROOT = Path(__file__).parents[3]
 BOUND = 20.0
 
 
-# A self-check that says when it begins, and takes until it is let go.
+# A self-check that says when it begins, and takes until it is let go; where "unfit" lies, it finds itself so.
 SLOW_CHECK = """def _self_check(arguments: argparse.Namespace) -> int:
+    import time
+    unfit = Path("unfit").exists()
     Path("checking").touch()
     while not Path("go").exists():
-        pass
-    return 0
+        time.sleep(0.01)
+    return int(unfit)
 
 
 def _unused(arguments: argparse.Namespace) -> int:"""
@@ -223,6 +225,39 @@ def test_a_new_program_that_is_broken_changes_nothing(running: Running) -> None:
         client.sendall(b"input")
         assert exactly(link, 5) == b"input"
         assert "upgrade" not in running.ask("status").get("error", "")
+
+
+def test_a_state_that_cannot_be_written_is_said_and_the_next_upgrade_is_tried_all_the_same(running: Running) -> None:
+    deed = "    conns = board.live()\n"
+    breaks = '    if __import__("os").path.exists("breaks"):\n        raise KeyError("something broke")\n'
+    running.replace("snapshot.py", deed, breaks + deed)
+    assert "upgraded" in running.ask("upgrade")
+    with game(running) as (_host, link, client):
+        (running.folder / "breaks").touch()
+        for _ in range(2):
+            assert "KeyError" in running.ask("upgrade")["error"]
+            assert "something broke" in running.line("KeyError: ")
+        running.process.send_signal(signal.SIGHUP)
+        assert "something broke" in running.line("KeyError: ")
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+        (running.folder / "breaks").unlink()
+        assert running.ask("upgrade")["links"] == 1
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+def test_a_reload_that_comes_while_an_earlier_one_fails_its_check_is_not_lost(running: Running) -> None:
+    running.replace("cli.py", "def _self_check(arguments: argparse.Namespace) -> int:", SLOW_CHECK)
+    (running.folder / "unfit").touch()
+    running.process.send_signal(signal.SIGHUP)
+    wait_for((running.folder / "checking").exists, BOUND, "the new program to be asked")
+    (running.folder / "unfit").unlink()
+    running.process.send_signal(signal.SIGHUP)
+    for _ in range(2):
+        running.ask("status")  # it has heard the signal when it answers
+    (running.folder / "go").touch()
+    assert "0 sessions" in running.line("upgraded in place")
 
 
 def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
