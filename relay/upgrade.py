@@ -83,7 +83,8 @@ async def check(config: str | None) -> tuple[Verdict, str]:
 def become_new(state: dict[str, Any], descriptors: Sequence[int]) -> None:
     """Replace this program by the new one, which finds state and the descriptors. Returns only by raising.
 
-    OSError, or what state breaks json with: nothing has changed then. The signals in HELD must be blocked: they stay blocked in the new program until it has handlers for them.
+    OSError, or what state breaks json with: nothing has changed then. The signals in HELD must be blocked: they stay
+    blocked in the new program until it has handlers for them.
     """
     fd = os.memfd_create("netplay-relay-state")
     try:
