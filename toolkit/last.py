@@ -53,6 +53,17 @@ def typed(host: str | None, ssh_config: Path | None) -> Place:
         ) from None
 
 
+def typed_by_players(host: str | None, ssh_config: Path | None, task: str) -> Place:
+    """Return the same for a task that takes --relay, too. Raises UserError, which tells a player of that."""
+    try:
+        return typed(host, ssh_config)
+    except UserError as error:
+        if host is None:
+            player = f"As a player, name the relay as you type it in RetroArch: invoke {task} --relay 'ADDRESS|55435'"
+            error.fix = f"{player}\n{error.fix}"
+        raise
+
+
 def _path() -> Path:
     return platformdirs.user_config_path("netplay-relay") / "last.json"
 

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit import paths
 from toolkit.console import step
 from toolkit.errors import UserError
 from toolkit.hosts import HostName, parse_host
@@ -50,7 +51,7 @@ class Place:
 
 def real(host: str, ssh_config: Path | None = None) -> Place:
     """Return a host as it was typed. Raises UserError for a name that is none, or a configuration that is not there."""
-    if ssh_config is not None and not ssh_config.is_file():
+    if ssh_config is not None and paths.kind(ssh_config) != paths.FILE:
         raise UserError(f"there is no file {ssh_config}", fix="Check the path after --ssh-config.")
     return Place(parse_host(host), ssh_config)
 

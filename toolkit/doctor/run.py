@@ -73,13 +73,4 @@ def place_of(host: str | None, relay: str | None, ssh_config: Path | None) -> Pl
             "--host and --relay were both given",
             fix="--host looks at your own relay's host by ssh, --relay at any relay from outside: give one of them.",
         )
-    if relay is not None:
-        return None
-    try:
-        return last.typed(host, ssh_config)
-    except UserError as error:
-        if host is None:
-            error.fix += (
-                "\nAs a player, name the relay as you type it in RetroArch: invoke doctor --relay 'ADDRESS|55435'"
-            )
-        raise
+    return None if relay is not None else last.typed_by_players(host, ssh_config, "doctor")

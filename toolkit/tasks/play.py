@@ -66,7 +66,7 @@ def host_game(
     from toolkit.play.launch import Wish, frames
 
     wish = Wish(nick, password, spectate_password, spectate, frames(latency_frames))
-    place = _place(host, relay, room, ssh_config)
+    place = _place("play.host", host, relay, room, ssh_config)
     _play(Request(core, content, True, place, relay, room, retroarch, print, log, anyway, ask_become), wish)
 
 
@@ -92,7 +92,7 @@ def join_game(
     from toolkit.play.flow import Request
     from toolkit.play.launch import Wish
 
-    place = _place(host, relay, room, ssh_config)
+    place = _place("play.join", host, relay, room, ssh_config)
     _play(
         Request(core, content, False, place, relay, room, retroarch, print, log, anyway, ask_become),
         Wish(nick, spectate=spectate),
@@ -162,7 +162,7 @@ def bios(
         raise SystemExit(1)
 
 
-def _place(host: str | None, relay: str | None, room: str | None, ssh_config: str | None) -> Place | None:
+def _place(task: str, host: str | None, relay: str | None, room: str | None, ssh_config: str | None) -> Place | None:
     from toolkit import last
     from toolkit.errors import UserError
 
@@ -170,7 +170,8 @@ def _place(host: str | None, relay: str | None, room: str | None, ssh_config: st
         raise UserError("--host and --relay were both given", fix="Give one of them.")
     if room is not None and relay is not None:
         raise UserError("--room goes with --host", fix=f"Write the room behind the relay: --relay '{relay}|{room}'")
-    return None if relay is not None else last.typed(host, None if ssh_config is None else Path(ssh_config))
+    config = None if ssh_config is None else Path(ssh_config)
+    return None if relay is not None else last.typed_by_players(host, config, task)
 
 
 def _play(request: Request, wish: Wish) -> None:

@@ -198,6 +198,13 @@ def test_the_hosts_own_state_tells_which_room_and_what_differs(
     assert "anna hosts FridayNightRoom1 already" in done.stderr
 
 
+@pytest.mark.parametrize("task", ["play.host", "play.join"])
+def test_who_names_no_relay_and_has_none_is_told_how_one_is_named(mine: FakeMachine, invoke: Typing, task: str) -> None:
+    done = invoke(task, "--core", "nestopia", "--content", str(mine.game()))
+    assert (done.code, done.stdout) == (BAD_INPUT, "")
+    assert f"invoke {task} --relay 'ADDRESS|55435'" in done.stderr
+
+
 def test_no_retroarch_and_several_are_said_as_they_are_typed(mine: FakeMachine, relay: str, invoke: Typing) -> None:
     typed = ("play.host", "--core", "nestopia", "--content", str(mine.game()), "--relay", relay)
     image = mine.program(mine.home / "RetroArch.AppImage")
