@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from relay.gate.foreign import iptables_input
 from relay.gate.friends import Network
 from relay.gate.plan import order
 from relay.gate.wall import LOG_PREFIX, SETS, Difference, Standing, Wall, parse_network, set_of
@@ -28,6 +29,8 @@ MOST_ELEMENTS = 1048576
 # What multiport takes at once.
 PORTS_PER_RULE = 15
 
+_OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
+_COUNTS = re.compile(r"^\[\d+:\d+\] ")
 _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
 _COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
 _ELEMENT = re.compile(r"add (\S+) (\S+)(?: timeout (\d+))?(?: packets (\d+) bytes \d+)?")
@@ -60,9 +63,13 @@ def sources(wall: Wall, version: int) -> list[Network]:
     return sorted([*wall.sets[f"host{version}"], *wall.sets[f"net{version}"]], key=order)
 
 
-def restore(rules: list[str], jumps: int) -> str:
-    """Return the text for iptables-restore --noflush; jumps: how often INPUT jumps to us now."""
-    jump = ["-I INPUT 1 -j NETPLAY"] if jumps == 0 else ["-D INPUT -j NETPLAY"] * (jumps - 1)
+def restore(rules: list[str], jumps: int, *, bypassed: bool = False) -> str:
+    """Return the text for iptables-restore --noflush; jumps: how often INPUT jumps to us now.
+
+    bypassed: what comes before that jump lets strangers in, so it is made the first rule again.
+    """
+    stands = jumps == 1 and not bypassed
+    jump = [] if stands else [*["-D INPUT -j NETPLAY"] * jumps, "-I INPUT 1 -j NETPLAY"]
     return "\n".join(["*filter", *(f":{chain} - [0:0]" for chain in CHAINS), *rules, *jump, "COMMIT", ""])
 
 
@@ -82,14 +89,37 @@ def chains(saved: str) -> list[str]:
 
 def is_bare(saved: str) -> bool:
     """Tell whether what iptables-save printed holds no rule, no chain of anybody, and lets everything through."""
-    lines = [re.sub(r"^\[\d+:\d+\] ", "", line) for line in saved.splitlines()]
-    return all(re.match(r"#|\*filter|COMMIT|:(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in lines)
+    return all(re.match(r"#|\*filter|COMMIT|:(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in _uncounted(saved))
 
 
 def rules(saved: str) -> list[str]:
     """Return the rules of our chains in what iptables-save printed, without counts."""
-    lines = (re.sub(r"^\[\d+:\d+\] ", "", line) for line in saved.splitlines())
-    return [line for line in lines if re.match(r"-A NETPLAY(-GATE|-FRIEND)? ", line)]
+    return [line for line in _uncounted(saved) if _OURS.match(line)]
+
+
+def ports(rules: list[str]) -> set[int]:
+    """Return the ports that rules of our chains are for."""
+    named = (match[1] for rule in rules if (match := re.match(r"-A NETPLAY -p tcp .*--dports (\S+)", rule)))
+    return {int(port) for some in named for port in some.split(",")}
+
+
+def bypassed(saved: str, ports: Iterable[int]) -> bool:
+    """Tell whether a rule before INPUT's jump to us lets a stranger's first packet reach one of the ports.
+
+    That we are not the first is no harm by itself: others want to be first, too, and do no more than look at what comes
+    in by an interface or from an address of theirs.
+    """
+    others = [line for line in _uncounted(saved) if not _OURS.match(line)]
+    if next((line for line in others if line.startswith("-A INPUT ")), JUMP) == JUMP:
+        return False
+    # As if nothing came after us: what gets through now has been let in before.
+    text = "\n".join("-A INPUT -j DROP" if line == JUMP else line for line in others)
+    chains = (iptables_input(text, "", port) for port in ports)
+    return any(chain is not None and chain.lets_in() for chain in chains)
+
+
+def _uncounted(saved: str) -> list[str]:
+    return [_COUNTS.sub("", line) for line in saved.splitlines()]
 
 
 def jumps(saved: str) -> int:
@@ -105,11 +135,16 @@ def parse(saved: Mapping[int, str], sets: str | None) -> Standing | None:
     if not any(chains(text) or jumps(text) for text in saved.values()):
         return None
     frames = [(version, _plain(rules(text)), jumps(text)) for version, text in sorted(saved.items())]
-    shape = all(chains(text) == list(CHAINS) and jumps(text) == 1 for text in saved.values())
+    shape = all(_is_whole(text) for text in saved.values())
     listed = list(_listed(saved) if sets is None else _members(sets))
     seen = {network: count for network, _, count in listed}
     digest = hashlib.sha256(repr(frames).encode()).hexdigest()
     return Standing(digest, shape, _sorted(listed), _packets(saved), seen)
+
+
+def _is_whole(saved: str) -> bool:
+    """Tell whether all our chains are there, jumped to once, and nobody lets strangers in before."""
+    return chains(saved) == list(CHAINS) and jumps(saved) == 1 and not bypassed(saved, ports(rules(saved)))
 
 
 def parse_sets(text: str) -> dict[str, dict[Network, float | None]]:

@@ -74,10 +74,7 @@ class Iptables:
 
     def _load(self, wall: Wall, now: float, *, frame: bool, check_only: bool) -> None:
         """Fill the sets, then load the rules that name them. Raises ProgramError."""
-        texts = {
-            version: iptables.restore(self._frame(wall, version), iptables.jumps(self._saved(version)))
-            for version in self.versions
-        }
+        texts = {version: self._text(version, self._frame(wall, version)) for version in self.versions}
         if check_only and not self.plain:
             return  # rules that name a set are refused as long as there is no such set
         if not self.plain:
@@ -90,6 +87,12 @@ class Iptables:
             self._restore(version, text, "--test")
         for version, text in texts.items() if not check_only else ():
             self._restore(version, text)
+
+    def _text(self, version: int, rules: list[str]) -> str:
+        """Return what makes these our rules, whatever stands now. Raises FilterError."""
+        saved = self._saved(version)
+        bypassed = iptables.bypassed(saved, iptables.ports(rules))
+        return iptables.restore(rules, iptables.jumps(saved), bypassed=bypassed)
 
     def _frame(self, wall: Wall, version: int) -> list[str]:
         return iptables.frame(wall, version, ipset=not self.plain)
@@ -111,8 +114,7 @@ class Iptables:
             if snapshot["ipset"]:
                 self._ipset(iptables.replay_sets(snapshot["ipset"]))
             for version in self.versions:
-                rules = snapshot[_WORDS[version]].splitlines()
-                self._restore(version, iptables.restore(rules, iptables.jumps(self._saved(version))))
+                self._restore(version, self._text(version, snapshot[_WORDS[version]].splitlines()))
         except ProgramError as error:
             raise FilterError(str(error)) from error
 

@@ -171,9 +171,9 @@ def test_a_wall_that_stands_needs_nothing(friends: list[Friend]) -> None:
     assert not any(wall.differences(found, standing, NOW).values())
 
 
-@given(FRIENDS, PORTS, st.integers(0, 3))
+@given(FRIENDS, PORTS, st.integers(0, 3), st.booleans())
 def test_iptables_jumps_to_us_once_and_removal_leaves_nothing(
-    friends: list[Friend], ports: tuple[int, ...], jumps: int
+    friends: list[Friend], ports: tuple[int, ...], jumps: int, bypassed: bool
 ) -> None:
     found = built(friends, ports)
     interpreter = IptablesInterpreter()
@@ -181,8 +181,9 @@ def test_iptables_jumps_to_us_once_and_removal_leaves_nothing(
         interpreter.chains[chain] = []
     foreign = ["-p", "tcp", "-j", "ACCEPT"]
     interpreter.chains["INPUT"] = [foreign, *([["-j", "NETPLAY"]] * jumps)]
-    interpreter.load(iptables.restore(iptables.frame(found, 4, ipset=False), jumps))
+    interpreter.load(iptables.restore(iptables.frame(found, 4, ipset=False), jumps, bypassed=bypassed))
     assert interpreter.chains["INPUT"].count(["-j", "NETPLAY"]) == 1
+    assert (interpreter.chains["INPUT"][0] == foreign) == (jumps == 1 and not bypassed)
     interpreter.load(iptables.removal(list(iptables.CHAINS), 1))
     assert interpreter.chains == {"INPUT": [foreign]}
 

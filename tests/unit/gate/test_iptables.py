@@ -79,6 +79,73 @@ def test_a_jump_too_few_or_too_many_is_noticed(jumps: int) -> None:
     assert not standing.shape
 
 
+TAILSCALE = ":ts-input - [0:0]\n[1:1] -A INPUT -j ts-input\n[1:1] -A ts-input -i tailscale0 -j ACCEPT\n"
+
+
+def with_rules(rules: str, text: str) -> str:
+    """Return a listing with rules of others before our jump."""
+    jump = "[9:9] -A INPUT -j NETPLAY\n"
+    assert jump in text
+    return text.replace(jump, rules + jump)
+
+
+@pytest.mark.parametrize(
+    ("rules", "shape"),
+    [
+        ("[1:1] -A INPUT -p tcp -m tcp --dport 55435 -j ACCEPT\n", False),
+        ("[1:1] -A INPUT -p tcp -m tcp --dport 55000:56000 -j RETURN\n", False),
+        ("[1:1] -A INPUT -j ACCEPT\n", False),
+        ("[1:1] -A INPUT -j theirs\n[1:1] -A theirs -p tcp -m multiport --dports 22,55435 -j ACCEPT\n", False),
+        ("[1:1] -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n", True),
+        ("[1:1] -A INPUT -i lo -j ACCEPT\n", True),
+        ("[1:1] -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", True),
+        ("[1:1] -A INPUT -s 5.6.7.8/32 -j ACCEPT\n", True),
+        ("[1:1] -A INPUT -p tcp -m tcp --dport 55435 -j DROP\n[1:1] -A INPUT -j ACCEPT\n", True),
+        (TAILSCALE, True),
+    ],
+)
+def test_a_rule_that_lets_strangers_in_before_us_is_a_wall_that_does_not_stand(rules: str, shape: bool) -> None:
+    standing = iptables.parse({4: with_rules(rules, saved(4, ipset=False)), 6: saved(6, ipset=False)}, None)
+    assert standing is not None
+    assert standing.shape == shape
+
+
+def test_what_comes_after_our_jump_is_the_business_of_others() -> None:
+    jump = "[9:9] -A INPUT -j NETPLAY\n"
+    after = saved(4, ipset=False).replace(jump, jump + "[1:1] -A INPUT -j ACCEPT\n")
+    standing = iptables.parse({4: after}, None)
+    assert standing is not None
+    assert standing.shape
+
+
+def test_a_jump_that_others_bypass_is_made_the_first_rule_in_one_step() -> None:
+    given: list[list[str]] = []
+    rule = "[1:1] -A INPUT -p tcp -m tcp --dport 55435 -j ACCEPT\n"
+    listing = {"iptables-save": saved(4, ipset=False), "ip6tables-save": saved(6, ipset=False)}
+    scripted = ScriptedPrograms({program: lambda argv, _: listing[argv[0]] for program in listing})
+
+    def load(argv: object, text: str) -> str:
+        words = list(argv)  # type: ignore[call-overload]
+        if "--test" not in words and words[0] == "iptables-restore":
+            given.append([line for line in text.splitlines() if "INPUT" in line])
+            listing["iptables-save"] = saved(4, ipset=False)
+        return ""
+
+    scripted.answers |= {"iptables-restore": load, "ip6tables-restore": load}
+    _, applied = enforce(Iptables(scripted), WALL, None, lambda: NOW)
+    given.clear()
+    listing["iptables-save"] = with_rules(rule, listing["iptables-save"])
+    done, applied = enforce(Iptables(scripted), WALL, applied, lambda: NOW)
+    assert done.rules
+    assert given == [["-D INPUT -j NETPLAY", "-I INPUT 1 -j NETPLAY"]]
+    assert not enforce(Iptables(scripted), WALL, applied, lambda: NOW)[0].changed
+
+
+def test_of_several_jumps_one_is_left_and_it_is_the_first_rule() -> None:
+    text = iptables.restore([], jumps=2)
+    assert text.splitlines()[4:] == ["-D INPUT -j NETPLAY"] * 2 + ["-I INPUT 1 -j NETPLAY", "COMMIT"]
+
+
 def test_nothing_of_ours_is_nothing() -> None:
     assert iptables.parse({4: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n"}, "") is None
 

@@ -14,6 +14,7 @@ from tests.support.gate_host import (
     ANNA6,
     BEN4,
     BEN6,
+    MULTI,
     OTHER,
     PORT,
     STRANGER4,
@@ -236,6 +237,26 @@ def test_a_list_with_a_mistake_touches_nothing(nft_host: GateHost) -> None:
     assert "10.9.0.0/24" in told["message"] + told["fix"]
     assert nft_host.rulesets() == before
     assert (nft_host.config_dir / "friends.toml").read_text() == ANNA
+
+
+@pytest.mark.parametrize(
+    ("host", "multi"),
+    [("iptables on nft", MULTI["nft"]), ("legacy iptables with ipset", MULTI["legacy"])],
+    indirect=["host"],
+)
+def test_a_rule_that_somebody_puts_before_ours_lets_no_stranger_in(host: GateHost, multi: str) -> None:
+    host.apply(ANNA)
+    host.run([multi, "iptables", "-I", "INPUT", "-p", "tcp", "--dport", str(PORT), "-j", "ACCEPT"])
+    assert host.gets_in(STRANGER4)
+    assert host.apply(ANNA)["rules"]
+    assert not host.gets_in(STRANGER4)
+    assert host.gets_in(ANNA4)
+    host.run([multi, "iptables", "-I", "INPUT", "-i", "another", "-j", "ACCEPT"])
+    assert not host.apply(ANNA)["changed"], "two who want to be the first would take turns for ever"
+    host.gate("remove")
+    left = host.run([multi, "iptables-save", "-t", "filter"])
+    assert "NETPLAY" not in left
+    assert f"--dport {PORT} -j ACCEPT" in left
 
 
 @pytest.mark.parametrize("host", ["nftables", "iptables on nft", "legacy iptables with ipset"], indirect=True)
