@@ -84,6 +84,8 @@ def chat(address: str, room: Room) -> str:
     core = f"the core {room.core}" if room.core else "the core that we agreed on"
     lines = [
         f"RetroArch netplay, room {room.name}.",
+        "The relay lets in the addresses that I know, and nobody else: first tell me your public address, IPv4 and "
+        "IPv6 (any what-is-my-ip site shows it), and again when it changes.",
         f"You need RetroArch 1.10 or newer, {core} and the same game file as all of us.",
         f"Load the game, then open {FRIEND_MENU} and type:",
         string(address, room),

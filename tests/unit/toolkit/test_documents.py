@@ -56,6 +56,14 @@ def test_every_task_and_option_that_is_to_be_typed_exists(document: Path) -> Non
     assert not wrong, f"{document.relative_to(ROOT)} says to type what there is not: {wrong}"
 
 
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_that_says_invoke_says_how_that_is_typed_after_a_clone(document: Path) -> None:
+    text = document.read_text()
+    # Who measures the relay works on it, and has an activated .venv.
+    if re.search(r"^invoke (?!bench)", text, re.MULTILINE):
+        assert "./bootstrap" in text
+
+
 def flags(names: tuple[str, ...]) -> set[str]:
     return {"--" + name.replace("_", "-") for name in names}
 

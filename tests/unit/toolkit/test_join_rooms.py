@@ -66,6 +66,7 @@ def test_in_a_room_of_another_mode_nobody_has_to_host() -> None:
     assert "--mitm-session" not in join_lines.friend_command_1_17("relay", room)
     assert "Nobody has to host" in join_lines.state_line(room)
     assert "Nobody has to host" in join_lines.chat("relay", room)
+    assert "your public address" in join_lines.chat("relay", room).splitlines()[1]
 
 
 def test_where_whichever_comes_first_is_played_a_host_and_a_game_without_one_are_told_apart() -> None:
