@@ -186,7 +186,11 @@ class Gate:
         note_seen(state, done.standing, self.clock())
         ports_changed = before is None or before.ports != list(desired.ports)
         if others and (survey or done.rules):
-            self._coexist(outcome, state, ports_changed=ports_changed)
+            try:
+                self._coexist(outcome, state, ports_changed=ports_changed)
+            except Exception as error:
+                complaint = f"other firewalls could not be looked at ({type(error).__name__}: {error})"
+                outcome.complaints.append(complaint)
         return outcome
 
     def _coexist(self, outcome: Outcome, state: State, *, ports_changed: bool) -> None:

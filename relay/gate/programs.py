@@ -41,9 +41,11 @@ class Programs:
         if path is None:
             raise ProgramError(argv, None, "this host does not have it")
         try:
+            # Rules of others hold what others have typed, in whatever encoding they had.
             done = subprocess.run(
-                [path, *argv[1:]], input=text, capture_output=True, text=True, timeout=seconds, env=environ, check=False
-            )
+                [path, *argv[1:]], input=text, capture_output=True, encoding="utf-8", errors="replace",
+                timeout=seconds, env=environ, check=False,
+            )  # fmt: skip
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ProgramError(argv, None, error.strerror or "" if isinstance(error, OSError) else "") from error
         if done.returncode != 0:

@@ -14,6 +14,7 @@ import pytest
 
 from relay.gate import commit, fronts, guard, push, state
 from relay.gate.agent import SURVEY, WHOLE, Agent
+from relay.gate.coexist import Coexistence, Finding
 from relay.gate.host import Gate, Outcome
 from relay.gate.names import JITTER, MOST_OFTEN, Lookups
 from relay.gate.programs import ProgramError
@@ -375,6 +376,22 @@ def test_other_firewalls_are_looked_at_now_and_then(bench: Bench) -> None:
     bench.pass_time(SURVEY)
     bench.agent.look(told=False)
     assert asked() == first + 1
+
+
+def test_other_firewalls_that_cannot_be_understood_are_no_reason_to_forget_the_wall(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def survey(*_: object) -> list[Finding]:
+        raise ValueError("this is not what anybody has thought of")
+
+    monkeypatch.setattr(Coexistence, "survey", survey)
+    bench.write(ANNA)
+    with caplog.at_level(logging.WARNING):
+        assert bench.agent.look(told=True) is not None
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.state().applied is not None
+    assert "other firewalls could not be looked at (ValueError: this is not what anybody has thought of)" in caplog.text
+    assert bench.agent.look(told=False) is None, "the next one is due in its time"
 
 
 def test_for_a_firewall_that_is_newer_than_the_service_and_cannot_be_written_to_it_starts_anew_once(
