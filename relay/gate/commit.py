@@ -132,7 +132,7 @@ def confirm(gate: Gate, token: str) -> bool:
         pending = load(gate.places.pending)
         if pending is None or pending.token != token:
             return False
-        gate.places.pending.unlink()
+        places.write(gate.places.pending, None)
     # Nobody has to wait for that: a timer that comes late finds nothing to take back.
     if SYSTEMD.is_dir() and (program := gate.programs.find("systemctl")):
         _detach([program, "stop", f"{unit(token)}.timer"])
@@ -185,7 +185,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
         _close_again(gate, known, pending)
     finally:
         state.save(gate.places.state, known)
-        gate.places.pending.unlink(missing_ok=True)
+        places.write(gate.places.pending, None)
     # The snapshot's times have run on meanwhile; and where nothing stood, nobody may get in now.
     with contextlib.suppress(ConfigError, FilterError, OSError):
         gate.settle(gate.in_force(known)[0], known, others=False)

@@ -68,12 +68,15 @@ def read(path: Path) -> str | None:
 def write(path: Path, text: str | None, like: Path | None = None) -> bool:
     """Put a text at path in one step, or take the file away (None). Return whether that changed something.
 
-    The file is root's alone; with like, the group of that file may read it too, and it is written anew when that group
-    could not. Raises OSError.
+    It is on the disk when this returns: a change that was confirmed must not come back after a power loss. The file is
+    root's alone; with like, the group of that file may read it too, and it is written anew when that group could not.
+    Raises OSError.
     """
     if text is None:
         there = path.exists()
         path.unlink(missing_ok=True)
+        if there:
+            _sync(path.parent)
         return there
     if _is(path, text) and (like is None or _is_shared(path, like)):
         return False
@@ -92,7 +95,18 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    _sync(path.parent)
     return True
+
+
+def _sync(folder: Path) -> None:
+    """Bring to the disk which files are in a folder: a name lives, or is gone, after a power loss only then."""
+    with contextlib.suppress(OSError):  # not every file system does that
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _is(path: Path, text: str) -> bool:

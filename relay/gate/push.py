@@ -114,7 +114,7 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
             commit.roll_back(gate, armed["token"], "the push after it could not be applied" if unconfirmed else "")
         raise
     if wish.text is not None and wish.rollback_after is None:
-        gate.places.pending.unlink(missing_ok=True)
+        places.write(gate.places.pending, None)
     known.problem = ""
     if before["changed"]:
         known.rolled_back = None

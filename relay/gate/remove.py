@@ -24,7 +24,7 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
     with state.locked(gate.places.lock):
         known = state.load(gate.places.state)
         if pending := commit.load(gate.places.pending):
-            gate.places.pending.unlink(missing_ok=True)
+            places.write(gate.places.pending, None)
             commit.disarm(gate, pending.token)
         undone = Coexistence(gate.programs, "").close()
         removed = _rules(gate, known)

@@ -142,6 +142,53 @@ def test_a_push_waits_and_is_kept_by_its_token_alone(gate: MemoryGate) -> None:
     assert gate.filter.holds() == {"5.6.7.9/32"}
 
 
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, set[str]]]:
+    """Give what is brought to the disk, in that order: each place, and the files that were in it then."""
+    found: list[tuple[Path, set[str]]] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        place = Path(f"/proc/self/fd/{handle}").readlink()
+        found.append((place, {path.name for path in place.iterdir()} if place.is_dir() else set()))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+def test_a_confirmation_is_on_the_disk_before_it_is_answered(
+    gate: MemoryGate, synced: list[tuple[Path, set[str]]]
+) -> None:
+    answer = apply(gate, ANNA, rollback_after=60)
+    synced.clear()
+    assert commit.confirm(gate, answer["token"])
+    (place, files), *_ = synced
+    assert place == gate.places.state_dir
+    assert "pending.json" not in files, "else it is back after a power loss, and a confirmed push is taken back"
+
+
+def test_a_push_is_on_the_disk_with_its_way_back_first(gate: MemoryGate, synced: list[tuple[Path, set[str]]]) -> None:
+    apply(gate, ANNA, rollback_after=60)
+    folders = [(place, files) for place, files in synced if files]
+    assert folders[0][0] == gate.places.state_dir
+    assert "pending.json" in folders[0][1]
+    assert {"friends.toml", "allowlist"} <= [files for place, files in folders if place == gate.places.config_dir][-1]
+    assert "gate.json" in folders[-1][1]
+
+
+def test_a_file_system_that_brings_no_folders_to_the_disk_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert places.write(tmp_path / "file", "one")
+    assert places.write(tmp_path / "file", None)
+
+
 def test_what_comes_back_is_filter_files_and_what_is_known(gate: MemoryGate) -> None:
     apply(gate, ANNA)
     before = (gate.places.friends.read_text(), gate.places.allowlist.read_text())
