@@ -20,6 +20,7 @@ from relay import control, following, listeners, metrics, report, snapshot, sock
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.gate import cli as gate
+from relay.gate import friends
 from relay.listeners import Listeners
 from relay.observe import Events, set_up
 from relay.selector import LinkSelector
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     self_check.set_defaults(run=_self_check)
     check = commands.add_parser("check-config", help="say whether a relay.toml is right")
     check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--friends", action="store_true", help="it is a friends.toml")
     check.set_defaults(run=_check_config)
     gate.register(commands)
     unpack = commands.add_parser("unpack", help="unpack and compile this file beside itself, so that it starts at once")
@@ -103,6 +105,9 @@ def _address(text: str) -> str:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
+    if arguments.friends:
+        print(f"{arguments.file}: fine. Friends: {len(friends.load(arguments.file)) or 'none'}.")  # noqa: T201
+        return 0
     config = settings.load(arguments.file)
     ports = ", ".join(str(port) for port in config.ports)
     print(f"{arguments.file}: fine. Ports: {ports}. Rooms: {len(config.rooms) or 'none named'}.")  # noqa: T201

@@ -34,8 +34,8 @@ rollback [TOKEN]
     Take the waiting push back now. {"rolled_back": bool}
 
 status [--socket PATH]
-    {"backend": str|null, "present": bool (our rules stand), "complete": bool (and hold every entry), "ports": [int],
-     "agent": process id|null, "healed": {"count", "at", "what"},
+    {"backend": str|null, "present": bool (our rules stand, all of them), "complete": bool (and hold every entry),
+     "ports": [int], "agent": process id|null, "healed": {"count", "at", "what"},
      "entries": [{"network", "friends": [name], "names": [DNS name], "until": moment|null, "remaining": seconds|null,
                   "in_force": bool, "packets": int|null (new connections let in), "seen": moment|null (the last one, to
                   the minute), "connected": int|null (connections the relay has from there)}],

@@ -33,8 +33,10 @@ def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
     pending = commit.load(gate.places.pending)
     return {
         "backend": backend,
-        "present": standing is not None,
-        "complete": standing is not None and all(_in_force(entry, standing) for entry in made.entries),
+        "present": _is_whole(backend, standing, known),
+        "complete": standing is not None
+        and _is_whole(backend, standing, known)
+        and all(_in_force(entry, standing) for entry in made.entries),
         "ports": list(wanted.ports),
         "agent": state.holder(gate.places.agent),
         "healed": known.healed,
@@ -63,6 +65,14 @@ def _standing(gate: Gate, wanted: Wanted, known: State) -> tuple[str | None, Sta
         return backend.name, backend.standing(), ""
     except FilterError as error:
         return None, None, str(error)
+
+
+def _is_whole(backend: str | None, standing: Standing | None, known: State) -> bool:
+    """Tell whether the rules, in every family, are those that were loaded last: a part of them keeps nobody out."""
+    applied = known.applied
+    if standing is None or applied is None:
+        return False
+    return standing.shape and (applied.backend, applied.frame) == (backend, standing.frame)
 
 
 def _in_force(entry: Entry, standing: Standing) -> bool:

@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,6 +161,19 @@ def test_the_status_shows_what_is_in_force_and_what_is_not(terminal: Terminal) -
     terminal.gate.filter.sets["host4"].clear()
     assert not terminal.ask("status")["complete"]
     assert "NOT IN FORCE" in terminal.type("status")
+
+
+@pytest.mark.parametrize("left", [{"frame": "rules of somebody"}, {"shape": False}])
+def test_what_is_left_of_our_rules_is_no_wall(
+    terminal: Terminal, left: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    standing = terminal.gate.filter.standing()
+    assert standing
+    monkeypatch.setattr(terminal.gate.filter, "standing", lambda: replace(standing, **left))
+    shown = terminal.ask("status")
+    assert (shown["present"], shown["complete"]) == (False, False)
+    assert "IS NOT THERE" in terminal.type("status")
 
 
 def test_the_status_of_a_broken_list_is_that_of_what_was_applied_and_says_so(terminal: Terminal) -> None:

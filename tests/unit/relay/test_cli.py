@@ -121,6 +121,16 @@ def test_check_config_says_that_a_file_is_right(tmp_path: Path, capsys: pytest.C
     assert "fine. Ports: 55435, 55440. Rooms: 1." in capsys.readouterr().out
 
 
+def test_check_config_reads_a_list_of_friends_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "friends.toml"
+    file.write_text('[[friend]]\nname = "anna"\nip = "203.0.113.7"\n')
+    assert main(["check-config", "--friends", str(file)]) == 0
+    assert "fine. Friends: 1." in capsys.readouterr().out
+    file.write_text('[[friend]]\nname = "anna"\nip = "203.0.113.700"\n')
+    assert main(["check-config", "--friends", str(file)]) == 2
+    assert f"{file}:3: anna: " in capsys.readouterr().err
+
+
 def test_check_config_names_the_mistake_and_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "relay.toml"
     file.write_text("[listen]\nprot = 1\n")
