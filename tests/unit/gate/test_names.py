@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,55 @@ from tests.support.waiting import wait_for
 
 def addresses(*texts: str) -> list[Address]:
     return [ipaddress.ip_address(text) for text in texts]
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Have the host's resolver know every name but those it is told to look for in nobody's zone; give what it was."""
+    asked: list[str] = []
+
+    def getaddrinfo(name: str, *_: object, **_more: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        asked.append(name)
+        if name.endswith("."):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(2, 1, 6, "", ("5.6.7.66", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def test_a_name_is_never_completed_by_the_hosts_search_list(resolver: list[str], tmp_path: Path) -> None:
+    """A name that has lapsed would be looked for in the hoster's own zone, and a stranger's machine be believed."""
+    with pytest.raises(socket.gaierror):
+        names.look_up("anna.example.org", tmp_path / "none")
+    assert resolver == ["anna.example.org."]
+
+
+HOSTS = """\
+127.0.0.1 localhost
+5.6.7.8\tAnna.example.org anna # by hand
+2600:1:2:3::1 other.example.org anna.example.org.
+# 5.6.7.9 anna.example.org
+nonsense anna.example.org
+5.6.7.10 anna.example.org.hoster.example
+"""
+
+
+def test_a_name_in_the_hosts_own_file_is_what_stands_there(resolver: list[str], tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text(HOSTS)
+    assert names.look_up("anna.example.org", hosts) == addresses("5.6.7.8", "2600:1:2:3::1")
+    assert resolver == []
+    with pytest.raises(socket.gaierror):
+        names.look_up("ben.example.org", hosts)
+
+
+def test_what_the_resolver_answers_is_taken_without_its_interface(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = [(10, 1, 6, "", ("2600:1::1%eth0", 0, 0, 0)), (2, 1, 6, "", ("5.6.7.8", 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    assert names.look_up("anna.example.org", tmp_path / "none") == addresses("2600:1::1", "5.6.7.8")
 
 
 def test_both_families_are_taken_ipv6_as_its_household() -> None:
