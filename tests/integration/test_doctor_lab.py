@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -115,13 +116,17 @@ def test_a_relay_that_was_stopped_is_told(deployed: GateLab) -> None:
     try:
         told = {finding.name: finding for finding in findings.every(looked_at(deployed))}
         assert "nobody listens" in told["listening"].sentence
-        sentences = [finding.sentence for finding in found(deployed, "service")]
+        services = found(deployed, "service")
+        sentences = [finding.sentence for finding in services]
         assert sentences[:2] == ["nobody holds the relay's port", "the relay does not run"]
         assert any("does not answer" in sentence for sentence in sentences)
         with pytest.raises(UserError, match=r"no socket|no answer"):
             status.fetch(deployed.place)
         look = status.look(deployed.place)
         assert (look.relay, bool(look.gate)) == (None, True)
+        for finding in services[:2]:
+            subprocess.run(shlex.split(finding.cure), check=True, timeout=60)
+        assert [finding.severity for finding in found(deployed, "service")] == [Severity.FINE]
     finally:
         deployed.host.run("systemctl", "start", "netplay-relay.socket", "netplay-relay.service")
 

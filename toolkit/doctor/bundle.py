@@ -68,6 +68,7 @@ def names(case: Case) -> dict[str, str]:
     friends += [one["friend"] for one in gate.get("expired", [])]
     hosts = [case.target.address, *([case.target.place.host.alias] if case.target.place else [])]
     return {
+        case.ssh: "ssh HOST",
         **blur.numbered("room", filter(None, rooms)),
         **blur.numbered("player", filter(None, nicks)),
         **blur.numbered("friend", filter(None, friends)),

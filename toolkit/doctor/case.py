@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from toolkit.doctor.target import Target
     from toolkit.errors import UserError
     from toolkit.inventory import HostFiles
+    from toolkit.remote import Remote
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Case:
     addresses: of the relay's name (None: it has none, see unknown). local: this machine's own address towards the
     relay. talk, latency: with the first address that was reached. router: of this network, where it was asked.
     host: what onhost.py answered (None for a player, or see no_login); asked: when, by this machine's clock, it was
-    sent and answered, in seconds since 1970. files: the owner's; release: the id of this checkout's relay.
+    sent and answered, in seconds since 1970. remote: how it was asked. files: the owner's; release: the id of this
+    checkout's relay.
     """
 
     target: Target
@@ -37,6 +39,7 @@ class Case:
     host: dict[str, Any] | None = None
     no_login: UserError | None = None
     asked: tuple[float, float] = (0.0, 0.0)
+    remote: Remote | None = None
     files: HostFiles | None = None
     release: str = ""
 
@@ -62,7 +65,7 @@ class Case:
         """Return what the owner types to start or restart one of our services; name without ".service"."""
         manager = (self.told("system") or {}).get("init")
         argv = {"runit": f"sv {verb} {name}", "openrc": f"rc-service {name} {verb}"}
-        return f"{self._ssh} {argv.get(str(manager), f'systemctl {verb} {name}')}"
+        return f"{self.ssh} {argv.get(str(manager), f'systemctl {verb} {name}')}"
 
     def log(self, name: str = "netplay-relay", lines: int = 100) -> str:
         """Return what the owner types to read the log of one of our services."""
@@ -74,11 +77,17 @@ class Case:
             "openrc": f"/var/log/{name}.log",
         }
         tail = f"tail -n {lines} {files[manager]}" if manager in files else f"journalctl -u {name} -n {lines}"
-        return f"{self._ssh} {tail}"
+        return f"{self.ssh} {tail}"
 
     @property
-    def _ssh(self) -> str:
-        return f"ssh {self.target.place.host.alias if self.target.place else 'HOST'}"
+    def ssh(self) -> str:
+        """How the owner types what is for the host: as the account that deploys, by sudo where that is not root."""
+        if self.remote is None:
+            return f"ssh {self.target.place.host.alias if self.target.place else 'HOST'}"
+        typed = self.remote.link.typed
+        if self.remote.password:
+            typed = typed.replace("ssh ", "ssh -t ", 1)  # sudo asks for it on a terminal alone
+        return f"{typed} sudo" if self.remote.become else typed
 
     @property
     def mine(self) -> str:

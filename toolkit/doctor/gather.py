@@ -71,6 +71,7 @@ def _router(local: str | None) -> igd.Router | None:
 
 
 def _inside(case: Case, remote: Remote, clock: Callable[[], float]) -> None:
+    case.remote = remote
     case.files = inventory.files_of(remote.place.host)
     with tempfile.TemporaryDirectory(prefix="netplay-relay-") as folder:
         case.release = zipapp.build(Path(folder)).id

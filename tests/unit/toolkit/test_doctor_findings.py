@@ -18,19 +18,23 @@ from tests.support.statuses import client, session
 from tests.support.statuses import status as state
 from toolkit import last, places
 from toolkit.console import ROOT
-from toolkit.doctor import findings, onhost, run, show
+from toolkit.doctor import bundle, findings, onhost, run, show
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Finding, Severity, fine, note, trouble, warning
 from toolkit.doctor.probe import Latency, Reach, Talk
 from toolkit.doctor.target import Target
 from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND, WARNINGS_FOUND, UserError
 from toolkit.hosts import parse_host
+from toolkit.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC
+from toolkit.remote import Remote
+from toolkit.ssh import Connection
 from toolkit.tasks.doctor import doctor
 from toolkit.tasks.status import status
 from toolkit.tasks.watch import watch
 
 RELAY = "203.0.113.10"
+MYVPS = parse_host("myvps")
 SYSTEM = {"os": "Debian", "kernel": "6", "python": "3.11.2", "init": "systemd"}
 FOLDER = ROOT / "toolkit" / "doctor" / "findings"
 
@@ -170,6 +174,26 @@ def test_what_is_typed_on_the_host_is_in_its_managers_words(manager: str, start:
     case = a_case(owner=True, host={"system": {"init": manager}})
     assert case.service("start", "netplay-relay") == f"ssh myvps {start}"
     assert case.log() == f"ssh myvps {log}"
+
+
+@pytest.mark.parametrize(
+    ("config", "entry", "password", "typed"),
+    [
+        ("/x y/c", Entry(MYVPS, "admin", become=True), "", "ssh -F '/x y/c' -l admin myvps sudo"),
+        (None, Entry(MYVPS, "admin", become=True), "a password", "ssh -t -l admin myvps sudo"),
+        ("/lab/ssh_config", Entry(MYVPS), "", "ssh -F /lab/ssh_config myvps"),
+    ],
+)
+def test_what_is_typed_on_the_host_logs_in_as_the_deployment_did(
+    config: str | None, entry: Entry, password: str, typed: str
+) -> None:
+    place = places.Place(entry.host, None if config is None else Path(config))
+    link = Connection(entry.host.alias, entry.user, place.ssh_config)
+    case = a_case(owner=True, host={"system": SYSTEM})
+    case.remote = Remote(place, link, entry.become, password)
+    assert case.log() == f"{typed} journalctl -u netplay-relay -n 100"
+    assert case.service("start", "netplay-relay.socket") == f"{typed} systemctl start netplay-relay.socket"
+    assert "-> ssh HOST journalctl" in bundle.text(case, [trouble("bad", cure=case.log())])
 
 
 def test_the_log_of_the_package_is_syslogs() -> None:
