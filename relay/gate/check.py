@@ -74,11 +74,7 @@ class _Chain:
     def _holders(self) -> list[Friend]:
         """Return the friends whose entry holds the address."""
         (address,) = self._whom.networks
-        return [
-            friend
-            for friend in self._wanted.friends
-            if any(_holds(network, address) for network in subject.networks_of(friend, self._known))
-        ]
+        return [friend for friend in self._wanted.friends if self._lets_in(friend, address)]
 
     def _list(self, holders: list[Friend]) -> Step:
         where = self._gate.places.friends
@@ -104,16 +100,35 @@ class _Chain:
             return Step("time", True, f"{friend.name}'s entry has no end.")
         left = friend.until - self._gate.clock()
         if left <= 0:
-            return Step("time", False, f"{friend.name}'s entry ended on {expiry.shown(friend.until)}.")
+            over = f"{friend.name}'s entry ended on {expiry.shown(friend.until)}."
+            others = self._others_of(friend)
+            also = f" {' and '.join(others)}'s lets the same address in." if others else ""
+            return Step("time", None if others else False, over + also)
         shown = f"{expiry.shown(friend.until)}, {expiry.remaining(left)} from now"
         return Step("time", True, f"{friend.name}'s entry ends on {shown}.")
+
+    def _others_of(self, friend: Friend) -> list[str]:
+        """Return who else lets in all of what is asked about, so that the end of a friend's entry decides nothing."""
+        now = self._gate.clock()
+        current = [one for one in self._wanted.friends if one != friend and (one.until is None or one.until > now)]
+        by: list[str] = []
+        for network in self._whom.networks:
+            here = [one.name for one in current if self._lets_in(one, network)]
+            if not here:
+                return []
+            by += here
+        return list(dict.fromkeys(by))
+
+    def _lets_in(self, friend: Friend, network: Network) -> bool:
+        return any(_holds(held, network) for held in subject.networks_of(friend, self._known))
 
     def _name(self, friend: Friend, name: str) -> Step:
         entry = self._known.names.get(name)
         problem = f" The last look-up failed: {entry.error}." if entry and entry.error else ""
         if entry is None or not entry.addresses:
-            # An address of his own may let him in all the same.
-            return Step("name", None if friend.addresses else False, f"{name} has no answer yet.{problem}")
+            # An address, or another name, may let him in all the same.
+            other = bool(subject.networks_of(friend, self._known))
+            return Step("name", None if other else False, f"{name} has no answer yet.{problem}")
         at = expiry.shown(int(entry.at))
         return Step("name", True, f"{name} was {', '.join(entry.addresses)} on {at}.{problem}")
 

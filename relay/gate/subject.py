@@ -33,11 +33,18 @@ def find(text: str, wanted: Wanted, known: State) -> Subject:
         if friend.name == text:
             return Subject(text, friend, networks_of(friend, known))
     try:
-        return Subject(text, None, (ipaddress.ip_network(text.strip().partition("%")[0]),))
+        return Subject(text, None, (_network(text.strip().partition("%")[0]),))
     except ValueError:
         close = [friend.name for friend in wanted.friends if friend.name.casefold() == text.strip().casefold()]
         hint = f"Did you mean {close[0]}?" if close else f"Friends are: {_listed(wanted)}."
         raise UnknownSubjectError(f"{text!r} is neither a friend's name nor an address. {hint}") from None
+
+
+def _network(text: str) -> Network:
+    """Return what an address or prefix stands for, as the filter has it. Raises ValueError."""
+    found = ipaddress.ip_network(text)
+    mapped = found.network_address.ipv4_mapped if isinstance(found, ipaddress.IPv6Network) else None
+    return ipaddress.ip_network(mapped) if mapped and found.prefixlen == found.max_prefixlen else found
 
 
 def _listed(wanted: Wanted) -> str:

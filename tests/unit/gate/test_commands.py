@@ -16,9 +16,10 @@ import pytest
 
 from relay.cli import main
 from relay.gate import commands, commit, events, guard, state, subject
+from relay.gate.agent import Agent
 from relay.gate.commands import BAD_INPUT, BUSY, DONE, FAILED, NOT_CONFIRMED, REFUSED
 from relay.gate.programs import ProgramError, Programs
-from relay.gate.state import BusyError, State
+from relay.gate.state import BusyError, Name, State
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from tests.support.waiting import wait_for
 
@@ -291,6 +292,42 @@ def test_whoever_is_over_or_unknown_is_told_why(terminal: Terminal) -> None:
     assert "anna has 5.6.7.8/32" in terminal.ask("check", "5.6.7.7", code=REFUSED)["because"]
     assert "Did you mean anna?" in terminal.ask("check", "Anna", code=BAD_INPUT)["error"]["message"]
     assert "dora has no address" in terminal.ask("kick", "dora", code=BAD_INPUT)["error"]["message"]
+
+
+OVER = 'until = "2020-01-01 10:00Z"'
+SAME = friend("ben", 'ip = "5.6.7.8"', OVER)
+
+
+@pytest.mark.parametrize("subject", ["5.6.7.8", "ben", "::ffff:5.6.7.8"])
+def test_whose_time_is_over_gets_in_by_the_entry_of_somebody_else(terminal: Terminal, subject: str) -> None:
+    terminal.gate.places.friends.write_text(ANNA + SAME)
+    terminal.type("apply")
+    shown = terminal.ask("check", subject)
+    assert (shown["verdict"], shown["because"]) == ("in", "")
+    (step,) = [step for step in shown["steps"] if "ben's entry ended" in step["sentence"]]
+    assert step["ok"] is None
+    assert step["sentence"].endswith(" anna's lets the same address in.")
+
+
+@pytest.mark.parametrize("subject", ["5.6.7.8", "ben", "5.6.7.9"])
+def test_whose_time_is_over_and_who_has_an_address_of_his_own_is_refused(terminal: Terminal, subject: str) -> None:
+    anna = ANNA if subject == "ben" else ANNA.replace('ip = "5.6.7.8"', f'ip = "5.6.7.8"\n{OVER}')
+    ben = friend("ben", 'ip = ["5.6.7.8", "5.6.7.9"]', OVER)
+    terminal.gate.places.friends.write_text(anna + ben)
+    terminal.type("apply")
+    shown = terminal.ask("check", subject, code=REFUSED)
+    assert shown["verdict"] == "out"
+    assert "'s entry ended on" in shown["because"]
+
+
+@pytest.mark.parametrize("subject", ["dora", "5.6.7.10"])
+def test_one_name_without_an_answer_is_no_harm_where_another_has_one(terminal: Terminal, subject: str) -> None:
+    terminal.gate.places.friends.write_text(friend("dora", 'dns = ["gone.example.org", "dora.example.org"]'))
+    state.save(terminal.gate.places.state, State(names={"dora.example.org": Name(["5.6.7.10/32"], terminal.gate.now)}))
+    Agent(terminal.gate).look(told=True)
+    shown = terminal.ask("check", subject)
+    assert shown["verdict"] == "in"
+    assert [step["ok"] for step in shown["steps"] if step["layer"] == "name"] == [None, True]
 
 
 def test_a_wall_that_is_not_there_refuses_nobody_and_that_is_said(terminal: Terminal) -> None:
