@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -131,11 +132,25 @@ class Gate:
         raise FilterError(f"this host has {missing} that works. Install the package nftables, then try again")
 
     def named(self, name: str, state: State) -> Backend:
-        """Return a packet filter by its name, with what is known of its limits."""
+        """Return a packet filter by its name, with what is known of its limits. Raises FilterError: it is gone."""
         plain = state.applied is not None and state.applied.backend == name and state.applied.plain
-        if name == "nftables":
-            return Nftables(self.programs, plain=plain)
-        return self._iptables(plain=plain) or Nftables(self.programs)
+        found: Backend | None = None
+        if name == "iptables":
+            found = self._iptables(plain=plain)
+        elif self.programs.find("nft"):
+            found = Nftables(self.programs, plain=plain)
+        if found is None:
+            raise FilterError(
+                f"{name} is not on this host any more, so what it held of ours cannot be taken away. Where that keeps "
+                f"new friends out: install {name} again, or restart the host"
+            )
+        return found
+
+    def former(self, state: State) -> Backend | None:
+        """Return the packet filter used last, None where there is none or the host does not have it any more."""
+        with contextlib.suppress(FilterError):
+            return self.named(state.applied.backend, state) if state.applied else None
+        return None
 
     def _iptables(self, *, plain: bool = False) -> Iptables | None:
         """Return the host's iptables, None when it has none."""
@@ -180,7 +195,12 @@ class Gate:
         outcome = Outcome(made, desired, backend.name, done)
         state.created = sorted({*([] if former else created), *backend.made})
         if former:
-            self.named(former, State(applied=before)).remove(created)
+            try:
+                gone = self.named(former, State(applied=before))
+            except FilterError as error:
+                outcome.complaints.append(str(error))
+            else:
+                gone.remove(created)
         outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.shared())
         state.friends, state.settings = wanted.text, wanted.settings_text
         note_seen(state, done.standing, self.clock())

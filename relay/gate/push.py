@@ -100,7 +100,8 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
     unconfirmed = commit.load(gate.places.pending) is not None
     # With the same list pushed twice nothing changes; but the first one's timer runs, and who pushes again means it.
     if wish.rollback_after is not None and (before["changed"] or unconfirmed):
-        kept_by = known.applied.backend if known.applied else before["backend"]
+        former = gate.former(known)
+        kept_by = former.name if former else before["backend"]
         pending = commit.prepare(gate, known, kept_by, gate.allowlist(wanted), wish.rollback_after)
         by = commit.arm(gate, pending, wish.rollback_after)
         armed = {"token": pending.token, "rollback_at": int(pending.deadline), "rollback_by": by}

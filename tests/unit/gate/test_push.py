@@ -16,13 +16,15 @@ import pytest
 from relay.config import ConfigError
 from relay.gate import commit, places, push, state
 from relay.gate.agent import Agent
-from relay.gate.backend import FilterError
+from relay.gate.backend import Backend, FilterError
 from relay.gate.coexist import Coexistence
+from relay.gate.host import Gate
 from relay.gate.names import Lookups
 from relay.gate.programs import ProgramError
 from relay.gate.push import Push
+from relay.gate.state import Applied, State
 from relay.protocol import Address
-from tests.support.gate_memory import MemoryGate, friend
+from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
 BEN = friend("ben", 'ip = "5.6.7.9"')
@@ -467,6 +469,50 @@ def test_another_firewall_that_cannot_be_closed_costs_a_sentence_and_is_tried_ag
     assert apply(gate, survey=True)["warnings"] == []
     assert closed == [[55440]]
     assert state.load(gate.places.state).opened == []
+
+
+class Changed(MemoryGate):
+    """A host whose packet filter is another one than before: the new one in memory, no program of the old one."""
+
+    def __init__(self, folder: Path, former: str) -> None:
+        """Have a list applied by the former filter."""
+        now, program = {"iptables": ("nftables", "nft"), "nftables": ("iptables", "iptables-restore")}[former]
+        super().__init__(folder, ScriptedPrograms({program: ""}))
+        self.filter.name = now
+        known = State(applied=Applied(former, [55435], "", ""), friends=ANNA)
+        state.save(self.places.state, known)
+        self.places.friends.write_text(ANNA)
+
+    def named(self, name: str, state: State) -> Backend:
+        """Return the filter in memory, or what a host of these programs has of the former one."""
+        return super().named(name, state) if name == self.filter.name else Gate.named(self, name, state)
+
+
+@pytest.mark.parametrize("former", ["iptables", "nftables"])
+@pytest.mark.parametrize("wish", [{}, {"rollback_after": 60}])
+def test_where_the_former_packet_filter_is_gone_the_wall_is_put_up_with_the_other_and_that_is_said(
+    gate: MemoryGate, tmp_path: Path, former: str, wish: dict[str, Any]
+) -> None:
+    (tmp_path / "host").mkdir()
+    changed = Changed(tmp_path / "host", former)
+    answer = apply(changed, ANNA + BEN, **wish)
+    assert changed.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
+    assert "5.6.7.9" in changed.places.allowlist.read_text()
+    (warning,) = answer["warnings"]
+    assert warning.startswith(f"{former} is not on this host any more")
+    assert apply(changed, ANNA + BEN)["warnings"] == [], "it is said once"
+
+
+@pytest.mark.parametrize("former", ["iptables", "nftables"])
+def test_a_former_packet_filter_that_is_gone_is_nothing_to_come_back_to(
+    gate: MemoryGate, tmp_path: Path, former: str
+) -> None:
+    (tmp_path / "host").mkdir()
+    changed = Changed(tmp_path / "host", former)
+    answer = apply(changed, ANNA + BEN, rollback_after=60)
+    assert commit.roll_back(changed, answer["token"], "late")
+    assert changed.filter.holds() == {"5.6.7.8/32"}
+    assert changed.places.friends.read_text() == ANNA
 
 
 def test_what_a_push_opened_elsewhere_stays_known_when_it_cannot_be_closed(
