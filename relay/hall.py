@@ -49,9 +49,9 @@ class Hall:
         self._loop.call_soon(self._schedule, conn)
         self._readiness.touched = True
 
-    def release(self, conn: Conn) -> Seat:
-        """Give back the socket of somebody who has left, and keep what is known of them."""
-        seat = self.seats.release(conn)
+    def note(self, seat: Seat) -> None:
+        """Keep what is known of somebody who is about to leave."""
+        conn = seat.conn
         self._endings.add(
             "player",
             table=conn.room_port,
@@ -64,7 +64,6 @@ class Hall:
             bytes_to_client=seat.sent,
             to_client=tcpinfo.way(seat.sock),
         )
-        return seat
 
     def opened(self, action: TableOpened) -> None:
         """Write down that somebody opened a room."""

@@ -15,6 +15,7 @@ import secrets
 import socket
 import time
 from base64 import b64decode, b64encode
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ from relay.farewell import Farewells
 from relay.forward import End, Forwarder
 from relay.gate.allowlist import Allowlist
 from relay.hall import Hall
-from relay.observe import Events
+from relay.observe import Events, log
 from relay.outcomes import Outcome
 from relay.protocol import Address
 from relay.readiness import Readiness
@@ -117,6 +118,8 @@ class Server:
         self._told = self._readable
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._timer: asyncio.TimerHandle | None = None
+        self._todo: deque[Action] = deque()
+        self._performing = False
         self._shed_told, self._shed_count = float("-inf"), 0
 
     def start(self) -> None:
@@ -311,27 +314,44 @@ class Server:
     # What the switchboard decides.
 
     def _perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            if isinstance(action, Send):
-                self._send(action.conn, action.data)
-            elif isinstance(action, Close):
-                self._close(action)
-            elif isinstance(action, Splice):
-                self._splice(action)
-            elif isinstance(action, Seat):
-                self._seat(action.conn)
-            elif isinstance(action, SessionOpened):
-                self._session_opened(action)
-            elif isinstance(action, SessionEnded):
-                self._session_ended(action)
-            elif isinstance(action, TableOpened):
-                self.hall.opened(action)
-            elif isinstance(action, TableClosed):
-                self.hall.closed(action)
-            else:
-                self.hall.said(action)
+        """Carry out actions, behind those that are being carried out: what one of them leads to comes after them all.
+
+        Whatever fails at one of them keeps none of the others from being done.
+        """
+        self._todo += actions
+        if self._performing:
+            return
+        self._performing = True
+        while self._todo:
+            action = self._todo.popleft()
+            try:
+                self._carry_out(action)
+            except Exception:
+                # Not the action itself: it may have ids, and what players say.
+                log.exception("this should not have happened, in carrying out %s", type(action).__name__)
+        self._performing = False
         if self.board.draining:
             self._check_drained()
+
+    def _carry_out(self, action: Action) -> None:
+        if isinstance(action, Send):
+            self._send(action.conn, action.data)
+        elif isinstance(action, Close):
+            self._close(action)
+        elif isinstance(action, Splice):
+            self._splice(action)
+        elif isinstance(action, Seat):
+            self._seat(action.conn)
+        elif isinstance(action, SessionOpened):
+            self._session_opened(action)
+        elif isinstance(action, SessionEnded):
+            self._session_ended(action)
+        elif isinstance(action, TableOpened):
+            self.hall.opened(action)
+        elif isinstance(action, TableClosed):
+            self.hall.closed(action)
+        else:
+            self.hall.said(action)
 
     def _send(self, conn: Conn, data: bytes) -> None:
         if seat := self.hall.seats.of(conn):
@@ -357,6 +377,8 @@ class Server:
         self.hall.add(conn, sock)
 
     def _splice(self, action: Splice) -> None:
+        if State.CLOSED in (action.client.state, action.link.state):
+            return  # one of them was gone when it was told the last of their handshake
         client, link = self._socks.pop(action.client), self._socks.pop(action.link)
         for sock in (client, link):
             sockets.linked(sock)
@@ -370,20 +392,22 @@ class Server:
 
     def _close(self, action: Close) -> None:
         conn = action.conn
+        try:
+            self._note(conn)
+        except Exception:
+            # What is not noted is no reason to keep a socket: it would wake the loop for ever.
+            log.exception("this should not have happened, at the end of %r", conn)
         waiting: bytes | bytearray = action.farewell
         if end := self._forwarder.end_of(conn):
-            if self._forwarder.end_of(end.peer.conn):
-                self._note_end(end if end.to_host else end.peer)
             sock, waiting = self._forwarder.release(conn)
             received = end.received
         elif self.hall.seats.of(conn):
-            seat = self.hall.release(conn)
+            seat = self.hall.seats.release(conn)
             sock, waiting, received = seat.sock, seat.out, seat.received
         else:
             sock = self._socks.pop(conn)
             self._readiness.forget(sock.fileno())
             received = 0
-            self._note_refusal(conn)
         if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
             self._farewells.say(sock, waiting)
         elif waiting and conn.outcome is Outcome.STRANGER:
@@ -391,6 +415,16 @@ class Server:
         else:
             sock.close()
         self._log_end(conn, received)
+
+    def _note(self, conn: Conn) -> None:
+        """Keep what is known of a connection that is about to be closed."""
+        if end := self._forwarder.end_of(conn):
+            if self._forwarder.end_of(end.peer.conn):
+                self._note_end(end if end.to_host else end.peer)
+        elif seat := self.hall.seats.of(conn):
+            self.hall.note(seat)
+        else:
+            self._note_refusal(conn)
 
     def _check_drained(self) -> None:
         if self.board.draining and not self.board.busy and not self._farewells:

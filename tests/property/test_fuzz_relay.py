@@ -21,22 +21,27 @@ from relay.limits import Buffers, Limits, Timeouts
 from relay.rooms import Mode, Room, RoomTable
 from relay.states import Close, Conn, State
 from relay.switchboard import Switchboard
-from tests.support import wire
+from tests.support import netplay, wire
 
 # A profile that asks for more gets more.
 EXAMPLES = max(300, settings().max_examples)
 ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7", "2001:db8::7")]
 BUFFERS = Buffers(waiting_client=4096)
 ROOM = b"friday-night"
+# What both ends of a link say that the relay looks at, because the client is old.
+HANDSHAKE = [netplay.host_header(protocol=5), netplay.nick("anna"), netplay.info(), netplay.old_info(), netplay.sync()]
 MESSAGES = [
     wire.HOST_HELLO,
     wire.header(),
     wire.join(ROOM),
+    wire.OLD_HEADER,
+    wire.join(ROOM, wire.OLD_HEADER),
     wire.link((1).to_bytes(12, "big")),
     wire.link((2).to_bytes(12, "big")),
     wire.address_query((1).to_bytes(12, "big")),
     wire.address_query(wire.ZERO),
     wire.PING,
+    *HANDSHAKE,
     b"POKE",
     b"\0\0\x04\x69" + bytes(12),
 ]
@@ -54,7 +59,15 @@ def bent(draw: st.DrawFn) -> bytes:
 
 
 CHUNKS = st.one_of(bent(), bent(), st.binary(min_size=1, max_size=64), st.just(b"\xff" * 5000))
-STEPS = st.lists(st.tuples(st.integers(0, 7), CHUNKS, st.integers(1, 5000)), max_size=30)
+# The way to an introduction: by chance alone hardly any example finds it.
+INTRODUCED = [
+    (1, wire.HOST_HELLO, 1),
+    (0, wire.join(ROOM, wire.OLD_HEADER), 7),
+    (2, wire.link((1).to_bytes(12, "big")), 3),
+]
+STEPS = st.lists(st.tuples(st.integers(0, 7), CHUNKS, st.integers(1, 5000)), max_size=30).flatmap(
+    lambda steps: st.sampled_from([steps, [*INTRODUCED, *steps]])
+)
 
 
 def a_board(mode: Mode = Mode.TUNNEL) -> Switchboard:
@@ -74,6 +87,12 @@ def played(board: Switchboard, steps: list[tuple[int, bytes, int]]) -> list[Conn
     return conns
 
 
+def test_the_way_to_an_introduction_leads_there() -> None:
+    board = a_board()
+    conns = played(board, INTRODUCED)
+    assert [conn.introduction is not None for conn in conns[:4]] == [True, False, True, False]
+
+
 @given(STEPS, st.sampled_from(Mode))
 @settings(max_examples=EXAMPLES)
 def test_nothing_that_is_said_breaks_the_switchboard_or_is_kept_beyond_its_bound(
@@ -85,6 +104,8 @@ def test_nothing_that_is_said_breaks_the_switchboard_or_is_kept_beyond_its_bound
         assert len(conn.head) <= BUFFERS.waiting_client + 64, "the first bytes of a client are bounded"
         assert conn.opening.size <= 64, "an opening is at most a message and a header"
         assert len(conn.control.rest) < 16, "a host's stream is kept up to a message"
+        if conn.state is State.LINKED and conn.introduction:
+            assert conn.introduction.size <= BUFFERS.waiting_client, "so is what is looked at first on a link"
     board.tick(1000.0)
     assert not any(conn.state in (State.OPENING, State.WAITING, State.CLAIMING) for conn in conns)
     ended = [action.conn for action in board.shutdown(1000.0) if isinstance(action, Close)]

@@ -28,6 +28,10 @@ ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7
 PORTS = [55435, 55440]
 ROOM = b"friday-night"
 OLDEST = netplay.words(0x241, 0, 1, 0)
+HEADERS = (wire.header(), wire.header(), wire.OLD_HEADER)
+# What the ends of a link with an old client say, as far as the relay looks at it.
+BY_CLIENT = netplay.nick("anna") + netplay.old_info()
+BY_HOST = netplay.host_header(protocol=5) + netplay.nick("ben") + netplay.info()
 # What a player in a room without a host says, cut where it may be.
 SAID = [
     [netplay.nick("anna"), netplay.info(), netplay.info(), netplay.play()],
@@ -35,6 +39,8 @@ SAID = [
     [netplay.game_input(0, 1, 0, 0, 0), netplay.savestate(0, 80), netplay.command(0x24)],
     [netplay.pause("anna"), netplay.RESET, netplay.command(1)],
 ]
+# Who hears nothing of the relay's own but a farewell: what is sent there is an introduction.
+INTRODUCED = ("client", "link")
 WITH_DEADLINE = (State.OPENING, State.CLAIMING, State.WAITING)
 
 
@@ -81,6 +87,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         self.ended: list[bytes] = []
         self.to_host: dict[int, bytes] = {}
         self.tables: Counter[int] = Counter()
+        self.said: Counter[int] = Counter()
 
     def take(self, actions: list[Action]) -> None:
         for action in actions:
@@ -89,7 +96,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
                 assert action.conn.outcome is not None
             elif isinstance(action, Splice):
                 self.linked.update([self.number[action.client], self.number[action.link]])
-                assert action.to_host.startswith(b"RANP"), "a host hears a client's header first"
+                heard = b"".join([*(data for to_host, data in action.before if to_host), action.to_host])
+                assert heard.startswith(b"RANP"), "a host hears a client's header first"
             elif isinstance(action, SessionOpened):
                 self.opened.append(action.session.id)
             elif isinstance(action, SessionEnded):
@@ -98,7 +106,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
                 self.tables.update([action.table.port])
             elif isinstance(action, TableClosed):
                 self.tables.subtract([action.table.port])
-            elif isinstance(action, Send) and not action.conn.table:
+            elif isinstance(action, Send) and not (action.conn.table or action.conn.kind in INTRODUCED):
                 assert len(action.data) in (4, 16, 32)
                 self.check_control_message(action)
 
@@ -128,8 +136,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
         known = [None, b"never-issued", *self.board.sessions]
         session = data.draw(st.sampled_from(known))
         index = self.connect(address, port, True)
-        alone = data.draw(st.sampled_from([wire.header(), wire.header(), OLDEST]))
-        self.send(self.all[index], wire.join(session) if session else alone)
+        header = data.draw(st.sampled_from(HEADERS if session else (*HEADERS, OLDEST)))
+        self.send(self.all[index], wire.join(session, header) if session else header)
         return index
 
     @rule(target=conns, data=st.data())
@@ -147,8 +155,31 @@ class SwitchboardMachine(RuleBasedStateMachine):
     )
     def send_a_piece(self, index: int, data: bytes) -> None:
         conn = self.all[index]
-        if conn.state is not State.LINKED and data:
+        if (conn.state is not State.LINKED or conn.introduction) and data:
             self.send(conn, data)
+
+    @rule(target=conns, address=st.sampled_from(ADDRESSES), data=st.data())
+    def join_with_an_old_release_and_be_linked(
+        self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, data: st.DataObject
+    ) -> object:
+        """Join a session if there is one: one step after the other hardly anybody gets that far."""
+        if not self.board.sessions:
+            return multiple()
+        client = self.connect(address, 55435, True)
+        session = data.draw(st.sampled_from(list(self.board.sessions)))
+        self.send(self.all[client], wire.join(session, wire.OLD_HEADER))
+        link = self.connect(address, 55435, True)
+        self.send(self.all[link], wire.link(self.all[client].client_id))
+        return multiple(client, link)
+
+    @rule(index=conns, size=st.sampled_from([1, 30, 200]), both=st.booleans())
+    def be_introduced(self, index: int, size: int, both: bool) -> None:
+        """Say the next of a handshake, and when that is over something more; perhaps the other end does so, too."""
+        for conn in (self.all[index], self.all[index].peer):
+            if conn and conn.introduction and (both or conn is self.all[index]):
+                said = self.said[self.number[conn]]
+                self.said[self.number[conn]] += size
+                self.send(conn, (BY_HOST if conn.is_link else BY_CLIENT)[said : said + size] or b"a game")
 
     @rule(index=conns, said=st.sampled_from(SAID), data=st.data())
     def play_without_a_host(self, index: int, said: list[bytes], data: st.DataObject) -> None:
@@ -240,6 +271,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
                 assert conn.peer is not None
                 assert conn.peer.peer is conn
                 assert conn.peer.is_link != conn.is_link
+                assert conn.introduction is conn.peer.introduction
+                assert (conn.introduction is None) == bool(self.linked[index]), "it is introduced, or forwarded"
 
     def teardown(self) -> None:
         if not hasattr(self, "board"):

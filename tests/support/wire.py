@@ -9,11 +9,13 @@ import struct
 ZERO = b"\0" * 12
 
 
-def header(word3: int = 6, word4: int = 5, word0: bytes = b"RANP") -> bytes:
+def header(word3: int = 6, word4: int = 5, word0: bytes = b"RANP", word5: int = 0x469) -> bytes:
     """Return a netplay header of 24 bytes; a modern client's by default."""
-    return word0 + struct.pack(">5I", 0x00040008, 1, word3, word4, 0x469)
+    return word0 + struct.pack(">5I", 0x00040008, 1, word3, word4, word5)
 
 
+# A client's of RetroArch 1.9.0, which the relay introduces to its host.
+OLD_HEADER = header(word3=0, word5=0x259)
 HOST_HELLO = b"RATS" + ZERO
 PING = b"RATP"
 

@@ -15,6 +15,7 @@ import pytest
 from relay import sockets
 from relay.config import Config, Gate, RoomConfig
 from relay.limits import Buffers, Limits
+from relay.rooms import Mode
 from relay.states import State
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
@@ -316,7 +317,7 @@ async def test_a_client_whose_first_words_come_in_two_pieces_plays_wherever_they
         await host.leave()
 
 
-STATES = ["opening", "claiming", "hosting", "waiting", "client", "link"]
+STATES = ["opening", "claiming", "hosting", "waiting", "client", "link", "old client", "link of an old one", "seated"]
 
 
 async def in_state(relay: Relay, state: str, host: FakeHost) -> Stream:
@@ -334,7 +335,15 @@ async def in_state(relay: Relay, state: str, host: FakeHost) -> Stream:
         await stream.send(wire.HOST_HELLO)
         await relay.until(lambda: board._claiming or len(board.sessions) == 2, "it has asked for a session")
         return stream
+    if state == "seated":
+        return await FakeClient.join(relay.address, relay.ports[1])
     host.makes_links = state != "waiting"
+    if "old" in state:
+        client = await FakeClient.open(relay.address, relay.port)
+        await client.send(wire.join(host.session, wire.OLD_HEADER))
+        link = await host.link()
+        assert await link.read(24) == wire.OLD_HEADER
+        return client if state == "old client" else link
     client = await FakeClient.join(relay.address, relay.port, host.session)
     if state == "waiting":
         await relay.until(lambda: board._waiting, "it waits for its link")
@@ -347,11 +356,16 @@ async def in_state(relay: Relay, state: str, host: FakeHost) -> Stream:
 @pytest.mark.parametrize("state", STATES)
 async def test_a_connection_that_dies_in_any_state_leaves_nothing_and_harms_nobody(state: str, how: str) -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
-    async with running(BUSY) as relay, playing(relay.address, relay.port) as (host, link, client):
+    config = dataclasses.replace(BUSY, rooms=(RoomConfig("FridayNightRoom1", 1, Mode.CORELESS),))
+    async with (
+        running(config, extra_ports=1) as relay,
+        playing(relay.address, relay.port) as (host, link, client),
+    ):
         dying = await in_state(relay, state, host)
-        kind = State.LINKED if state in ("client", "link") else State[state.upper()]
+        kind = State.LINKED if "client" in state or "link" in state else State[state.upper()]
         found = [conn for conn in relay.server.board.live() if conn.port == dying.source[1]]
         await relay.until(lambda: [conn.state for conn in found] == [kind], f"it is {kind.name}")
+        assert bool(found[0].introduction) == ("old" in state)
         end(dying, how)
         await relay.until(lambda: found[0].state is State.CLOSED, "it is over")
         assert relay.server.board.connections == 3, "the game is what is left"
