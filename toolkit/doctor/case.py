@@ -94,6 +94,11 @@ class Case:
         """This machine's address as the relay or its host sees it; "" when neither said."""
         if self.talk and self.talk.seen:
             return self.talk.seen
+        return self.came_from
+
+    @property
+    def came_from(self) -> str:
+        """The address that this machine's login came from; "" where it went through another host."""
         came_from = str((self.host or {}).get("came_from") or "").partition("%")[0]
         return "" if self.target.jumps else came_from
 
@@ -102,7 +107,11 @@ class Case:
         """Whether the gate lets this machine in; None when nobody said."""
         if self.talk and self.talk.kind in ("relay", "denied"):
             return self.talk.kind == "relay"
-        gate, mine = self.told("gate"), self.mine
+        return self.lets_in(self.mine)
+
+    def lets_in(self, mine: str) -> bool | None:
+        """Whether an address is on the gate's list; None when nobody said, or it is none."""
+        gate = self.told("gate")
         if not gate or not mine:
             return None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND, WARNINGS_FOUND, UserErr
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC
+from toolkit.play import launch, ways
 from toolkit.remote import Remote
 from toolkit.ssh import Connection
 from toolkit.tasks.doctor import doctor
@@ -110,8 +112,42 @@ def test_ipv6_that_leads_nowhere_is_a_warning_and_a_machine_without_it_a_note() 
     assert "AAAA" in finding.cure
     finding = one(a_case(reached=[good, Reach("2001:db8::10", None, "no-way")]), "ipv6")
     assert finding.severity is Severity.NOTE
-    finding = one(a_case(reached=[Reach("2001:db8::10", 0.02), Reach(RELAY, None, "timeout")]), "ipv6")
+    finding = one(a_case(reached=[Reach("2001:db8::10", 0.02), Reach(RELAY, None, "refused")]), "ipv6")
     assert "nobody can host" in finding.sentence
+    assert "friends.check" not in finding.cure
+
+
+def before(cure: str, first: str, then: str) -> bool:
+    """Tell whether a cure has both, the list of friends before any firewall."""
+    return -1 < cure.find(first) < cure.find(then)
+
+
+def test_one_family_that_is_dropped_is_looked_for_on_the_list_before_a_firewall_is_blamed() -> None:
+    six, four = Reach("2001:db8::10", 0.02), Reach(RELAY, None, "timeout")
+    finding = one(a_case(reached=[six, four]), "ipv6")
+    assert "you cannot host" in finding.sentence
+    assert before(finding.cure, "invoke friends.check YOUR-IPv4-ADDRESS", "firewall")
+    finding = one(a_case(reached=[Reach(RELAY, 0.02), Reach("2001:db8::10", None, "timeout")]), "ipv6")
+    assert before(finding.cure, "invoke friends.check YOUR-IPv6-ADDRESS", "AAAA")
+
+
+@pytest.mark.parametrize(
+    ("listed", "came_from", "first", "then"),
+    [
+        ("198.51.100.7/32", "198.51.100.7", "the list has 198.51.100.7", "firewall"),
+        ("198.51.100.7/32", "192.0.2.9", "invoke friends.add me --ip 192.0.2.9 --host myvps", "firewall"),
+        ("2001:db8:1::/64", "2001:db8:1::7", "no IPv4 address is on the list", "firewall"),
+        ("198.51.100.7/32", "2001:db8:1::7", "invoke friends.check YOUR-IPv4-ADDRESS --host myvps", "firewall"),
+    ],
+)
+def test_an_owner_is_told_what_the_list_says_of_the_family_that_is_dropped(
+    listed: str, came_from: str, first: str, then: str
+) -> None:
+    entry = {"network": listed, "friends": ["anna"], "names": [], "in_force": True}
+    host = {"came_from": came_from, "gate": {"entries": [entry]}, "problems": {}, "time": 0.0}
+    reached = [Reach("2001:db8::10", 0.02), Reach(RELAY, None, "timeout")]
+    finding = one(a_case(owner=True, reached=reached, host=host, talk=Talk("relay", "", "2001:db8:1::7")), "ipv6")
+    assert before(finding.cure, first, then), finding.cure
 
 
 @pytest.mark.parametrize(
@@ -138,6 +174,15 @@ def test_what_answers_is_named(kind: str, words: str) -> None:
 )
 def test_a_round_trip_is_told_in_frames(ms: int, words: str) -> None:
     assert words in one(a_case(latency=Latency([ms / 1000] * 5)), "latency").sentence
+
+
+@pytest.mark.parametrize("ms", [5, 20, 30, 100, 300])
+def test_the_latency_frames_that_are_advised_are_those_of_play_host(ms: int) -> None:
+    sentence = one(a_case(latency=Latency([ms / 1000] * 5)), "latency").sentence
+    advised = [int(number) for number in re.findall(r"Input Latency Frames (\d+)", sentence)]
+    wanted = ways.latency_frames(ms / 1000)
+    assert advised == ([wanted] if wanted else [])
+    assert all(launch.frames(str(number)) == number for number in advised)
 
 
 def test_an_owner_whose_machine_is_no_friend_is_told_how_to_become_one() -> None:
