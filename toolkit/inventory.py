@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 import yaml
 
+from relay.gate.places import sync
 from toolkit.console import ROOT
 from toolkit.errors import UserError
 from toolkit.hosts import parse_host, parse_user
@@ -173,17 +174,21 @@ def unwritable(path: Path, error: OSError) -> UserError:
 
 
 def _write(path: Path, text: str) -> None:
+    path = path.resolve()  # a link, into somebody's dotfiles, stays one
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # else it may be empty after a power loss, and an empty list keeps everybody out
         Path(name).chmod(mode)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    sync(path.parent)
 
 
 def to_json(path: Path, values: dict[str, Any]) -> None:

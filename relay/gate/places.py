@@ -76,7 +76,7 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
         there = path.exists()
         path.unlink(missing_ok=True)
         if there:
-            _sync(path.parent)
+            sync(path.parent)
         return there
     if _is(path, text) and (like is None or _is_shared(path, like)):
         return False
@@ -95,11 +95,11 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
     return True
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Bring to the disk which files are in a folder: a name lives, or is gone, after a power loss only then."""
     with contextlib.suppress(OSError):  # not every file system does that
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -140,3 +142,35 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     inventory.write(path, "new\n")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("new\n", 0o640)
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".friends")] == []
+
+
+def test_a_file_that_is_a_link_into_a_folder_of_dotfiles_stays_one(tmp_path: Path) -> None:
+    kept = tmp_path / "dotfiles" / "friends.toml"
+    kept.parent.mkdir()
+    kept.write_text("before")
+    kept.chmod(0o640)
+    link = tmp_path / "hosts" / "friends.toml"
+    link.parent.mkdir()
+    link.symlink_to(Path("..") / "dotfiles" / "friends.toml")
+    inventory.write(link, "after")
+    assert link.is_symlink()
+    assert kept.read_text() == "after"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    assert [path.name for path in (*kept.parent.iterdir(), *link.parent.iterdir())] == ["friends.toml"] * 2
+
+
+def test_a_file_is_on_the_disk_before_it_replaces_the_one_that_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty list of friends is a valid one: after a power loss it would keep everybody out."""
+    path = tmp_path / "friends.toml"
+    path.write_text("before")
+    synced: list[tuple[int, str]] = []
+
+    def fsync(handle: int) -> None:
+        there = os.fstat(handle)
+        synced.append((0 if stat.S_ISDIR(there.st_mode) else there.st_size, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    inventory.write(path, "after that")
+    assert synced == [(10, "before"), (0, "after that")]
