@@ -26,9 +26,12 @@ class Finding:
     stops: bool = False
 
 
-def core_alone(core: Core, better: Core | None) -> list[Finding]:
-    """Return what is to be said of a core whatever the room."""
+def core_alone(core: Core, better: Core | None, *, heeded: bool = True) -> list[Finding]:
+    """Return what is to be said of a core whatever the room; heeded: RetroArch heeds what its .info says."""
     instead = f"Take {better.name}, which is installed: --core {better.name}" if better else "See: invoke play.cores"
+    if core.info.refused and not heeded:
+        said = f"{core.name} and netplay: {core.info.refused}; this RetroArch does not mind"
+        return [] if core.trapped else [Finding(said, instead)]
     if core.info.refused and not core.trapped:
         return [Finding(f"RetroArch refuses netplay with {core.name}: {core.info.refused}", instead, stops=True)]
     if core.trapped:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from toolkit import join_lines, paths
 from toolkit.console import as_typed, say, step
 from toolkit.errors import UserError
-from toolkit.play import asked, compare, content, cores, folders, found, launch, run, target, ways
+from toolkit.play import asked, compare, content, cores, folders, found, info, launch, run, target, ways
 
 if TYPE_CHECKING:
     from toolkit.places import Place
@@ -45,7 +45,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """What there is here: RetroArch, its version, the core and what it calls itself, a better one, the game."""
+    """What there is here: RetroArch, its version, the core and what it calls itself, a better one, the game.
+
+    heeds: RetroArch asks the core's .info whether netplay will do.
+    """
 
     installation: Installation
     release: tuple[int, int, int]
@@ -53,6 +56,12 @@ class Player:
     said: Said
     better: Core | None
     content: Content
+    heeds: bool
+
+    @property
+    def cured(self) -> bool:
+        """Whether RetroArch is given a description of our own: it would refuse the core by the one that is there."""
+        return self.heeds and bool(self.core.info.refused)
 
 
 def play(machine: Machine, request: Request, wish: Wish) -> int:
@@ -60,26 +69,25 @@ def play(machine: Machine, request: Request, wish: Wish) -> int:
     player = look(machine, request)
     meant = where(request)
     run.refuse_old(player.release, meant.room, hosting=request.hosting)
-    findings = [
-        *compare.core_alone(player.core, player.better),
-        *(
-            compare.to_host(meant)
-            if request.hosting
-            else compare.to_join(meant, player.core, player.content, player.said)
-        ),
-    ]
-    settle(findings, anyway=request.anyway)
+    settle(differs(player, meant, hosting=request.hosting), anyway=request.anyway)
     tell_way(meant, request)
-    cured = bool(player.core.info.refused)
     mine = player.installation, player.core, player.content
     if request.hosting:
-        plan = launch.host(*mine, meant, wish, cured=cured)
+        plan = launch.host(*mine, meant, wish, cured=player.cured)
     else:
-        plan = launch.guest(*mine, meant.arguments(player.release), wish, cured=cured)
+        plan = launch.guest(*mine, meant.arguments(player.release), wish, cured=player.cured)
     if request.only_print:
         run.show(plan, player.installation)
         return 0
     return run.run(plan, player.installation, own_log=request.own_log)
+
+
+def differs(player: Player, meant: Target, *, hosting: bool) -> list[Finding]:
+    """Return what would fail, or is good to know."""
+    alone = compare.core_alone(player.core, player.better, heeded=player.heeds)
+    if hosting:
+        return [*alone, *compare.to_host(meant)]
+    return [*alone, *compare.to_join(meant, player.core, player.content, player.said)]
 
 
 def look(machine: Machine, request: Request) -> Player:
@@ -102,7 +110,8 @@ def look(machine: Machine, request: Request) -> Player:
     step(
         "player", f"core {core.name}{version}, {Path(game.given).name}{crc}{f' ({game.remark})' if game.remark else ''}"
     )
-    return Player(installation, release, core, said, cores.better(core, all_cores), game)
+    heeds = info.heeded(release, where_kept.values)
+    return Player(installation, release, core, said, cores.better(core, all_cores), game, heeds)
 
 
 def where(request: Request) -> Target:

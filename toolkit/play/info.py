@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SUFFIX = "_libretro"
 # Less than what netplay needs: states that are good for loading by hand, or for one run of the program.
 TOO_WEAK = ("basic", "serialized")
+# The first RetroArch that asks the .info before netplay; the first with a setting not to.
+HEEDED_FROM, BYPASS_FROM = (1, 11, 0), (1, 15, 0)
 HASHES = re.compile(r"(?P<path>[^|()]+?)\s*\(md5\):?\s*(?P<md5>[0-9a-fA-F]{32})")
 
 
@@ -81,6 +83,12 @@ def parse(name: str, text: str) -> Info:
         archives=bool({"zip", "7z"} & set(extensions)),
         firmware=tuple(_firmware(values)),
     )
+
+
+def heeded(release: tuple[int, int, int], own: dict[str, str]) -> bool:
+    """Tell whether a RetroArch of this version, with settings of the player's own, heeds .info files for netplay."""
+    bypassed = release >= BYPASS_FROM and settings.is_true(own.get("core_info_savestate_bypass", ""))
+    return release >= HEEDED_FROM and not bypassed
 
 
 def load(name: str, folder: Path) -> Info:

@@ -15,7 +15,7 @@ from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
 from tests.support.statuses import client, session, status, table
 from toolkit import join_rooms
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.play import asked, compare, cores, info, launch, settings, target, ways
+from toolkit.play import asked, compare, cores, flow, info, launch, settings, target, ways
 from toolkit.play.asked import Said
 from toolkit.play.content import Content
 from toolkit.play.found import Installation
@@ -123,6 +123,32 @@ def test_a_core_that_retroarch_refuses_stops_unless_it_is_known_to_keep_in_step(
     assert compare.core_alone(a_core(mine), None) == []
     (heavy,) = compare.core_alone(a_core(mine, "mupen64plus_next", NESTOPIA + GOOD), None)
     assert not heavy.stops
+
+
+@pytest.mark.parametrize(
+    ("release", "own", "heeds"),
+    [
+        ((1, 9, 14), "", False),
+        ((1, 10, 3), "", False),
+        ((1, 11, 0), "", True),
+        ((1, 14, 0), 'core_info_savestate_bypass = "true"\n', True),
+        ((1, 16, 0), 'core_info_savestate_bypass = "true"\n', False),
+        ((1, 16, 0), 'core_info_savestate_bypass = "false"\n', True),
+    ],
+)
+def test_a_core_is_refused_only_where_this_retroarch_would(
+    mine: FakeMachine, release: tuple[int, int, int], own: str, heeds: bool
+) -> None:
+    mine.version = ".".join(map(str, release))
+    mine.retroarch()
+    (mine.data / "retroarch.cfg").write_text(own)
+    for name, text in (("bnes", None), ("nestopia", NESTOPIA + SERIALIZED)):
+        mine.core(name, text)
+        player = flow.look(mine.machine, flow.Request(name, str(mine.game()), hosting=True))
+        found = flow.differs(player, live(hosted=False), hosting=True)
+        assert any(finding.stops for finding in found) == (heeds and name == "bnes")
+        assert player.cured == heeds
+        assert any("given a description" in finding.message for finding in found) == (heeds and name == "nestopia")
 
 
 def test_a_hosts_command_holds_nothing_but_options_and_its_file_the_rest(mine: FakeMachine) -> None:
