@@ -14,6 +14,7 @@ import pytest
 from invoke.context import Context
 from rich.console import Console
 
+import relay
 from relay.outcomes import Outcome
 from tests.support.statuses import client, session
 from tests.support.statuses import status as state
@@ -244,6 +245,23 @@ def test_what_is_typed_on_the_host_logs_in_as_the_deployment_did(
 def test_the_log_of_the_package_is_syslogs() -> None:
     case = a_case(owner=True, host={"system": {"init": "runit"}, "release": {"installed": "current"}})
     assert case.log() == "ssh myvps tail -n 100 /var/log/socklog/everything/current"
+
+
+@pytest.mark.parametrize(
+    ("runs", "severity", "cure"),
+    [
+        (relay.__version__, Severity.FINE, ""),
+        ("0.0.1", Severity.NOTE, "invoke xbps.build --host myvps"),
+        (None, Severity.NOTE, ""),
+    ],
+)
+def test_a_package_is_compared_by_its_version_and_no_deployment_is_told_to_change_it(
+    runs: str | None, severity: Severity, cure: str
+) -> None:
+    program = {**state(), "program": f"netplay-relay {runs}"} if runs else None
+    host = {"release": {"installed": "current"}, "relay": program, "problems": {}, "time": 0.0}
+    finding = one(a_case(owner=True, host=host, release="2f169896f093c256"), "versions")
+    assert (finding.severity, finding.cure) == (severity, cure)
 
 
 @pytest.mark.parametrize("outcome", ["ambiguous", "not-linked", "overrun", "too-many", "no-room-free", "stranger"])
