@@ -35,7 +35,7 @@ def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> 
     then what stood before stands again; with HOST_UNUSABLE when the host was lost and whether it stands is not known.
     """
     look_around = ["--survey"] if survey else []
-    answer = ask(remote, _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around), text)
+    answer = ask(remote, _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around), text, login=True)
     if answer["token"]:
         _confirm(remote, answer["token"], time.monotonic() + WAY_BACK + LATE)
     return answer
@@ -46,9 +46,14 @@ def look(remote: Remote, text: str, shown_as: Path) -> dict[str, Any]:
     return ask(remote, _apply(shown_as, "--check"), text)
 
 
-def ask(remote: Remote, arguments: Sequence[str], text: str = "", good: Sequence[int] = (0,)) -> dict[str, Any]:
-    """Run `netplay-relay gate` on the host; return its answer. Raises UserError in its own words when it refused."""
-    done = remote.run(["gate", arguments[0], "--json", *arguments[1:]], text)
+def ask(
+    remote: Remote, arguments: Sequence[str], text: str = "", good: Sequence[int] = (0,), *, login: bool = False
+) -> dict[str, Any]:
+    """Run `netplay-relay gate` on the host; return its answer. Raises UserError in its own words when it refused.
+
+    good: exit codes that are no failure. login: tell it the login this comes by, whose port is never to be filtered.
+    """
+    done = remote.run(["gate", arguments[0], "--json", *arguments[1:]], text, login=login)
     answer = answers.find(done.stdout)
     if answer is None:
         raise _too_old(remote) if "invalid choice: 'gate'" in done.stderr else remote.failed(done)

@@ -26,6 +26,16 @@ PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
 SECONDS = 90
 # What a shell says for a program that is not there, and Python for a file that is not.
 NOT_FOUND = (127, 2)
+# Runs "$@" as root. Who is root already needs no sudo, and where there is root alone there may be none.
+AS_ROOT = 'if [ "$(id -u)" = 0 ]; then exec "$@"; fi; exec sudo -n "$@"'
+# With sudo's password on the first line, which is read here where nobody asks for it.
+AS_ROOT_ASKING = (
+    'if [ "$(id -u)" = 0 ]; then read -r _; exec "$@"; fi; '
+    'if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n "$@"; fi; '
+    "exec sudo -k -S -p '' \"$@\""
+)
+# Before sudo takes the environment away.
+TELL_LOGIN = 'set -- "$@" --login "$SSH_CONNECTION"; '
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +53,22 @@ class Remote:
     anew: bool = False
 
     def run(
-        self, arguments: Sequence[str], text: str = "", seconds: float = SECONDS, program: str = PROGRAM
+        self,
+        arguments: Sequence[str],
+        text: str = "",
+        seconds: float = SECONDS,
+        program: str = PROGRAM,
+        *,
+        login: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run netplay-relay with arguments and text on its standard input. Raises UserError if it cannot be run.
 
         The program's own exit code is the caller's to judge. seconds: when it counts as hanging. program: another
-        Python program to run instead; "-" is what text holds.
+        Python program to run instead; "-" is what text holds. login: add --login with the words of SSH_CONNECTION, if
+        sudo would keep them from it.
         """
         options = ["-o", "ControlMaster=no", "-o", "ControlPath=none"] if self.anew else []
-        argv = self.link.argv(self._command(arguments, program), options=options)
+        argv = self.link.argv(self._command(arguments, program, login=login), options=options)
         try:
             done = subprocess.run(
                 argv, input=self._given(text), capture_output=True, text=True, errors="replace", timeout=seconds,
@@ -103,15 +120,13 @@ class Remote:
     def _asks(self) -> bool:
         return self.become and bool(self.password)
 
-    def _command(self, arguments: Sequence[str], program: str = PROGRAM) -> str:
-        command = shlex.join(["/usr/bin/python3", "-I", program, *arguments])
-        if not self._asks:
-            return f"exec {'sudo -n ' if self.become else ''}{command}"
-        script = (
-            f"if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n {command}; "
-            f"else exec sudo -k -S -p '' {command}; fi"
-        )
-        return shlex.join(["exec", "sh", "-c", script])
+    def _command(self, arguments: Sequence[str], program: str = PROGRAM, *, login: bool = False) -> str:
+        command = ["/usr/bin/python3", "-I", program, *arguments]
+        if not self.become:
+            return f"exec {shlex.join(command)}"
+        # Whatever the login shell is, it has to take quoted words; what is done with them is said to sh.
+        script = AS_ROOT_ASKING if self._asks else AS_ROOT
+        return shlex.join(["exec", "sh", "-c", f"{TELL_LOGIN if login else ''}{script}", "sh", *command])
 
     def ask(self, arguments: Sequence[str], text: str = "") -> dict[str, Any]:
         """Run netplay-relay and return the JSON object it printed. Raises UserError with its own words if it failed."""
