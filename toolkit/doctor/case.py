@@ -63,20 +63,23 @@ class Case:
 
     def service(self, verb: str, name: str) -> str:
         """Return what the owner types to start or restart one of our services; name without ".service"."""
-        manager = (self.told("system") or {}).get("init")
         argv = {"runit": f"sv {verb} {name}", "openrc": f"rc-service {name} {verb}"}
-        return f"{self.ssh} {argv.get(str(manager), f'systemctl {verb} {name}')}"
+        return f"{self.ssh} {argv.get(self.init, f'systemctl {verb} {name}')}"
+
+    @property
+    def init(self) -> str:
+        """The host's service manager: "systemd", "runit", "openrc" or "unknown"; "" where it did not say."""
+        return str((self.told("system") or {}).get("init") or "")
 
     def log(self, name: str = "netplay-relay", lines: int = 100) -> str:
         """Return what the owner types to read the log of one of our services."""
-        manager = str((self.told("system") or {}).get("init"))
         # The package's program stands in a folder, and no link leads to a release; its log goes to syslog (socklog).
         package = (self.told("release") or {}).get("installed") == "current"
         files = {
             "runit": "/var/log/socklog/everything/current" if package else f"/var/log/{name}/current",
             "openrc": f"/var/log/{name}.log",
         }
-        tail = f"tail -n {lines} {files[manager]}" if manager in files else f"journalctl -u {name} -n {lines}"
+        tail = f"tail -n {lines} {files[self.init]}" if self.init in files else f"journalctl -u {name} -n {lines}"
         return f"{self.ssh} {tail}"
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from toolkit.console import console
+from toolkit.console import as_typed, console
 from toolkit.watch import stream
 from toolkit.watch.screen import Plain, Screen, View
 from toolkit.watch.story import Card, Story
@@ -56,6 +56,6 @@ def show(items: Iterable[stream.Item], view: View, alias: str) -> None:
                 if isinstance(told, Card):
                     view.card(told.room)
                 else:
-                    view.tell(told)
+                    view.tell(as_typed(told))
             trouble = story.problem
         view.show(story, trouble)

@@ -60,7 +60,7 @@ class Story:
         if self.gate["healed"]["count"] > before["healed"]["count"]:
             yield f"the wall was put back: {self.gate['healed']['what']}"
         if before["agent"] and not self.gate["agent"]:
-            yield "the wall's keeper does not run any more: systemctl start netplay-relay-firewall"
+            yield "the wall's keeper does not run any more: invoke doctor says how to start it"
 
     def _relay(self, state: dict[str, Any], now: float) -> Iterator[str | Card]:
         if self._pid not in (None, state.get("pid")):

@@ -242,6 +242,33 @@ def test_what_is_typed_on_the_host_logs_in_as_the_deployment_did(
     assert "-> ssh HOST journalctl" in bundle.text(case, [trouble("bad", cure=case.log())])
 
 
+def full_host(init: str, name: str) -> dict[str, Any]:
+    """Return a host on which everything is wrong whose cure is its own: disk, clock, limit of files."""
+    disk = {"path": "/var", "free": 0, "total": 10**9, "files_free": 10**6, "files_total": 10**6}
+    return {
+        "time": 9e9, "problems": {}, "system": {**SYSTEM, "init": init, "os": name}, "disk": [disk],
+        "files": {"open": 60, "soft": 64, "hard": 64}, "clock": {"synchronized": None},
+        "relay": {**state(), "connections": {"most": 512}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("init", "name", "words"),
+    [
+        ("systemd", "Debian GNU/Linux 12", ["journalctl --vacuum", "apt-get clean", "timedatectl", "LimitNOFILE=1024"]),
+        ("runit", "Void Linux", ["xbps-remove -O", "chrony", "OPEN_FILES=1024 in /etc/sv/netplay-relay/conf"]),
+        ("openrc", "Alpine Linux v3.20", ["apk cache clean", "chrony", "limits.connections"]),
+    ],
+)
+def test_what_mends_a_host_is_in_its_own_words(init: str, name: str, words: list[str]) -> None:
+    case = a_case(owner=True, host=full_host(init, name))
+    cures = "".join(one(case, found).cure for found in ("disk", "clock", "files"))
+    assert [word for word in words if word not in cures] == []
+    others = {"journalctl", "systemctl", "timedatectl", "apt-get", "LimitNOFILE", "xbps", "apk", "OPEN_FILES"}
+    foreign = [word for word in others if word in cures and not any(word in mine for mine in words)]
+    assert foreign in ([], ["systemctl"] if init == "systemd" else [])
+
+
 def test_the_log_of_the_package_is_syslogs() -> None:
     case = a_case(owner=True, host={"system": {"init": "runit"}, "release": {"installed": "current"}})
     assert case.log() == "ssh myvps tail -n 100 /var/log/socklog/everything/current"

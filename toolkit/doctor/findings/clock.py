@@ -26,18 +26,19 @@ def look(case: Case) -> Iterator[Finding]:
     apart = there - after if there > after else before - there if there < before else 0.0
     which = "ahead of" if there > after else "behind"
     kept = (case.told("clock") or {}).get("synchronized")
+    keep = "timedatectl set-ntp true (or install chrony)." if case.init == "systemd" else "install chrony and start it."
     if apart > NEAR:
         yield warning(
             f"the host's clock is {report.age(apart)} {which} this machine's: friends' times end that much "
             + ("early" if there > after else "late"),
             f"kept by a time service: {'yes' if kept else 'no' if kept is False else 'nobody knows'}",
-            "Which one is right? On the host: timedatectl set-ntp true (or install chrony).",
+            f"Which one is right? On the host: {keep}",
         )
     elif kept is False:
         yield note(
             "the host's clock is right now, and no time service keeps it so",
             "timedatectl: NTPSynchronized=no",
-            "On the host: apt-get install systemd-timesyncd (or chrony). In a container the outer host keeps it.",
+            "On the host: install systemd-timesyncd, or chrony. In a container the outer host keeps it.",
         )
     else:
         yield fine("the host's clock is right")

@@ -18,6 +18,19 @@ LITTLE_PART = 0.02
 FEW_FILES = 100
 
 
+# How a distribution, by the first word of its name, throws away packages that it has fetched.
+CACHES = {"Debian": "apt-get clean", "Ubuntu": "apt-get clean", "Void": "xbps-remove -O", "Alpine": "apk cache clean"}
+
+
+def _rooms(case: Case) -> Iterator[str]:
+    """Yield what makes room on this host."""
+    if case.init == "systemd":
+        yield "journalctl --vacuum-size=100M"
+    if cache := CACHES.get(str((case.told("system") or {}).get("os") or "").partition(" ")[0]):
+        yield cache
+    yield "du -xh / | sort -h | tail"
+
+
 def look(case: Case) -> Iterator[Finding]:
     """Say which disk is full or nearly."""
     disks = case.told("disk") or []
@@ -26,7 +39,7 @@ def look(case: Case) -> Iterator[Finding]:
         few = disk["files_total"] > 0 and disk["files_free"] < FEW_FILES
         left = f"{report.size(disk['free'])} of {report.size(disk['total'])} free at {disk['path']}"
         evidence = f"{disk['files_free']} more files may be made there" if few else left
-        cure = "Make room: journalctl --vacuum-size=100M; apt-get clean; du -xh / | sort -h | tail"
+        cure = f"Make room: {'; '.join(_rooms(case))}"
         if few or disk["free"] < NONE_LEFT:
             full = True
             yield trouble(

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 OTHERS = 64
 
 
+# Where the owner raises it so that the next deployment leaves it alone.
+HOLDS = {
+    "systemd": "LimitNOFILE={} under [Service], by: systemctl edit netplay-relay",
+    "runit": "OPEN_FILES={} in /etc/sv/netplay-relay/conf",
+}
+
+
 def look(case: Case) -> Iterator[Finding]:
     """Compare the limit of the relay's process with what its settings promise, and with what it has open."""
     files, relay = case.told("files"), case.told("relay")
@@ -25,8 +32,11 @@ def look(case: Case) -> Iterator[Finding]:
         f"{files['open']} open, {files['soft']} allowed (hard limit {files['hard']}), {most} connections promised"
     )
     cure = (
-        f"LimitNOFILE={most * 2} in netplay-relay.service (invoke deploy{case.target.option} restores the shipped one)"
+        f"invoke deploy{case.target.option} restores the limit as it is shipped. Does something else hold it lower?\n"
     )
+    if case.init in HOLDS:
+        cure += f"Raise it: {HOLDS[case.init].format(most * 2)}\n"
+    cure += "Or promise less: limits.connections in relay.toml"
     if files["soft"] - files["open"] < OTHERS // 2:
         yield trouble("the relay has nearly all the files open that it may: nobody else gets in", evidence, cure)
     elif files["soft"] < most + OTHERS:
