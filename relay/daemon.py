@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from relay import control, service, snapshot, sockets, status, upgrade
+from relay.alarm import Alarm
 from relay.config import Config
 from relay.discovery import Discovery
 from relay.followers import Followers
@@ -44,6 +45,7 @@ class Daemon:
         self._upgrade_asked = False
         self._waiting_for_new: asyncio.Task[None] | None = None
         self._replies: list[socket.socket] = []
+        self._alarm: Alarm | None = None
 
     async def run(self, listeners: Listeners, state: dict[str, Any] | None) -> None:
         """Serve on listeners; state is what an older program left."""
@@ -112,6 +114,9 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._upgrade)
+        if self._selector:
+            self._alarm = Alarm(loop)
+            self._selector.wake_by(self._alarm)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, upgrade.HELD)
 
     async def _answer_status(self, _sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any]:
@@ -219,6 +224,9 @@ class Daemon:
         state["datagrams"] = [sock.fileno() for sock in passed_on]
         state["control"] = self._control.capture() if self._control else None
         state["replies"] = [sock.fileno() for sock in self._replies]
+        if self._alarm:
+            # The new program has no handler for it yet, and without one it ends a process.
+            self._alarm.stop()
         try:
             upgrade.become_new(state, upgrade.descriptors_of(state))
         except OSError as error:

@@ -1,6 +1,6 @@
 """The byte path: what is read from one end of a link is sent to the other, at once and unchanged.
 
-One wake-up serves up to 256 linked sockets, without a task, a lock, a timer or a callback for a message
+One wake-up serves many linked sockets, without a task, a lock, a timer or a callback for a message
 (relay/readiness.py). Measured against alternatives in docs/performance.md.
 
 A slow reader is treated by what it is. A client: the host is read on, and what it sends waits in that client's own
@@ -10,17 +10,29 @@ is not read until the host has caught up.
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from os import read, write
 
+from relay.ends import NOBODY, End, Flow
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
-from relay.selector import Events
+from relay.selector import BATCH, Events, Poll
 from relay.states import Conn
 from relay.stream import Watcher
+from relay.stream_framing import HEAD_SIZE, INPUT, LEAST_INPUT, Data, head_of_input
+
+log = logging.getLogger("netplay-relay")
 
 READ_SIZE = 64 * 1024
+# What a message is read with, and a game's fit into it with room to spare. A bytes object of this size comes from
+# Python's own allocator for small things; whatever fills it is read on with READ_SIZE.
+MESSAGE = 472
+LEAST_MESSAGE = HEAD_SIZE + LEAST_INPUT
+# By how much the table of descriptors grows more than it must.
+SPARE = 64
 # What one slow reader that catches up may be sent in one wake-up, so that its neighbours do not wait for it.
 FLUSH_SIZE = 1024 * 1024
 # Reads of what an end sent before it failed: its last words still reach the other end.
@@ -28,45 +40,10 @@ LAST_READS = 8
 
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
-_READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
-
-
-class End:
-    """One end of a link. received counts its bytes; out is what waits to be sent to it, None while nothing does.
-
-    watcher is shown what this end sends (its way), after it was sent on; None where nothing is to be seen.
-    """
-
-    __slots__ = ("conn", "fd", "out", "peer", "read", "received", "sock", "to_host", "watcher", "way")
-
-    peer: End
-
-    def __init__(self, conn: Conn, sock: socket.socket, watcher: Watcher | None) -> None:
-        self.conn = conn
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.out: bytearray | None = None
-        self.received = 0
-        self.read = True
-        self.to_host = not conn.is_link
-        self.watch(watcher)
-
-    def watch(self, watcher: Watcher | None) -> None:
-        """Show a watcher what this end sends from now on."""
-        self.watcher = watcher
-        self.way = watcher.way(self.to_host) if watcher else None
-
-    @property
-    def waiting(self) -> int:
-        """How many bytes wait to be sent to it."""
-        return len(self.out) if self.out else 0
-
-    def keep(self, data: bytes | memoryview) -> None:
-        """Let data wait."""
-        if self.out is None:
-            self.out = bytearray(data)
-        else:
-            self.out += data
+# Told once for what has come, not again until more comes: the kernel need not look a second time whether a socket that
+# was read empty is empty. So whoever does not read to the end has to ask again (_watch): epoll(7), edge-triggered.
+_EDGE = select.EPOLLET
+_READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Forwarder:
@@ -90,12 +67,16 @@ class Forwarder:
         self._slow_client = slow_client
         self._slow_clients = slow_clients
         self._waiting = 0
-        self._ends: dict[int, End] = {}
+        # By descriptor. A list, for in a dictionary each message would look at two more places.
+        self._flows: list[Flow | None] = []
         self._by_conn: dict[Conn, End] = {}
         self._view = memoryview(bytearray(READ_SIZE))
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._by_conn)
+
+    def __iter__(self) -> Iterator[End]:
+        return iter(self._by_conn.values())
 
     def splice(
         self,
@@ -109,22 +90,21 @@ class Forwarder:
 
         It does not matter whether readiness watches them for somebody else.
         """
-        a, b = End(*client, watcher), End(*link, watcher)
-        a.peer, b.peer = b, a
+        a, b = End(*client), End(*link)
+        a.join(b, watcher)
         for end in (a, b):
-            self._ends[end.fd] = self._by_conn[end.conn] = end
-            self._readiness.cede(end.fd)
+            self._add(end)
+            self._readiness.cede(end.fd, _EDGE | _READABLE)
         for end, data in ((b, to_host), (a, to_client)):
             if data and end.conn in self._by_conn:
-                end.peer.received += len(data)
-                self._pass_on(end, memoryview(data))
-                if watcher:
-                    watcher.feed(end.peer.to_host, data)
+                end.peer.flow.received += len(data)
+                self._pass_on(end, data)
+                self._look(end.peer, data)
 
     def release(self, conn: Conn) -> tuple[socket.socket, bytearray]:
         """Stop forwarding for one end; return its socket and what could not be sent to it yet. KeyError if unknown."""
         end = self._by_conn.pop(conn)
-        del self._ends[end.fd]
+        self._flows[end.fd] = None
         self._epoll.unregister(end.fd)
         self._waiting -= end.waiting
         # What the caller does now may be for the event loop to carry out.
@@ -133,78 +113,151 @@ class Forwarder:
 
     def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
-        end = End(conn, sock, None)
-        end.received = received
-        if waiting:
-            end.keep(waiting)
-            self._waiting += len(waiting)
-        self._ends[end.fd] = self._by_conn[conn] = end
+        end = End(conn, sock, received, waiting)
+        self._waiting += len(waiting)
+        self._add(end)
         return end
 
     def pair(self, client: End, link: End, watcher: Watcher | None) -> None:
         """Begin to forward between two adopted ends."""
-        client.peer, link.peer = link, client
-        client.watch(watcher)
-        link.watch(watcher)
+        client.join(link, watcher)
         client.read = not link.out
         for end in (client, link):
             self._epoll.register(end.fd, 0)
             self._watch(end)
 
+    def _add(self, end: End) -> None:
+        missing = end.fd + 1 - len(self._flows)
+        if missing > 0:
+            self._flows.extend([None] * (missing + SPARE))
+        self._flows[end.fd] = end.flow
+        self._by_conn[end.conn] = end
+
     def end_of(self, conn: Conn) -> End | None:
         """Return the end that belongs to a connection."""
         return self._by_conn.get(conn)
 
-    def _serve(self, events: Events) -> Events | None:
-        """Serve the links among events. Longer than it were nice: a message pays for every call."""
-        others: Events | None = None
-        get, view = self._ends.get, self._view
-        for fd, mask in events:
-            end = get(fd)
-            if end is None:
-                # Somebody else's, or an end that has gone with its peer earlier in this batch.
-                others = others or []
-                others.append((fd, mask))
-                continue
-            if mask != _IN:
-                if mask & _OUT:
-                    self._flush(end)
-                if not mask & _READABLE or get(fd) is not end:
-                    continue
-            try:
-                count = end.sock.recv_into(view)
-            except BlockingIOError:
-                continue
-            except OSError:
-                count = 0
-            if not count:
-                self._ended(end.conn, Outcome.LEFT)
-                continue
-            end.received += count
-            data = view[:count]
-            peer = end.peer
-            if peer.out:
-                self._park(peer, data)
-            else:
-                # Not one try block with the read: a count left over from it would send old bytes twice.
-                try:
-                    sent = peer.sock.send(data)
-                except BlockingIOError:
-                    sent = 0
-                except OSError:
-                    self._failed(peer)
-                    continue
-                if sent != count:
-                    self._park(peer, data[sent:])
-            # Last, so that looking never delays a byte.
-            way = end.way
-            if way is not None:
-                way.feed(data)
-        if others is None and not self._readiness.touched:
-            return None
-        return self._readiness.tell(others or [])
+    def _serve(self, poll: Poll, wait: float | None) -> Events | None:
+        """Serve links until there is something else, or once where the wait has an end; return what others are told.
 
-    def _pass_on(self, end: End, data: memoryview) -> None:
+        Longer than it were nice, and with everything that is rare elsewhere: a message pays for every call.
+        """
+        flows, readiness = self._flows, self._readiness
+        while True:
+            others: Events | None = None
+            for fd, mask in poll(wait, BATCH):
+                try:
+                    flow = flows[fd]
+                except IndexError:
+                    flow = None
+                if flow is None:
+                    # Somebody else's, or an end that has gone with its peer earlier in this batch.
+                    others = others or []
+                    others.append((fd, mask))
+                    continue
+                try:
+                    if mask != _IN:
+                        self._serve_end(flow.end, mask)
+                        continue
+                    try:
+                        data = read(fd, MESSAGE)
+                    except BlockingIOError:
+                        continue
+                    except OSError:
+                        data = b""
+                    count = len(data)
+                    if not 0 < count < MESSAGE or flow.to < 0:
+                        self._read_on(flow.end, data)
+                        continue
+                    flow.received += count
+                    try:
+                        sent = write(flow.to, data)
+                    except BlockingIOError:
+                        sent = 0
+                    except OSError:
+                        self._failed(flow.end.peer)
+                        continue
+                    if sent != count:
+                        self._park(flow.end.peer, data[sent:])
+                    # Last, so that looking never delays a byte.
+                    who = flow.who
+                    if who >= 0 and count >= LEAST_MESSAGE:
+                        command, length, frame, whose = head_of_input(data)
+                        if command == INPUT and length == count - HEAD_SIZE:
+                            if whose == who and frame == flow.frame + 1:
+                                flow.frame = frame
+                                continue
+                            if whose and not who:
+                                # The host tells what the others play, too; nobody counts that.
+                                continue
+                    if who != NOBODY:
+                        self._look(flow.end, data)
+                except Exception:
+                    self._mistaken(flow.end)
+            if others is not None or readiness.touched:
+                rest = readiness.tell(others or [])
+                if rest is not None:
+                    return rest
+            if wait is not None:
+                return None
+
+    def _serve_end(self, end: End, mask: int) -> None:
+        """Serve an end that can be written to again, that has closed or that has failed."""
+        if mask & _OUT:
+            self._flush(end)
+        if mask & _READABLE and self._is_served(end):
+            self._read_on(end, b"")
+
+    def _read_on(self, end: End, begun: bytes) -> None:
+        """Read on after what was begun, pass it on together, and ask to be told again: there may be more."""
+        at = len(begun)
+        self._view[:at] = begun
+        try:
+            count = at + end.sock.recv_into(self._view[at:])
+        except BlockingIOError:
+            if not begun:
+                return
+            count = at
+        except OSError:
+            count = at
+        if not count:
+            self._ended(end.conn, Outcome.LEFT)
+            return
+        data = self._view[:count]
+        end.flow.received += count
+        if end.peer.out:
+            self._park(end.peer, data)
+        else:
+            self._pass_on(end.peer, data)
+        self._look(end, data)
+        if self._is_served(end):
+            self._watch(end)
+
+    def _look(self, end: End, data: Data) -> None:
+        try:
+            end.look(data)
+        except Exception:
+            # A game does not need to be looked at.
+            log.exception("this should not have happened; what %s sends is not looked at any more", end.name)
+            end.watch(None)
+
+    def _mistaken(self, end: End) -> None:
+        """End one link for a mistake of ours; all the others go on."""
+        log.exception("this should not have happened; the link of %s is ended", end.name)
+        self._readiness.touched = True
+        try:
+            if self._is_served(end):
+                self._ended(end.conn, Outcome.LINK_FAILED)
+        except Exception:
+            log.exception("nor should this")
+        for each in (end, end.peer):
+            if self._is_served(each):
+                self.release(each.conn)[0].close()
+
+    def _is_served(self, end: End) -> bool:
+        return self._by_conn.get(end.conn) is end
+
+    def _pass_on(self, end: End, data: Data) -> None:
         try:
             sent = end.sock.send(data)
         except BlockingIOError:
@@ -228,7 +281,7 @@ class Forwarder:
             self._waiting += count
         self._ended(end.conn, Outcome.LEFT)
 
-    def _park(self, end: End, data: memoryview) -> None:
+    def _park(self, end: End, data: Data) -> None:
         end.keep(data)
         self._waiting += len(data)
         if end.conn.is_link:
@@ -239,7 +292,7 @@ class Forwarder:
             self._ended(end.conn, Outcome.OVERRUN)
             return
         elif self._waiting > self._slow_clients:
-            slowest = max((each for each in self._ends.values() if each.to_host), key=lambda each: each.waiting)
+            slowest = max((each for each in self if each.to_host), key=lambda each: each.waiting)
             self._ended(slowest.conn, Outcome.OVERRUN)
             if slowest is end:
                 return
@@ -261,12 +314,13 @@ class Forwarder:
             self._waiting -= sent
             budget -= sent
         if out:
+            self._watch(end)
             return
-        end.out = None
+        end.caught_up()
         self._watch(end)
         if not end.peer.read:
             end.peer.read = True
             self._watch(end.peer)
 
     def _watch(self, end: End) -> None:
-        self._epoll.modify(end.fd, (_IN if end.read else 0) | (_OUT if end.out else 0))
+        self._epoll.modify(end.fd, _EDGE | (_READABLE if end.read else 0) | (_OUT if end.out else 0))

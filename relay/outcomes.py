@@ -70,5 +70,6 @@ class Outcome(StrEnum):
     LEFT = "left", "it played, and closed first"
     PEER_LEFT = "peer-left", "it played, and the other end closed first"
     OVERRUN = "overrun", "it read too slowly and more waited for it than may (buffers.slow_client, slow_clients)"
+    LINK_FAILED = "link-failed", "a mistake of the relay ended this link; the log has the traceback"
     KICKED = "kicked", "the owner ended it"
     SHUTDOWN = "shutdown", "the relay stopped before it left"

@@ -13,7 +13,7 @@ import select
 from collections.abc import Callable
 from typing import Any
 
-from relay.selector import BATCH, Events, LinkSelector
+from relay.selector import BATCH, Events, LinkSelector, Poll, Serve
 
 log = logging.getLogger("netplay-relay")
 
@@ -31,13 +31,13 @@ class Readiness:
         self._loop = loop
         self._selector = selector
         self._told: dict[int, tuple[Callable[[Any], object], Any]] = {}
-        self._links: Callable[[Events], Events | None] = self.tell
-        self.epoll = selector.attach(self.tell) if selector else select.epoll()
+        self._links: Serve = self._tell_all
+        self.epoll = selector.attach(self._links) if selector else select.epoll()
         if not selector:
             loop.add_reader(self.epoll.fileno(), self._poll)
 
-    def serve_links(self, links: Callable[[Events], Events | None]) -> None:
-        """Give all events to links from now on, which calls `tell` where that is needed and returns what it returns."""
+    def serve_links(self, links: Serve) -> None:
+        """Let links wait for all events from now on; it gives those that are not its own to `tell`."""
         self._links = links
         if self._selector:
             self._selector.attach(links)
@@ -56,10 +56,12 @@ class Readiness:
         if self._told.pop(fd, None):
             self.epoll.unregister(fd)
 
-    def cede(self, fd: int) -> None:
-        """Leave fd to the links: it is registered from now on, whether it was watched before or not."""
-        if not self._told.pop(fd, None):
-            self.epoll.register(fd, select.EPOLLIN)
+    def cede(self, fd: int, events: int) -> None:
+        """Leave fd to the links: it is registered for events from now on, whether it was watched before or not."""
+        if self._told.pop(fd, None):
+            self.epoll.modify(fd, events)
+        else:
+            self.epoll.register(fd, events)
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -70,7 +72,10 @@ class Readiness:
             self.epoll.close()
 
     def _poll(self) -> None:
-        self._links(self.epoll.poll(0, BATCH))
+        self._links(self.epoll.poll, 0)
+
+    def _tell_all(self, poll: Poll, wait: float | None) -> Events | None:
+        return self.tell(poll(wait, BATCH))
 
     def tell(self, events: Events) -> Events | None:
         """Tell all that are concerned; return the events of others, None when the event loop has nothing to do."""

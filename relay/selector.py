@@ -13,11 +13,17 @@ import selectors
 import time
 from collections.abc import Callable
 
-BATCH = 256
+from relay.alarm import Alarm
+
+# Events of one wake-up. Python asks for the memory of as many each time: these fit into what malloc has at hand.
+BATCH = 84
 
 Events = list[tuple[int, int]]
-# Serves its own among the events and returns the others; None where there are none and the loop need not wake up.
-Serve = Callable[[Events], Events | None]
+# Waits so many seconds (None: for ever) for so many events.
+Poll = Callable[[float | None, int], Events]
+# Is given a poll and its seconds; serves its own among the events and returns the others, None where there are none
+# and the loop need not wake up. It may poll again by itself where the wait has no end.
+Serve = Callable[[Poll, float | None], Events | None]
 
 
 class LinkSelector(selectors.EpollSelector):
@@ -26,12 +32,23 @@ class LinkSelector(selectors.EpollSelector):
     def __init__(self) -> None:
         super().__init__()
         self._serve: Serve | None = None
+        self._alarm: Alarm | None = None
+
+    def wake_by(self, alarm: Alarm | None) -> None:
+        """Let an alarm end the waits from now on that have a time-out; None: each ends by itself."""
+        self._alarm = alarm
 
     def attach(self, serve: Serve) -> select.epoll:
         """Let serve see all events first, from now on; return the epoll on which its sockets are to be registered."""
         self._serve = serve
         epoll: select.epoll = self._selector  # type: ignore[attr-defined]
         return epoll
+
+    def close(self) -> None:
+        """Close it, as a loop does before it gives its signals back: an alarm that rang later would end the process."""
+        if self._alarm:
+            self._alarm.stop()
+        super().close()
 
     def detach(self) -> None:
         """Go back to what asyncio knows."""
@@ -41,21 +58,22 @@ class LinkSelector(selectors.EpollSelector):
         """Wait at most timeout seconds (None: for ever) for something that is not a link's."""
         if self._serve is None:
             return super().select(timeout)
-        poll = self._selector.poll  # type: ignore[attr-defined]
+        poll: Poll = self._selector.poll  # type: ignore[attr-defined]
+        if timeout is not None and timeout > 0 and self._alarm:
+            self._alarm.set(timeout)
+            timeout = None
+        if timeout is None:
+            while (others := self._serve(poll, None)) is None:
+                pass
+            return self._ready(others)
         # Rounded up to what epoll counts in, or the loop would spin until a timer is due.
-        wait = -1.0 if timeout is None else math.ceil(max(timeout, 0.0) * 1e3) * 1e-3
+        wait = math.ceil(max(timeout, 0.0) * 1e3) * 1e-3
         end = time.monotonic() + wait
-        while True:
-            try:
-                others = self._serve(poll(wait, BATCH))
-            except InterruptedError:
+        while (others := self._serve(poll, wait)) is None:
+            wait = end - time.monotonic()
+            if wait <= 0:
                 return []
-            if others is not None:
-                return self._ready(others)
-            if timeout is not None:
-                wait = end - time.monotonic()
-                if wait <= 0:
-                    return []
+        return self._ready(others)
 
     def _ready(self, events: Events) -> list[tuple[selectors.SelectorKey, int]]:
         known = self.get_map()

@@ -22,8 +22,9 @@ from typing import Any
 from relay import lan, protocol, snapshot, sockets, tcpinfo
 from relay.config import Config
 from relay.endings import Endings
+from relay.ends import End
 from relay.farewell import Farewells
-from relay.forward import End, Forwarder
+from relay.forward import Forwarder
 from relay.gate.allowlist import Allowlist
 from relay.hall import Hall
 from relay.observe import Events, log

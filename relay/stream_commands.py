@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from relay import stream_versions
 from relay.stream_framing import INPUT, LEAST_INPUT, MOST_BODY, MOST_INPUT, Direction, Rule
-from relay.stream_seen import Peer, Role, clean
+from relay.stream_seen import Peer, Role, Seen, clean
 
 NOINPUT = 0x04
 NICK = 0x20
@@ -52,7 +52,11 @@ _triple = struct.Struct(">3I").unpack_from
 class ToHost(Direction):
     """What a client says."""
 
-    __slots__ = ()
+    __slots__ = ("_who",)
+
+    def __init__(self, seen: Seen, names: bool) -> None:
+        super().__init__(seen, names)
+        self._who = 0
 
     def opened(self, word3: int, word4: int, word5: int) -> None:
         """Take the client's header: words 3 and 4 are the protocols it offers, of which the host chooses."""
@@ -64,6 +68,16 @@ class ToHost(Direction):
 
     def played(self, frame: int, who: int) -> None:
         """Take the client's input of a frame."""
+        self.seen.client_frame = frame
+        self._who = who
+
+    def newest(self) -> tuple[int, int] | None:
+        """Return the client's number and the newest frame of its input."""
+        frame = self.seen.client_frame
+        return (self._who, frame) if self._who and frame is not None else None
+
+    def glanced(self, frame: int) -> None:
+        """Take the client's input up to a frame."""
         self.seen.client_frame = frame
 
     def nick(self, body: bytes, _length: int) -> None:
@@ -129,6 +143,16 @@ class ToClient(Direction):
         if not who:
             self.seen.frame = frame
             self.seen.frames += 1
+
+    def newest(self) -> tuple[int, int] | None:
+        """Return the host's number, 0, and the newest of its frames."""
+        return None if self.seen.frame is None else (0, self.seen.frame)
+
+    def glanced(self, frame: int) -> None:
+        """Take the host's frames up to one."""
+        if self.seen.frame is not None:
+            self.seen.frames += frame - self.seen.frame
+        self.seen.frame = frame
 
     def no_input(self, body: bytes, _length: int) -> None:
         """NOINPUT: a frame of a host who watches."""

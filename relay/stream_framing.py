@@ -31,12 +31,14 @@ LEAST_INPUT = 8
 MOST_INPUT = 4096
 MOST_LOOKED_AT = 184
 MOST_HELD = HEAD_SIZE + MOST_LOOKED_AT
+NOT_NOW = (-1, 0)
 # Where a direction is not followed any more, all that comes is one body without end.
 FOREVER = 1 << 62
 
-_quad = struct.Struct(">4I").unpack_from
 _pair = struct.Struct(">2I").unpack_from
 _words = struct.Struct(">5I").unpack_from
+head_of_input = struct.Struct(">4I").unpack_from
+"""Of at least HEAD_SIZE + LEAST_INPUT bytes: command, length, frame, who."""
 
 
 class Rule(NamedTuple):
@@ -82,6 +84,22 @@ class Direction:
         """Take one frame's input of client who (0 is the host)."""
         raise NotImplementedError
 
+    def newest(self) -> tuple[int, int] | None:
+        """Return whose INPUT is counted, and its newest frame; None before there was one."""
+        raise NotImplementedError
+
+    def glanced(self, frame: int) -> None:
+        """Take all of that client's frames since the newest one, up to this."""
+        raise NotImplementedError
+
+    def glance(self) -> tuple[int, int]:
+        """Return whose INPUT may be taken at a glance from now on, and its newest frame; NOT_NOW when nobody's.
+
+        Nearly every chunk is one whole INPUT for the next frame. Whoever feeds this may count those in without feeding
+        them, and must say how far it came (`glanced`) before it feeds the next, or has anybody read what was seen.
+        """
+        return NOT_NOW if self._skip or self._begun else self.newest() or NOT_NOW
+
     # The bytes.
 
     def feed(self, data: Data) -> None:
@@ -90,7 +108,7 @@ class Direction:
         at = self._skip
         # Nearly always a chunk is one whole INPUT.
         if not at and not self._begun and size >= HEAD_SIZE + LEAST_INPUT:
-            command, length, frame, who = _quad(data)
+            command, length, frame, who = head_of_input(data)
             if command == INPUT and length == size - HEAD_SIZE and length <= MOST_INPUT:
                 self.played(frame, who)
                 return

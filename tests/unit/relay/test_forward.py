@@ -8,13 +8,17 @@ import ipaddress
 import random
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from relay.forward import FLUSH_SIZE, Forwarder
+import pytest
+
+from relay import forward
+from relay.forward import FLUSH_SIZE, MESSAGE, READ_SIZE, Forwarder
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
 from relay.states import Conn
+from relay.stream import Watcher
 
 BOUND = 10.0
 SLOW_CLIENT = 256 * 1024
@@ -50,10 +54,22 @@ def conn(is_link: bool) -> Conn:
     return made
 
 
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a connection over loopback, whose kernel tells less often than a socket pair's."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        return one, listener.accept()[0]
+
+
 @contextlib.asynccontextmanager
-async def bench(to_host: bytes = b"", to_client: bytes = b"", slow_clients: int = SLOW_CLIENTS) -> AsyncIterator[Bench]:
-    player, inner_player = socket.socketpair()
-    host, inner_host = socket.socketpair()
+async def bench(
+    to_host: bytes = b"",
+    to_client: bytes = b"",
+    slow_clients: int = SLOW_CLIENTS,
+    pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
+) -> AsyncIterator[Bench]:
+    player, inner_player = pair()
+    host, inner_host = pair()
     for sock in (player, inner_player, host, inner_host):
         sock.setblocking(False)
     ends: list[Bench] = []
@@ -120,6 +136,89 @@ async def test_both_directions_at_once_do_not_mix() -> None:
         await asyncio.gather(*tasks)
         assert at_host == one
         assert at_player == other
+
+
+@pytest.mark.parametrize(
+    "size", [1, MESSAGE - 1, MESSAGE, MESSAGE + 1, 2 * MESSAGE, READ_SIZE - 1, READ_SIZE, READ_SIZE + 1, 3 * READ_SIZE]
+)
+async def test_whatever_comes_in_one_piece_is_passed_on_although_nothing_follows(size: int) -> None:
+    blob = random.Random(size).randbytes(size)
+    async with bench() as b:
+        loop = asyncio.get_running_loop()
+        sending = asyncio.create_task(loop.sock_sendall(b.player, blob))
+        assert await receive(b.host, size) == blob
+        await sending
+
+
+@pytest.mark.parametrize("size", [1, MESSAGE, READ_SIZE, 150_000])
+async def test_the_end_that_comes_with_the_last_bytes_is_not_overlooked(size: int) -> None:
+    blob = random.Random(size).randbytes(size)
+    async with bench(pair=tcp_pair) as b:
+        b.host.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        assert b.host.send(blob) == size
+        b.host.close()
+        assert await receive(b.player, size) == blob
+        await asyncio.wait_for(b.over.wait(), BOUND)
+        assert b.ended == [(b.link_conn, Outcome.LEFT)]
+
+
+async def test_an_end_that_closes_while_it_is_not_read_from_is_noticed_once_it_is() -> None:
+    blob = random.Random(6).randbytes(1_000_000)
+    async with bench() as b:
+        b.player.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
+        sent = 0
+        while (client := b.forwarder.end_of(b.client_conn)) and client.read:
+            with contextlib.suppress(BlockingIOError):
+                sent += b.player.send(blob[sent:])
+            await asyncio.sleep(0)
+        b.player.shutdown(socket.SHUT_WR)
+        assert await receive(b.host, sent) == blob[:sent]
+        await asyncio.wait_for(b.over.wait(), BOUND)
+        assert b.ended == [(b.client_conn, Outcome.LEFT)]
+
+
+async def test_a_watcher_that_fails_is_let_go_and_the_game_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async with bench() as b:
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        watcher = Watcher(names=True)
+        end.watch(watcher)
+        watcher.seen = None  # type: ignore[assignment]
+        watcher.way(True).seen = None  # type: ignore[assignment]
+        await asyncio.get_running_loop().sock_sendall(b.player, b"no netplay at all")
+        assert await receive(b.host, 17) == b"no netplay at all"
+        await asyncio.get_running_loop().sock_sendall(b.player, b"still playing")
+        assert await receive(b.host, 13) == b"still playing"
+        assert end.watcher is None
+        assert caplog.text.count("is not looked at any more") == 1
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["while passing on", "and again while ending it"])
+async def test_a_mistake_ends_one_link_and_no_other(caplog: pytest.LogCaptureFixture, again: bool) -> None:
+    async with bench() as b:
+        player, inner_player = socket.socketpair()
+        host, inner_host = socket.socketpair()
+        for sock in (player, inner_player, host, inner_host):
+            sock.setblocking(False)
+        others = (conn(False), inner_player), (conn(True), inner_host)
+        b.forwarder.splice(*others, b"", b"")
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        if again:
+            b.forwarder._ended = lambda *_: 1 // 0
+        end.flow.to = "nowhere"  # type: ignore[assignment]
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(b.player, b"x")
+        assert await asyncio.wait_for(loop.sock_recv(b.player, 1), BOUND) == b""
+        assert again or b.ended == [(b.client_conn, Outcome.LINK_FAILED)]
+        b.over.set()
+        await loop.sock_sendall(player, b"as if nothing had happened")
+        assert await receive(host, 26) == b"as if nothing had happened"
+        assert "the link of a client is ended" in caplog.text
+        for each, _ in others:
+            b.forwarder.release(each)[0].close()
+        player.close()
+        host.close()
 
 
 async def test_the_end_of_one_side_is_reported_at_once() -> None:
@@ -222,6 +321,16 @@ async def test_a_slow_client_that_catches_up_gets_a_bounded_share_of_each_wake_u
         end.sock = real
         assert greedy.taken == FLUSH_SIZE
         end.out = None
+
+
+async def test_a_slow_client_gets_its_next_share_although_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "FLUSH_SIZE", 1000)
+    async with bench(pair=tcp_pair) as b:
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        blob = random.Random(7).randbytes(100_000)
+        b.forwarder._park(end, blob)
+        assert await receive(b.player, len(blob)) == blob
 
 
 async def test_the_last_words_of_an_end_that_was_reset_arrive() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from relay.readiness import Readiness
-from relay.selector import LinkSelector
+from relay.selector import Events, LinkSelector, Poll
 
 BOUND = 10.0
 
@@ -100,14 +101,15 @@ def test_what_is_left_to_the_links_is_told_to_nobody_else(
         watched = Watched(readiness)
         fd = watched.sock.fileno()
 
-        def links(events: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        def links(poll: Poll, wait: float | None) -> Events | None:
+            events = poll(wait, 8)
             if any(event[0] == fd for event in events):
                 watched.sock.recv(64)
                 served.set()
             return readiness.tell([event for event in events if event[0] != fd])
 
         readiness.serve_links(links)
-        readiness.cede(fd)
+        readiness.cede(fd, select.EPOLLIN)
         watched.other.send(b"a message")
         await asyncio.wait_for(served.wait(), BOUND)
         assert watched.read == b""

@@ -125,7 +125,7 @@ async def held_up(relay: Relay) -> AsyncIterator[tuple[Stream, FakeClient, int]]
             nonlocal sent
             with contextlib.suppress(BlockingIOError):
                 sent += os.write(client.writer.get_extra_info("socket").fileno(), bytes(65536))
-            return any(not one.read for one in relay.server._forwarder._ends.values())
+            return any(not one.read for one in relay.server._forwarder)
 
         await relay.until(is_held_up, "the client is not read any more")
         yield link, client, sent

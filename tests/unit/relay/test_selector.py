@@ -14,7 +14,7 @@ from typing import Any
 from relay.forward import Forwarder
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
-from relay.selector import Events, LinkSelector
+from relay.selector import Events, LinkSelector, Poll
 from relay.states import Conn
 
 BOUND = 20.0
@@ -129,7 +129,8 @@ def test_events_of_others_are_handed_back_and_strange_ones_forgotten() -> None:
     selector.register(one, 1, "mine")
     seen: list[Events] = []
 
-    def serve(events: Events) -> Events | None:
+    def serve(poll: Poll, wait: float | None) -> Events | None:
+        events = poll(wait, 8)
         seen.append(events)
         return [*events, (9999, select.EPOLLIN)]
 
@@ -148,7 +149,11 @@ def test_events_of_others_are_handed_back_and_strange_ones_forgotten() -> None:
 def test_a_timeout_is_kept_however_often_links_wake_it() -> None:
     selector = LinkSelector()
     one, other = socket.socketpair()
-    epoll = selector.attach(lambda _events: None)
+
+    def serve(poll: Poll, wait: float | None) -> None:
+        poll(wait, 8)
+
+    epoll = selector.attach(serve)
     epoll.register(one.fileno(), select.EPOLLIN)
     other.send(b"always readable")
     assert selector.select(0.02) == []

@@ -264,7 +264,7 @@ async def test_who_plays_may_stop_reading_for_long_and_who_does_not_yet_may_not(
         player = await FakeClient.join(relay.address, relay.ports[1])
         silent = await Stream.open(relay.address, relay.port)
         await relay.until(lambda: len(relay.server.board.live()) == 5, "all are there")
-        assert [user_timeout(end.sock) for end in relay.server._forwarder._ends.values()] == [0, 0]
+        assert [user_timeout(end.sock) for end in relay.server._forwarder] == [0, 0]
         assert [user_timeout(seat.sock) for seat in relay.server.hall.seats._by_conn.values()] == [0]
         states = {conn.state.name: user_timeout(sock) for conn, sock in relay.server._socks.items()}
         assert states == {"HOSTING": 120_000, "OPENING": 120_000}
@@ -275,7 +275,7 @@ async def test_who_plays_may_stop_reading_for_long_and_who_does_not_yet_may_not(
 
 async def test_a_link_sends_without_delay_and_notices_dead_peers() -> None:
     async with running() as relay, playing(relay.address, relay.port):
-        for end in relay.server._forwarder._ends.values():
+        for end in relay.server._forwarder:
             assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert end.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
