@@ -32,11 +32,13 @@ for path in sorted(top.glob("releases/*/netplay-relay.pyz")):
             version = re.search(r'__version__ = "([^"]+)"', program.read("relay/__init__.py").decode())
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         version = None
+    used = path.with_name("used")  # what deployments touch: see the role relay
     found.append({
         "id": path.parent.name,
         "version": version.group(1) if version else "",
         "installed": path.stat().st_mtime,
         "current": path.parent == current,
+        "used": used.stat().st_mtime if used.exists() else None,
     })
 place = top / "current"
 if not found and place.is_dir() and not place.is_symlink():  # the role made it for whoever looks for the program here
@@ -48,12 +50,22 @@ print(json.dumps(found))
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release on a host: its id, the version it calls itself ("" for one that is broken), when it was put there."""
+    """A release on a host: its id, the version it calls itself ("" for one that is broken), when it was put there.
+
+    used: when a deployment last changed to it, or from it to another one; None when none did, and for one that was
+    rolled back from. Both in seconds since 1970.
+    """
 
     id: str
     version: str
     installed: float
     current: bool
+    used: float | None = None
+
+    @property
+    def place(self) -> tuple[bool, float]:
+        """Where it stands in the order of use; those of which it is not known come first, as they were copied."""
+        return (self.used is not None, self.used or self.installed)
 
 
 def on_host(link: Connection) -> list[Release]:
@@ -99,7 +111,7 @@ def parse(text: str, alias: str) -> list[Release]:
 
 
 def choose(found: Sequence[Release], to: str | None, alias: str) -> Release:
-    """Return the release to go to: the one typed, else the newest that is older than the current one.
+    """Return the release to go to: the one typed, else the one that ran before the current one.
 
     to may be the beginning of an id, or a version. Raises UserError where there is none, or more than one.
     """
@@ -111,19 +123,29 @@ def choose(found: Sequence[Release], to: str | None, alias: str) -> Release:
             exit_code=HOST_UNUSABLE,
         )
     if to is None:
-        older = [release for release in found if release.installed < current.installed]
+        older = [release for release in found if _ran_before(release, current)]
         if not older:
             raise UserError(
-                f"there is no release on {alias} that is older than the current one, {shown(current)}",
+                f"there is no release on {alias} that ran before the current one, {shown(current)}",
                 fix=_others(found, alias),
                 exit_code=BAD_INPUT,
             )
-        return older[0]
+        return max(older, key=lambda release: release.place)
     meant = [release for release in found if to and (release.id.startswith(to) or release.version == to)]
     if len(meant) != 1:
         what = f"{len(meant)} releases" if meant else "no release"
         raise UserError(f"there is {what} {to!r} on {alias}", fix=_others(found, alias), exit_code=BAD_INPUT)
     return meant[0]
+
+
+def _ran_before(release: Release, current: Release) -> bool:
+    """Tell whether a release is one to go back to from the current one.
+
+    One that never ran, or was rolled back from, is no more than one that was copied before.
+    """
+    if release.used is not None and current.used is not None:
+        return release.used < current.used
+    return release.installed < current.installed
 
 
 def shown(release: Release) -> str:

@@ -199,9 +199,11 @@ def _pinged_after(game: subprocess.Popen[str], moment: float) -> bool:
 
 
 def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules_of_others(host: RoleHost) -> None:
-    host.run(
-        "sh", "-c", "cd /opt/netplay-relay/releases && mkdir a b c && touch -d 2001-01-01 a && touch -d 2002-02-02 b c"
-    )
+    # One that ran last week was copied first.
+    made = "mkdir a b c; touch a/used; touch -d 2001-01-01 a; touch -d 2002-02-02 b; touch -d 2003-03-03 c"
+    host.run("sh", "-ec", f"cd /opt/netplay-relay/releases; {made}")
+    # As after a power loss.
+    host.run("sh", "-ec", "truncate --size=20 /opt/netplay-relay/current/netplay-relay.pyz.*/relay/metrics.py")
     host.run("touch", "/etc/netplay-relay/relay.toml")
     host.run("nft", "add table inet house; add chain inet house in { type filter hook input priority 5; }")
     host.run("nft", f"add rule inet house in tcp dport {PORT} drop")
@@ -209,12 +211,13 @@ def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules
     try:
         run = host.play()
         assert run.changed == [
+            "Unpack the release beside itself",
             "Change the keeper of the wall to what is installed now",
             "Change to the new release and settings",
             "Remove releases beyond the last 3",
         ]
         assert "an earlier run was interrupted" in run.said
-        assert "/opt/netplay-relay/releases/a" in run.said
+        assert "/opt/netplay-relay/releases/b" in run.said
         assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
     finally:
         host.run("nft", "delete", "table", "inet", "house")

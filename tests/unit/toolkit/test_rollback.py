@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,6 +37,41 @@ def listed(*found: Release) -> list[Release]:
     return releases.parse(json.dumps(raw), "myvps")
 
 
+def at(release: Release, used: float | None, *, current: bool = False) -> Release:
+    return replace(release, used=used, current=current)
+
+
+def test_it_is_the_one_that_ran_before_and_not_the_one_that_was_copied_before() -> None:
+    """OLD was gone back to by name, and ran until NEWEST was deployed: both MIDDLE and NEW had been bad."""
+    newest = Release("dddd4444", "0.4.0", 400.0, current=True, used=400.0)
+    found = listed(at(OLD, 399.0), at(MIDDLE, 299.0), at(NEW, None), newest)
+    assert releases.choose(found, None, "myvps").id == OLD.id
+    # The same release deployed again: its files are older than what ran before.
+    again = listed(at(OLD, 301.0, current=True), at(MIDDLE, 299.0), at(NEW, 300.0))
+    assert releases.choose(again, None, "myvps").id == NEW.id
+
+
+def test_one_that_never_ran_and_one_that_was_gone_back_from_are_not_gone_to_by_themselves() -> None:
+    never = Release("dddd4444", "0.4.0", 400.0, current=False)
+    found = listed(at(OLD, 199.0), at(MIDDLE, 200.0, current=True), at(NEW, None), never)
+    assert releases.choose(found, None, "myvps").id == OLD.id
+    # What was there before this was noted is known by when it was copied.
+    assert releases.choose(listed(OLD, at(MIDDLE, 300.0, current=True)), None, "myvps").id == OLD.id
+
+
+def test_the_host_tells_which_ran_and_when(tmp_path: Path) -> None:
+    for release in (OLD, NEW):
+        (tmp_path / "releases" / release.id).mkdir(parents=True)
+        (tmp_path / "releases" / release.id / "netplay-relay.pyz").touch()
+    (tmp_path / "releases" / OLD.id / "used").touch()
+    os.utime(tmp_path / "releases" / OLD.id / "used", (7, 7))
+    (tmp_path / "current").symlink_to(f"releases/{NEW.id}")
+    script = releases._LIST.replace("/opt/netplay-relay", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+    found = releases.parse(done.stdout, "myvps")
+    assert {each.id: (each.used, each.current) for each in found} == {OLD.id: (7.0, False), NEW.id: (None, True)}
+
+
 def test_without_a_name_it_is_the_newest_that_is_older_than_what_runs() -> None:
     assert releases.choose(listed(OLD, NEW, MIDDLE), None, "myvps") == MIDDLE
 
@@ -55,7 +92,7 @@ def test_a_release_is_named_by_its_id_the_beginning_of_it_or_its_version(typed: 
     ("found", "typed", "code", "words"),
     [
         ([], None, HOST_UNUSABLE, ["there is no relay on myvps", "invoke deploy --host myvps"]),
-        ([NEW], None, BAD_INPUT, ["no release on myvps that is older", "0.3.0 (cccc3333)", "invoke deploy"]),
+        ([NEW], None, BAD_INPUT, ["no release on myvps that ran before", "0.3.0 (cccc3333)", "invoke deploy"]),
         ([OLD, NEW], "9.9", BAD_INPUT, ["there is no release '9.9' on myvps", "rollback --host myvps --to aaaa1111"]),
         ([OLD, NEW], "", BAD_INPUT, ["there is no release ''"]),
         ([OLD, Release("aaaa9999", "0.1.0", 150.0, current=False), NEW], "aaaa", BAD_INPUT, ["2 releases 'aaaa'"]),
@@ -128,6 +165,6 @@ def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
     monkeypatch.setattr(rollback.login, "visit", lambda *_: None)
     monkeypatch.setattr(rollback.ansible, "play", lambda *_: pytest.fail("a playbook was run"))
     fake_ssh.answers(stdout=releases.as_json([NEW]))
-    with pytest.raises(UserError, match="no release on myvps that is older"):
+    with pytest.raises(UserError, match="no release on myvps that ran before"):
         rollback.rollback(places.real("myvps"))
     assert rollback.look(places.real("myvps")) == [NEW]

@@ -51,6 +51,35 @@ def test_unpacked_it_runs_out_of_the_folder_compiled(release: Path) -> None:
     assert folder.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("spoiled", ["relay/entry.py", "relay/__pycache__/cli.*.pyc", "CONTENTS"])
+def test_what_a_power_loss_has_damaged_is_unpacked_anew(release: Path, spoiled: str) -> None:
+    folder = unpacked(release)
+    (victim,) = folder.glob(spoiled)
+    victim.write_bytes(victim.read_bytes()[:20])
+    assert run(release, "unpack").stdout == f"unpacked into {folder}\n"
+    assert run(release, "unpack").stdout == ""
+    assert origin(release) == f"{folder}/relay/cli.py"
+    assert {path.name for path in release.parent.iterdir()} == {release.name, folder.name}
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(release: Path) -> None:
+    script = (
+        "import os, runpy, sys\n"
+        "real, named, flushed = os.rename, [], set()\n"
+        "fsync = os.fsync\n"
+        "def note(handle):\n    flushed.add(os.fstat(handle).st_ino); fsync(handle)\n"
+        "def rename(old, new, **_):\n"
+        "    inside = [old] + [os.path.join(top, name) for top, *names in os.walk(old) for name in sum(names, [])]\n"
+        "    named.append(all(os.stat(path).st_ino in flushed for path in inside)); real(old, new)\n"
+        "os.fsync, os.rename = note, rename\n"
+        "sys.argv = [sys.argv[1], 'unpack']\n"
+        "try:\n    runpy.run_path(sys.argv[0])\n"
+        "except SystemExit:\n"
+        "    print(named, os.stat(os.path.dirname(sys.argv[0])).st_ino in flushed)\n"
+    )
+    assert run("-c", script, release).stdout.splitlines()[-1] == "[True] True"
+
+
 def test_everybody_may_read_it_whoever_made_it(release: Path) -> None:
     argv = [sys.executable, "-I", str(release), "unpack"]
     subprocess.run(argv, check=True, timeout=60, umask=0o077)
