@@ -47,12 +47,12 @@ def address_of(place: Place) -> str:
     return ssh.resolve(ssh.Connection(entry.host.alias, entry.user, place.ssh_config)).hostname
 
 
-def check_address(text: str) -> str:
-    """Return an address as players type it. Raises UserError for what RetroArch could not take."""
+def check_address(text: str, fix: str = "Write it like --address relay.example.org") -> str:
+    """Return an address as players type it. Raises UserError, with fix, for what RetroArch could not take."""
     good = bool(text) and all(sign.isascii() and (sign.isalnum() or sign in ".-:_") for sign in text)
     if good and not text.startswith("-"):
         return text
-    raise UserError(f"{text!r} is no name and no address", fix="Write it like --address relay.example.org")
+    raise UserError(f"{text!r} is no name and no address", fix=fix)
 
 
 def remarks(relay: Relay) -> list[str]:

@@ -86,12 +86,12 @@ def show(wanted: Wanted, results: Sequence[Result]) -> None:
 def fix(wanted: Wanted, results: Sequence[Result], *, yes: bool, quiet: bool = False) -> list[Result]:
     """Rename what is misnamed, after asking; return the results afterwards. Raises UserError.
 
-    yes: do not ask. quiet: print nothing.
+    yes: do not ask. quiet: print nothing, so ask nothing either.
     """
     planned = bios.renames(wanted.folder, results)
     for source, target in () if quiet else planned:
         step("rename", f"{source.relative_to(wanted.folder)} -> {target.relative_to(wanted.folder)}")
-    if not planned or not (yes or _agreed(len(planned))):
+    if not planned or not (yes or _agreed(len(planned), quiet=quiet)):
         if not quiet:
             step("rename", "nothing was renamed" if planned else "nothing to rename")
         return list(results)
@@ -99,10 +99,11 @@ def fix(wanted: Wanted, results: Sequence[Result], *, yes: bool, quiet: bool = F
     return check(wanted)
 
 
-def _agreed(count: int) -> bool:
-    if not sys.stdin.isatty():
+def _agreed(count: int, *, quiet: bool) -> bool:
+    if quiet or not sys.stdin.isatty():
+        why = "with --json nobody is asked" if quiet else "there is no terminal to ask on"
         raise UserError(
-            f"{count} file{'s' if count != 1 else ''} would be renamed, and there is no terminal to ask on",
+            f"{count} file{'s' if count != 1 else ''} would be renamed, and {why}",
             fix="Agree beforehand: --yes",
         )
     return input("Rename them? [y/N] ").strip().lower() in ("y", "yes")

@@ -49,7 +49,7 @@ def parse(text: str) -> Target:
     if session and not is_session_text(session):
         raise UserError(f"{session!r} is no room: an id is 16 characters out of A-Z a-z 0-9 + /", fix=RELAY_FIX)
     room = Room(session or None, int(port or DEFAULT_PORT), alone=not session)
-    return Target(join_show.check_address(address), room, live=False)
+    return Target(join_show.check_address(address, RELAY_FIX), room, live=False)
 
 
 def of(place: Place, wanted: str | None, *, hosting: bool, ask_become: bool = False) -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import shlex
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
@@ -12,6 +12,8 @@ from toolkit import paths
 from toolkit.errors import user_errors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from invoke.context import Context
 
     from toolkit.xbps.request import Request
@@ -60,7 +62,7 @@ def template(
     _note_placeholder(settled.package.homepage)
     if written.tarball:
         step("source", f"{short(written.tarball)}, SHA-256 {settled.distfile.sha256}")
-    step("next", f"cp -a {short(Path(out))}/. VOID-PACKAGES/ && cd VOID-PACKAGES && ./xbps-src pkg {package}")
+    step("next", f"cp -a {_quoted(paths.typed(out))}/. VOID-PACKAGES/ && cd VOID-PACKAGES && ./xbps-src pkg {package}")
 
 
 @task(name="dist", auto_shortflags=False, help={"out": "where to; dist without it", "commit": TEMPLATE_HELP["commit"]})
@@ -124,7 +126,8 @@ def package(
         step("written", short(path))
     _note_borrowed(settled, commit or distfile)
     _note_placeholder(settled.package.homepage)
-    step("next", f"on the host: xbps-install --repository={place.absolute()} netplay-relay netplay-relay-firewall")
+    step("next", f"scp -r {_quoted(place)} HOST:netplay-repo{'   (or serve that folder by https)' if signing else ''}")
+    step("then", "on HOST: xbps-install --repository=$HOME/netplay-repo netplay-relay netplay-relay-firewall")
     if not signing:
         step("note", "not signed: xbps takes it from a folder, but not by http. --key FILE signs it.")
 
@@ -211,6 +214,14 @@ def lint(_: Context, folder: str, json: bool = False) -> None:
         step("lint", f"nothing to object to in {names}")
     if findings:
         raise SystemExit(1)
+
+
+def _quoted(path: Path) -> str:
+    """Return a path of this machine as a shell takes it, with ~ for the home where nothing has to be quoted."""
+    from toolkit.console import short
+
+    whole = str(path.absolute())
+    return short(path.absolute()) if shlex.quote(whole) == whole else shlex.quote(whole)
 
 
 def _note_placeholder(homepage: str) -> None:

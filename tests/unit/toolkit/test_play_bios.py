@@ -163,6 +163,17 @@ def test_the_answer_no_renames_nothing(mine: FakeMachine, invoke: Typing, monkey
     assert (folder / "A.BIN").exists()
 
 
+def test_nothing_is_asked_inside_of_json(mine: FakeMachine, invoke: Typing, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = mine.home / "bios"
+    put(folder, "A.BIN", NAMES["a.bin"])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    done = invoke("play.bios", "--dir", str(folder), "--core", "demo", "--fix-names", "--json")
+    assert (done.code, done.stdout) == (2, "")
+    assert "--yes" in done.stderr
+    assert (folder / "A.BIN").exists()
+
+
 def test_the_playstations_files_are_checked_without_any_retroarch(mine: FakeMachine, invoke: Typing) -> None:
     (mine.bin / "retroarch").unlink()
     done = invoke("play.bios", "--dir", str(mine.home / "bios"))

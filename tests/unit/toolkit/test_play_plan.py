@@ -74,12 +74,15 @@ def test_the_string_of_an_invitation_is_taken_apart() -> None:
         "-x|1",
         "a b|1",
         "r|٣",
+        "my relay|55435",
+        "[2001:db8::1]|55435",
     ],
 )
 def test_what_is_no_invitation_says_how_one_is_written(typed: str) -> None:
     with pytest.raises(UserError) as caught:
         target.parse(typed)
-    assert caught.value.fix
+    assert "--relay 'relay.example.org|55435'" in caught.value.fix
+    assert "--address" not in caught.value.fix
 
 
 def test_who_differs_from_the_host_is_told_before_retroarch_fails(mine: FakeMachine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -23,11 +24,12 @@ def task(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_template_is_written_and_the_next_command_named(tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    out = tmp_path / "my void"
     done = task("template", "--out", str(out), "--distfile", str(tarball(tmp_path)), "--maintainer", MAINTAINER)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"netplay-relay 0.1.0: {out}/srcpkgs/netplay-relay" in done.stdout
-    assert f"cp -a {out}/. VOID-PACKAGES/" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if "cp -a" in line)
+    assert shlex.split(line)[1:5] == ["cp", "-a", f"{out}/.", "VOID-PACKAGES/"]
     assert "note relay.toml, services and template are those of this checkout" in " ".join(done.stdout.split())
     assert task("lint", str(out)).returncode == 0
 
@@ -59,8 +61,11 @@ def test_a_repository_is_made_and_how_to_install_from_it_is_said(tmp_path: Path)
     (tmp_path / "source.tar.gz").write_bytes(xbps_harness.source_tarball())
     done = task("package", "--out", str(tmp_path / "repo"), "--distfile", str(tmp_path / "source.tar.gz"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"xbps-install --repository={tmp_path}/repo netplay-relay" in done.stdout
-    assert "not signed" in done.stdout
+    said = " ".join(done.stdout.split())
+    # The host is another machine: there is no such folder on it yet.
+    assert f"scp -r {tmp_path}/repo HOST:netplay-repo" in said
+    assert "xbps-install --repository=$HOME/netplay-repo netplay-relay netplay-relay-firewall" in said
+    assert "not signed" in said
     assert (tmp_path / "repo" / f"netplay-relay-{__version__}_1.x86_64.xbps").is_file()
     done = task("package", "--out", str(tmp_path / "repo"), "--arch", "noarch")
     assert done.returncode == 2
