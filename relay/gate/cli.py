@@ -54,11 +54,12 @@ kick NAME|ADDRESS [--socket PATH]
 
 survey
     Other firewalls: {"firewalls": [{"tool", "sentence", "evidence", "shut": [port], "forwarded": [port], "command",
-    "where"}]}
+    "where"}], "saved": [sentence] (rules of ours in files that the host loads at its start)}
 
 remove [--keep-config]
     Take away rules, openings in other firewalls, allowlist, state and (without --keep-config) friends.toml. The agent
-    must have been stopped. {"changed": bool, "rules": [backend], "closed": [sentence], "files": [path]}
+    must have been stopped. {"changed": bool, "rules": [backend], "closed": [sentence], "files": [path],
+    "saved": [sentence] (as survey)}
 
 agent
     Keep the wall standing; a service (Type=notify). It exits 0 on SIGTERM and leaves the wall as it is.

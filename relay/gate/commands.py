@@ -154,20 +154,22 @@ def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
+    from relay.gate import saved
     from relay.gate.coexist import Coexistence
 
     applied = state.load(gate.places.state).applied
     findings = Coexistence(gate.programs, applied.backend if applied else "nftables").survey(gate.wanted().ports)
     lines = [f"{one.sentence}{' To open it: ' + one.command if one.command else ''}" for one in findings]
-    return DONE, {"firewalls": [one.as_dict() for one in findings]}, "\n".join(lines) or "no other firewall is at work"
+    text = "\n".join([*(lines or ["no other firewall is at work"]), *(notices := saved.notices())])
+    return DONE, {"firewalls": [one.as_dict() for one in findings], "saved": notices}, text
 
 
 def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:
-    from relay.gate import remove
+    from relay.gate import remove, saved
 
-    answer = remove.remove(gate, keep_config=arguments.keep_config)
-    gone = [*answer["rules"], *answer["closed"], *answer["files"]]
-    return DONE, answer, "\n".join(f"removed: {one}" for one in gone) or "nothing of ours was there"
+    answer = {**remove.remove(gate, keep_config=arguments.keep_config), "saved": saved.notices()}
+    gone = [f"removed: {one}" for one in (*answer["rules"], *answer["closed"], *answer["files"])]
+    return DONE, answer, "\n".join([*(gone or ["nothing of ours was there"]), *answer["saved"]])
 
 
 def _agent(gate: Gate, _: argparse.Namespace) -> Answer:

@@ -214,7 +214,8 @@ class Gate:
         return outcome
 
     def _coexist(self, outcome: Outcome, state: State, *, ports_changed: bool) -> None:
-        from relay.gate.coexist import Coexistence  # not needed to add a friend
+        from relay.gate import saved  # not needed to add a friend, both
+        from relay.gate.coexist import Coexistence
 
         others = Coexistence(self.programs, outcome.backend)
         ours = set(outcome.wall.ports)
@@ -231,7 +232,7 @@ class Gate:
         outcome.complaints += complaints
         known = [record for record in state.opened if record in stale or set(record["ports"]) <= ours]
         state.opened = known + [record for record in outcome.opened if record not in known]
-        state.others = outcome.others = [finding.after(state.opened) for finding in findings]
+        state.others = outcome.others = [*(finding.after(state.opened) for finding in findings), *saved.notices()]
 
 
 def note_seen(known: State, standing: Standing | None, now: float) -> None:

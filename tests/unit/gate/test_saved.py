@@ -1,0 +1,68 @@
+"""Rules of ours that somebody has saved with his own: found, and said with what takes them out."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from relay.gate import iptables, openers, plan, saved, wall
+from relay.gate.agent import Agent
+from tests.support.gate_memory import NOW, MemoryGate, friend
+
+WALL = wall.build(plan.make([], {}, NOW), (55435,), 96)
+OWN = ["*filter", ":INPUT DROP [0:0]", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "COMMIT", ""]
+
+
+def rules(ipset: bool) -> str:
+    """Return what iptables-save prints on a host with rules of its own and the wall."""
+    ours = [*(f":{chain} - [0:0]" for chain in iptables.CHAINS), iptables.JUMP, *iptables.frame(WALL, 4, ipset=ipset)]
+    return "\n".join([*OWN[:2], *ours, *OWN[2:]])
+
+
+def host(folder: Path, name: str, text: str) -> Path:
+    """Give a host a file."""
+    path = folder / name.lstrip("/")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(("ipset", "words"), [(True, "is refused as a whole"), (False, "brings them back at each")])
+@pytest.mark.parametrize("name", ["/etc/iptables/rules.v4", "/etc/iptables/iptables.rules"])
+def test_saved_chains_of_ours_are_said_and_what_is_to_be_typed_takes_them_out(
+    tmp_path: Path, ipset: bool, words: str, name: str
+) -> None:
+    path = host(tmp_path, name, rules(ipset))
+    (notice,) = saved.notices(tmp_path)
+    assert notice.startswith(f"{name} holds rules of ours and {words}")
+    *command, file = notice.partition("Take them out: ")[2].split()
+    assert file == name
+    subprocess.run([*command, path], check=True)
+    assert path.read_text() == "\n".join(OWN)
+    assert saved.notices(tmp_path) == []
+
+
+def test_saved_openings_of_ours_are_said_too(tmp_path: Path) -> None:
+    host(tmp_path, "/etc/iptables/rules.v6", openers.opening([55435], ""))
+    assert len(saved.notices(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("table inet netplay {\n}\n", 1), ("table inet filter {\n}\n", 0), ("# not table inet netplay\n", 0), ("\xff", 0)],
+)
+def test_a_saved_table_of_ours_is_said(tmp_path: Path, text: str, count: int) -> None:
+    host(tmp_path, "/etc/nftables.conf", text).write_text(text, encoding="latin-1")
+    assert len(saved.notices(tmp_path)) == count
+
+
+def test_it_is_said_where_other_firewalls_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "host").mkdir()
+    gate = MemoryGate(tmp_path / "host")
+    gate.places.friends.write_text(friend("anna", 'ip = "5.6.7.8"'))
+    monkeypatch.setattr(saved, "notices", lambda: ["it is saved"])
+    outcome = Agent(gate).look(told=True)
+    assert outcome is not None
+    assert outcome.others == ["it is saved"]
