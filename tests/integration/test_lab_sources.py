@@ -74,15 +74,39 @@ def test_entries_of_others_that_use_debians_names_are_left_alone(tmp_path: Path)
     ]
 
 
-def test_an_entry_that_is_switched_off_does_not_count(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no Debian mirror is named"):
-        sources.find(apt(tmp_path, debian__sources="Enabled: no\n" + DEB822.split("\n\n")[0]))
+UBUNTU = """\
+Types: deb
+URIs: http://archive.ubuntu.com/ubuntu/
+Suites: noble noble-updates noble-backports
+Components: main universe restricted multiverse
+Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg
+
+Types: deb
+URIs: http://security.ubuntu.com/ubuntu/
+Suites: noble-security
+Components: main universe restricted multiverse
+Signed-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg
+"""
+OFF = "Enabled: no\n" + DEB822.split("\n\n")[0]
 
 
-def test_a_machine_without_a_debian_mirror_is_told_how_to_name_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no Debian mirror is named in .*/apt/sources\.list") as caught:
-        sources.find(apt(tmp_path, list=THIRD_PARTIES))
-    assert "deb http://deb.debian.org/debian bookworm main" in caught.value.fix
+@pytest.mark.parametrize("files", [{"ubuntu__sources": UBUNTU}, {"list": THIRD_PARTIES}, {"debian__sources": OFF}])
+def test_a_machine_that_names_no_debian_mirror_takes_debians_own_by_its_key(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    keyring = tmp_path / "debian-archive-keyring.gpg"
+    keyring.touch()
+    assert sources.find(apt(tmp_path, **files), keyring) == [
+        Mirror("http://deb.debian.org/debian", security=False, signed_by=str(keyring)),
+        Mirror("http://deb.debian.org/debian-security", security=True, signed_by=str(keyring)),
+    ]
+
+
+def test_without_the_key_it_is_told_the_package_and_nothing_that_changes_its_own_apt(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="names no mirror of Debian, and its key is not here") as caught:
+        sources.find(apt(tmp_path, ubuntu__sources=UBUNTU), tmp_path / "none.gpg")
+    assert "apt-get install debian-archive-keyring" in caught.value.fix
+    assert "/etc/apt" not in caught.value.fix
 
 
 @pytest.mark.parametrize(

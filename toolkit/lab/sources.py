@@ -1,7 +1,8 @@
 """Which Debian mirror this machine uses, read from its apt sources, for building root file systems.
 
 Both formats apt knows: one line an entry (sources.list, sources.list.d/*.list) and deb822 stanzas
-(sources.list.d/*.sources). Entries of anybody but Debian are left alone.
+(sources.list.d/*.sources). Entries of anybody but Debian are left alone. A machine that names none, as Ubuntu does,
+takes Debian's own, by Debian's key and without a word in its own apt.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 APT: Final = Path("/etc/apt")
+KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRING_PACKAGE: Final = "debian-archive-keyring"
+_OWN: Final = "http://deb.debian.org/debian"
 SUITES: Final = ("bookworm", "trixie")
 """The Debian releases that lab hosts can be made of."""
 # A release is published as these suites; a machine that runs another release has the same mirrors under its names.
@@ -34,20 +38,25 @@ class Mirror:
     signed_by: str = ""
 
 
-def find(apt: Path = APT) -> list[Mirror]:
-    """Return the Debian mirrors of a machine's apt configuration, in its order, each once.
+def find(apt: Path = APT, keyring: Path = KEYRING) -> list[Mirror]:
+    """Return the Debian mirrors of a machine's apt configuration, in its order, each once; else Debian's own.
 
-    Raises UserError when there is none that holds a release.
+    Raises UserError when there is none that holds a release, and Debian's key, by which its own would be known, is not
+    in `keyring`.
     """
     mirrors = list(dict.fromkeys(mirror for entry in _entries(apt) for mirror in _debian(entry)))
-    if not any(not mirror.security for mirror in mirrors):
+    if any(not mirror.security for mirror in mirrors):
+        return mirrors
+    if not keyring.exists():
         raise UserError(
-            f"no Debian mirror is named in {apt}/sources.list or {apt}/sources.list.d",
-            fix="A lab host is made from Debian packages. Name a mirror, then run the same command again:\n"
-            "echo 'deb http://deb.debian.org/debian bookworm main' > /etc/apt/sources.list.d/debian.list",
+            f"a lab host is made from Debian packages: {apt} names no mirror of Debian, and its key is not here",
+            fix=f"Install the key, then run the same command again:\napt-get install {KEYRING_PACKAGE}",
             exit_code=HOST_UNUSABLE,
         )
-    return mirrors
+    return [
+        Mirror(_OWN, security=False, signed_by=str(keyring)),
+        Mirror(f"{_OWN}-security", security=True, signed_by=str(keyring)),
+    ]
 
 
 def for_suite(suite: str, mirrors: Iterable[Mirror]) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from toolkit.console import ROOT
 from toolkit.lab.programs import PACKAGES
+from toolkit.lab.sources import KEYRING, KEYRING_PACKAGE
 
 SHELL_TOOLS = ("sh", "cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "sed", "sort", "flock")
 # Stands for python3: `-m venv DIR` makes one whose python and invoke say how they are called.
@@ -104,9 +105,11 @@ def machine(tmp_path: Path) -> Machine:
     made.checkout.mkdir()
     text = (ROOT / "bootstrap").read_text()
     assert "PATH=$PATH:/usr/sbin:/sbin:/usr/games\n" in text
+    assert f"{KEYRING} " in text
     assert " /usr/bin/python3;" in text
     # The real machine's own programs are kept out.
     text = text.replace("PATH=$PATH:/usr/sbin:/sbin:/usr/games\n", "").replace(" /usr/bin/python3;", ";")
+    text = text.replace(str(KEYRING), f"'{tmp_path}/keyring.gpg'")
     (made.checkout / "bootstrap").write_text(text)
     (made.checkout / "pyproject.toml").write_text("[project]\n")
     for name in SHELL_TOOLS:
@@ -219,7 +222,7 @@ def test_an_account_without_sudo_is_told_the_one_command(machine: Machine) -> No
     assert done.returncode == 3
     command = re.search(r"apt-get update && apt-get install --no-install-recommends (.*)", done.stderr)
     assert command
-    assert {"iproute2", "mmdebstrap", "util-linux"} <= set(command[1].split())
+    assert {"iproute2", "mmdebstrap", "util-linux", KEYRING_PACKAGE} <= set(command[1].split())
     assert not any(line.startswith("apt-get") for line in machine.log)
 
 
@@ -231,6 +234,18 @@ def test_a_look_ahead_installs_no_packages(machine: Machine, words: list[str]) -
     assert [line for line in machine.log if line.startswith("apt-get")] == []
     machine.run(*words[:-1])
     assert [line for line in machine.log if line.startswith("apt-get")] != []
+
+
+def test_debians_key_is_installed_for_the_lab_where_it_is_not_here(machine: Machine) -> None:
+    machine.has(*PACKAGES)
+    machine.apt()
+    assert machine.run("deploy").returncode == 0
+    assert any(re.search(rf"install {KEYRING_PACKAGE}$", line) for line in machine.log)
+    before = len(machine.log)
+    (machine.folder / "keyring.gpg").touch()
+    machine.run("deploy")
+    machine.run("deploy", "--host", "a")
+    assert not any("apt-get" in line for line in machine.log[before:])
 
 
 def test_a_machine_without_apt_gets_the_list(machine: Machine) -> None:
