@@ -171,6 +171,35 @@ def test_down_leaves_nothing_of_an_up_that_was_killed_at(name: str, stage: str) 
     wait_for(lambda: not traces.left() or None, 10, f"{traces.left()} to go")
 
 
+def test_down_tries_again_when_a_program_of_a_killed_up_comes_into_its_group_late(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = cgroups.make(cgroups.of_lab(name) / "relay")
+    real, late = cgroups.kill, []
+
+    def kill(lab: Path) -> None:
+        real(lab)
+        if not late:
+            late.append(subprocess.Popen(["sleep", "600"]))
+            (group / "cgroup.procs").write_text(str(late[0].pid))
+
+    monkeypatch.setattr(cgroups, "kill", kill)
+    take_down(name)
+    assert late[0].wait(10) == -signal.SIGKILL
+    assert Traces.of(name).left() == []
+
+
+def test_where_no_group_of_processes_can_be_made_a_sentence_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    group = cgroups.of_lab(name)
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(UserError, match=r"\(Permission denied\), so the lab cannot run") as caught:
+        cgroups.make(group)
+    assert "--privileged" in caught.value.fix
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_up_finishes_what_an_up_left_that_was_killed_at(name: str, stage: str) -> None:
     _kill_up_at(name, stage)

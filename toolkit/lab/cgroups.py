@@ -81,20 +81,33 @@ def kill(group: Path) -> None:
 
 
 def make(group: Path) -> Path:
-    """Make the group, and those above it, when missing; return it."""
+    """Make the group, and those above it, when missing; return it. Raises UserError where that is not allowed."""
     while True:
         try:
             group.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError:  # the last lab beside this one went, and took the branch with it
             continue
+        except OSError as error:
+            raise UserError(
+                f"no group of processes can be made in {mount_point()} here ({error.strerror}), so the lab cannot run",
+                fix="In a container: start it with --privileged. Or deploy to a real host: invoke deploy --host HOST",
+                exit_code=HOST_UNUSABLE,
+            ) from None
         return group
 
 
-def remove_lab(name: str) -> None:
-    """End what the lab runs and remove its groups, and the lab branch when it was the last one."""
+def remove_lab(name: str) -> bool:
+    """End what the lab runs and remove its groups, and the lab branch when it was the last one.
+
+    Return False when somebody came in or made a group meanwhile, as a program does that a killed `up` has left.
+    """
     group = of_lab(name)
     kill(group)
-    for where, _, _ in os.walk(group, topdown=False):
-        Path(where).rmdir()
+    try:
+        for where, _, _ in os.walk(group, topdown=False):
+            Path(where).rmdir()
+    except OSError:
+        return False
     with contextlib.suppress(OSError):  # other labs are there, or the branch is gone already
         group.parent.rmdir()
+    return True

@@ -56,7 +56,7 @@ def down(name: str) -> None:
         while not _remove(name, directory):
             if time.monotonic() > deadline:
                 raise UserError(
-                    f"something keeps making files or mounts in {directory}",
+                    f"something keeps starting programs of the lab {name}, or making files or mounts in {directory}",
                     fix=f"See what it is: grep {directory} /proc/*/cmdline",
                     exit_code=HOST_UNUSABLE,
                 )
@@ -80,7 +80,8 @@ def _remove(name: str, directory: Path) -> bool:
 
     That is a program of an `up` that was killed: the program ends by itself, but not at once.
     """
-    cgroups.remove_lab(name)
+    if not cgroups.remove_lab(name):
+        return False
     _end_visitors(directory / "netns")
     for mounted in reversed(network.mounts_below(directory)):
         run(["umount", "--lazy", str(mounted)], check=False)
