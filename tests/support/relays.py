@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from relay import sockets
 from relay.config import Config
@@ -21,8 +23,8 @@ BOUND = 20.0
 class Clock:
     """Seconds that pass only when the test says so."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
 
     def __call__(self) -> float:
         return self.now
@@ -76,32 +78,38 @@ def _count(outcomes: object, outcome: str) -> int:
     return sum(number for key, number in outcomes.items() if key.value == outcome)  # type: ignore[attr-defined]
 
 
-@contextlib.asynccontextmanager
-async def running(
-    config: Config | None = None, address: str = "127.0.0.1", extra_ports: int = 0
-) -> AsyncIterator[Relay]:
-    """Run a relay until the end of the block; then nothing of it may be left.
+def started(config: Config, listeners: list[socket.socket], clock: Clock, state: dict[str, Any] | None = None) -> Relay:
+    """Start a relay on listeners; state is what another one has left. Whoever calls it has to stop it.
 
-    extra_ports adds listeners; a config whose rooms have a port p <= extra_ports gets the p-th of them instead.
+    A config whose rooms have a port p below the number of listeners gets the p-th of them instead.
     """
-    config = config or Config()
-    listeners = [sockets.listen(address, 0, config.buffers.socket) for _ in range(1 + extra_ports)]
     ports = [listener.getsockname()[1] for listener in listeners]
     rooms = tuple(
-        dataclasses.replace(room, port=ports[room.port]) if room.port and room.port <= extra_ports else room
+        dataclasses.replace(room, port=ports[room.port]) if room.port and room.port < len(ports) else room
         for room in config.rooms
     )
     config = dataclasses.replace(config, rooms=rooms)
     for listener in listeners:
         sockets.prepare(listener)
-    clock = Clock()
     logging.getLogger("netplay-relay").setLevel(logging.DEBUG)
     server = Server(config, listeners, Events(blurred=False), clock)
+    if state is not None:
+        server.restore(state)
     server.start()
-    relay = Relay(server, address, ports[0], ports, clock)
+    return Relay(server, listeners[0].getsockname()[0], ports[0], ports, clock)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    config: Config | None = None, address: str = "127.0.0.1", extra_ports: int = 0
+) -> AsyncIterator[Relay]:
+    """Run a relay until the end of the block; then nothing of it may be left. extra_ports adds listeners (started)."""
+    config = config or Config()
+    listeners = [sockets.listen(address, 0, config.buffers.socket) for _ in range(1 + extra_ports)]
+    relay = started(config, listeners, Clock())
     try:
         yield relay
     finally:
-        server.stop()
+        relay.server.stop()
         await close_all()
     relay.assert_empty()

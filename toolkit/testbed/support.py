@@ -33,6 +33,10 @@ Made of the scenarios in `ansible/molecule` by `python -m toolkit.testbed.suppor
   with Void's layout (docs/lab.md), `openrclike` the same under OpenRC. Untested on the real one.
 - **expected**: nothing of it was run; why it should work stands beside it.
 
+`upgrade` starts from the release before this one. Until there is one, that is this one with another number: proven is
+the change of programs under a game, not yet one between two that differ. What a relay of now hands over is recorded
+(`tests/golden/expected/states`), and each later one is tried with it.
+
 | distribution | init | packet filter | how sure | scenarios, or why |
 | --- | --- | --- | --- | --- |
 """
