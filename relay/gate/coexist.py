@@ -50,11 +50,15 @@ class Finding:
 
 
 class Coexistence:
-    """Other firewalls of this host; ours: the backend in use, whose own accept is enough in its own tables."""
+    """Other firewalls of this host.
 
-    def __init__(self, programs: Programs, backend: str) -> None:
+    backend: the one in use, whose own accept is enough in its own tables. protocol: the packet that a survey is about.
+    """
+
+    def __init__(self, programs: Programs, backend: str, protocol: str = "tcp") -> None:
         self._programs = programs
         self._backend = backend
+        self._protocol = protocol
         self._fronts = fronts.fronts(programs)
 
     def survey(self, ports: Sequence[int]) -> list[Finding]:
@@ -62,13 +66,23 @@ class Coexistence:
         found = [finding for front in self._fronts if (finding := self._front(front, ports))]
         active = {finding.tool for finding in found}
         listed = entries(self._programs.answer(["nft", "-j", "list", "ruleset"]))
-        rulesets = {port: Ruleset(listed, port) for port in ports}
+        rulesets = {port: Ruleset(listed, port, self._protocol) for port in ports}
         found += self._chains(rulesets, active)
         if "ufw" not in active:
             found += self._legacy(ports)
         if sent := [port for port in ports if rulesets[port].forwards or self._legacy_forwards(port)]:
             found.append(_forwarded(sent))
         return found
+
+    def datagrams(self, ports: Sequence[int]) -> list[str]:
+        """Return sentences on what keeps UDP ports shut; TCP there is somebody else's, and not ours to open."""
+        findings = self.survey(ports) if ports else []
+        return [
+            f"{one.tool} keeps UDP port {listed(one.shut)} shut, where RetroArch asks for the rooms in its LAN. "
+            "It is not opened by us; where rooms shall be listed, open it there by hand."
+            for one in findings
+            if one.shut
+        ]
 
     def open(self, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[str]]:
         """Open what is shut; return a record of each opening, and complaints."""
@@ -93,7 +107,7 @@ class Coexistence:
         return undone + openers.close_iptables(self._programs, keep)
 
     def _front(self, front: fronts.Front, ports: Sequence[int]) -> Finding | None:
-        shut = front.shut(ports)
+        shut = front.shut(ports, self._protocol)
         if shut is None:
             return None
         state = f"keeps port {listed(shut)} shut" if shut else "lets the port through"
@@ -122,7 +136,7 @@ class Coexistence:
         """Return a chain as the tool that wrote it prints it: nft has no words for much that iptables says."""
         program = IPTABLES.get((chain.family, chain.table))
         saved = self._programs.answer([f"{program}-nft-save", "-t", "filter"]) if program else ""
-        return iptables_input(saved, chain.family, port) or chain
+        return iptables_input(saved, chain.family, port, self._protocol) or chain
 
     def _found(self, place: tuple[str, str, str], shut: list[int]) -> Finding:
         family, table, name = place
@@ -140,7 +154,7 @@ class Coexistence:
             if lists(names, "filter") and self._programs.find(f"{program}-save"):
                 saved = self._programs.answer([f"{program}-save", "-t", "filter"])
                 own = self._backend == "iptables" and "-A INPUT -j NETPLAY\n" in saved
-                chains = {port: iptables_input(saved, "", port) for port in ports}
+                chains = {port: iptables_input(saved, "", port, self._protocol) for port in ports}
                 shut = [port for port, chain in chains.items() if chain and not chain.lets_in()]
                 if not own and re.search(r"^(-A INPUT|:INPUT DROP)", saved, re.MULTILINE):
                     yield _iptables_finding(program, shut)

@@ -1,9 +1,9 @@
 """Would somebody else's rules let a stranger's first packet reach a port? Pure: read from what nft and iptables print.
 
 A table of ours can only take away: what it accepts still meets every other filter. So each chain of others at the
-input hook is walked with the packet that matters, a new TCP connection to the port from an address nobody has heard
-of, not on loopback. A rule may match it certainly, certainly not, or under conditions (a source, an interface, a rate);
-what only may match decides nothing.
+input hook is walked with the packet that matters, the first of a TCP connection to the port (or a datagram) from an
+address nobody has heard of, not on loopback. A rule may match it certainly, certainly not, or under conditions (a
+source, an interface, a rate); what only may match decides nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 DEEPEST = 16
+_NUMBERS = {"tcp": "6", "udp": "17"}
 _XT_DROPS = ("REJECT", "DROP")
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, StopIteration)
 
@@ -73,10 +74,11 @@ def entries(text: str) -> list[dict[str, Any]]:
 
 
 class Ruleset:
-    """A ruleset of nftables (see `entries`), seen by a packet to one port."""
+    """A ruleset of nftables (see `entries`), seen by a packet to one port; protocol: "tcp" or "udp"."""
 
-    def __init__(self, entries: Sequence[dict[str, Any]], port: int) -> None:
+    def __init__(self, entries: Sequence[dict[str, Any]], port: int, protocol: str = "tcp") -> None:
         self._port = port
+        self._protocol = protocol
         self._chains = [entry["chain"] for entry in entries if "chain" in entry]
         self._rules: dict[tuple[str, str], dict[str, list[Rule]]] = {}
         self.forwards = False
@@ -142,9 +144,9 @@ class Ruleset:
         payload, meta, state = left.get("payload", {}), left.get("meta", {}), left.get("ct", {})
         if payload.get("field") == "dport":
             # A rule on another protocol's port does not match.
-            return self._port if payload.get("protocol") in ("tcp", "th") else -1
+            return self._port if payload.get("protocol") in (self._protocol, "th") else -1
         if meta.get("key") == "l4proto" or (payload.get("protocol"), payload.get("field")) == ("ip", "protocol"):
-            return "tcp"
+            return self._protocol
         if meta.get("key") in ("iif", "iifname"):
             return "an interface that is not lo"
         return "new" if state.get("key") == "state" else None
@@ -206,27 +208,30 @@ def _any(answers: Iterable[bool | None]) -> bool | None:
     return True if True in found else (None if None in found else False)
 
 
-def iptables_input(saved: str, family: str, port: int) -> Chain | None:
-    """Return the INPUT chain of what `iptables-save -t filter` printed; None when there is none."""
+def iptables_input(saved: str, family: str, port: int, protocol: str = "tcp") -> Chain | None:
+    """Return the INPUT chain of what `iptables-save -t filter` printed; None when there is none.
+
+    port, protocol ("tcp" or "udp"): of the packet that will walk it.
+    """
     policy = re.search(r"^:INPUT (ACCEPT|DROP) ", saved, re.MULTILINE)
     rules: dict[str, list[Rule]] = {}
     for line in saved.splitlines():
         if line.startswith("-A "):
-            chain, rule = _iptables_line(line, port)
+            chain, rule = _iptables_line(line, port, protocol)
             rules.setdefault(chain, []).append(rule)
     return Chain(family, "filter", "INPUT", policy[1].lower(), rules) if policy else None
 
 
-def _iptables_line(line: str, port: int) -> tuple[str, Rule]:
+def _iptables_line(line: str, port: int, protocol: str) -> tuple[str, Rule]:
     """Return the chain and what the rule does. One that cannot be read decides nothing."""
     try:
         _, chain, *words = shlex.split(line)
-        return chain, _iptables_rule(words, port)
+        return chain, _iptables_rule(words, port, protocol)
     except _UNREADABLE:
         return "", Rule(None, "")
 
 
-def _iptables_rule(words: list[str], port: int) -> Rule:
+def _iptables_rule(words: list[str], port: int, protocol: str) -> Rule:
     match: bool | None = True
     verdict, negated, place = "", False, 0
     while place < len(words):
@@ -239,15 +244,15 @@ def _iptables_rule(words: list[str], port: int) -> Rule:
             verdict = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "drop", "RETURN": "return"}.get(value, "")
             verdict = verdict or f"{'goto' if word == '-g' else 'jump'} {value}"
             break  # what follows are the target's own options
-        found = _iptables_match(word, value, port)
+        found = _iptables_match(word, value, port, protocol)
         match = _and(match, (not found if found is not None else None) if negated else found)
         negated = False
     return Rule(match, verdict)
 
 
-def _iptables_match(word: str, value: str, port: int) -> bool | None:
+def _iptables_match(word: str, value: str, port: int, protocol: str) -> bool | None:
     if word == "-p":
-        return value in ("tcp", "all", "6")
+        return value in (protocol, "all", _NUMBERS[protocol])
     if word == "-m":
         return True
     if word in ("--dport", "--dports"):

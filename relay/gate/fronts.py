@@ -30,13 +30,13 @@ class Ufw:
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
 
-    def shut(self, ports: Sequence[int]) -> list[int] | None:
+    def shut(self, ports: Sequence[int], protocol: str = "tcp") -> list[int] | None:
         """Return which ports it keeps shut; None when ufw is not there or not active."""
         status = self._programs.answer(["ufw", "status"]) if self._programs.find("ufw") else ""
         if not re.search(r"^Status: active$", status, re.MULTILINE):
             return None
-        allowed = r"^{}(?:/tcp)?\s+(?:\(v6\)\s+)?ALLOW(?: IN)?\s+Anywhere\b"
-        return [port for port in ports if not re.search(allowed.format(port), status, re.MULTILINE)]
+        allowed = r"^{}(?:/{})?\s+(?:\(v6\)\s+)?ALLOW(?: IN)?\s+Anywhere\b"
+        return [port for port in ports if not re.search(allowed.format(port, protocol), status, re.MULTILINE)]
 
     def command(self, port: int) -> list[str]:
         """Return what opens a port."""
@@ -67,16 +67,16 @@ class Firewalld:
         self._programs = programs
         self._policy = policy
 
-    def shut(self, ports: Sequence[int]) -> list[int] | None:
+    def shut(self, ports: Sequence[int], protocol: str = "tcp") -> list[int] | None:
         """Return which ports it keeps shut; None when firewalld does not run."""
         if not self._runs():
             return None
         first, *rest = self._ask(f"--info-policy={TAG}").splitlines() or [""]
         active = f"{TAG} (active)" in first
         served = {word for line in rest if active and line.strip().startswith("ports:") for word in line.split()[1:]}
-        closed = [port for port in ports if f"{port}/tcp" not in served]
+        closed = [port for port in ports if f"{port}/{protocol}" not in served]
         zones = self.zones() if closed else []
-        return [port for port in closed if not all(self._is_open(zone, port) for zone in zones)]
+        return [port for port in closed if not all(self._is_open(zone, port, protocol) for zone in zones)]
 
     def zones(self) -> list[str]:
         """Return the zones that the internet comes in by: those of the default routes, else the default zone."""
@@ -159,8 +159,8 @@ class Firewalld:
     def _runs(self) -> bool:
         return bool(self._programs.find("firewall-cmd")) and self._ask("--state") == "running"
 
-    def _is_open(self, zone: str, port: int) -> bool:
-        return self._ask(f"--zone={zone}", f"--query-port={port}/tcp") == "yes"
+    def _is_open(self, zone: str, port: int, protocol: str) -> bool:
+        return self._ask(f"--zone={zone}", f"--query-port={port}/{protocol}") == "yes"
 
     def _ask(self, *options: str) -> str:
         return self._programs.answer(["firewall-cmd", *options]).strip()

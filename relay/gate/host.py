@@ -43,8 +43,13 @@ class Wanted:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """Every port that is filtered, TCP and UDP."""
-        return (*self.settings.ports, *([LAN_PORT] if self.settings.lan.answer else []))
+        """Every port of the relay: TCP is filtered there, and UDP."""
+        return self.settings.ports
+
+    @property
+    def datagrams(self) -> tuple[int, ...]:
+        """Ports that are the relay's for UDP alone: another program may have them for TCP."""
+        return (LAN_PORT,) if self.settings.lan.answer and LAN_PORT not in self.ports else ()
 
     @property
     def names(self) -> list[str]:
@@ -167,7 +172,8 @@ class Gate:
         """Return the wall for a plan. Raises ConfigError when it would stand in the way in."""
         if state.applied is None or state.applied.ports != sorted(set(wanted.ports)):
             self._check_ports(wanted, state)
-        return wall.build(made, wanted.ports, CAP_FACTOR * wanted.settings.limits.connections_per_address)
+        most = CAP_FACTOR * wanted.settings.limits.connections_per_address
+        return wall.build(made, wanted.ports, most, wanted.datagrams)
 
     def _check_ports(self, wanted: Wanted, state: State) -> None:
         ways = dict.fromkeys(guard.ssh_ports(), "an ssh server listens on it")
@@ -232,7 +238,9 @@ class Gate:
         outcome.complaints += complaints
         known = [record for record in state.opened if record in stale or set(record["ports"]) <= ours]
         state.opened = known + [record for record in outcome.opened if record not in known]
-        state.others = outcome.others = [*(finding.after(state.opened) for finding in findings), *saved.notices()]
+        said = [finding.after(state.opened) for finding in findings]
+        said += Coexistence(self.programs, outcome.backend, "udp").datagrams(outcome.wall.datagrams)
+        state.others = outcome.others = [*said, *saved.notices()]
 
 
 def note_seen(known: State, standing: Standing | None, now: float) -> None:

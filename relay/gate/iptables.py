@@ -12,6 +12,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from relay.gate.foreign import iptables_input
 from relay.gate.friends import Network
@@ -43,6 +44,9 @@ def frame(wall: Wall, version: int, *, ipset: bool) -> list[str]:
     for start in range(0, len(ports), PORTS_PER_RULE):
         some = ",".join(ports[start : start + PORTS_PER_RULE])
         rules += [f"-A NETPLAY -p {kind} -m multiport --dports {some} -j NETPLAY-GATE" for kind in ("tcp", "udp")]
+    for start in range(0, len(wall.datagrams), PORTS_PER_RULE):
+        some = ",".join(map(str, wall.datagrams[start : start + PORTS_PER_RULE]))
+        rules.append(f"-A NETPLAY -p udp -m multiport --dports {some} -j NETPLAY-GATE")
     # A game that runs goes on, also when its player's entry is gone.
     rules.append("-A NETPLAY-GATE -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT")
     rules.append("-A NETPLAY-GATE -i lo -j ACCEPT")
@@ -97,14 +101,8 @@ def rules(saved: str) -> list[str]:
     return [line for line in _uncounted(saved) if _OURS.match(line)]
 
 
-def ports(rules: list[str]) -> set[int]:
-    """Return the ports that rules of our chains are for."""
-    named = (match[1] for rule in rules if (match := re.match(r"-A NETPLAY -p tcp .*--dports (\S+)", rule)))
-    return {int(port) for some in named for port in some.split(",")}
-
-
-def bypassed(saved: str, ports: Iterable[int]) -> bool:
-    """Tell whether a rule before INPUT's jump to us lets a stranger's first packet reach one of the ports.
+def bypassed(saved: str, rules: Iterable[str]) -> bool:
+    """Tell whether a rule before INPUT's jump to us lets in a stranger's first packet to what rules of ours are for.
 
     That we are not the first is no harm by itself: others want to be first, too, and do no more than look at what comes
     in by an interface or from an address of theirs.
@@ -114,8 +112,15 @@ def bypassed(saved: str, ports: Iterable[int]) -> bool:
         return False
     # As if nothing came after us: what gets through now has been let in before.
     text = "\n".join("-A INPUT -j DROP" if line == JUMP else line for line in others)
-    chains = (iptables_input(text, "", port) for port in ports)
+    chains = (iptables_input(text, "", port, protocol) for protocol, port in _targets(rules))
     return any(chain is not None and chain.lets_in() for chain in chains)
+
+
+def _targets(rules: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield every protocol and port that rules of our chains are for."""
+    for rule in rules:
+        if match := re.match(r"-A NETPLAY -p (tcp|udp) .*--dports (\S+)", rule):
+            yield from ((match[1], int(port)) for port in match[2].split(","))
 
 
 def _uncounted(saved: str) -> list[str]:
@@ -144,7 +149,7 @@ def parse(saved: Mapping[int, str], sets: str | None) -> Standing | None:
 
 def _is_whole(saved: str) -> bool:
     """Tell whether all our chains are there, jumped to once, and nobody lets strangers in before."""
-    return chains(saved) == list(CHAINS) and jumps(saved) == 1 and not bypassed(saved, ports(rules(saved)))
+    return chains(saved) == list(CHAINS) and jumps(saved) == 1 and not bypassed(saved, rules(saved))
 
 
 def parse_sets(text: str) -> dict[str, dict[Network, float | None]]:
@@ -226,4 +231,4 @@ def _seconds(left: float | None) -> int:
 
 def without_times(wall: Wall) -> Wall:
     """Return the wall as it is when each entry is a rule: rules have no timeouts."""
-    return Wall(wall.ports, wall.most, {name: dict.fromkeys(elements) for name, elements in wall.sets.items()})
+    return replace(wall, sets={name: dict.fromkeys(elements) for name, elements in wall.sets.items()})

@@ -1,6 +1,6 @@
 """nftables: the text that makes the wall, and what `nft -j list table` says of it. Pure.
 
-Everything lives in one table, `inet netplay`. The one chain with a hook holds one rule, and that rule leaves out
+Everything lives in one table, `inet netplay`. The one chain with a hook holds a rule, or two, and these leave out
 every packet that is not for the relay's ports: whatever the sets hold, no other port can be shut off.
 One rule stands on a line: nft 1.0.6 reads no chain written on one.
 """
@@ -66,8 +66,10 @@ def _declarations(element_counters: bool) -> Iterator[str]:
 
 
 def _rules(wall: Wall) -> Iterator[str]:
-    ports = ", ".join(str(port) for port in wall.ports)
-    yield from _chain("input", [f"meta l4proto {{ tcp, udp }} th dport {{ {ports} }} jump gate"])
+    ours = [f"meta l4proto {{ tcp, udp }} th dport {{ {', '.join(map(str, wall.ports))} }} jump gate"]
+    if wall.datagrams:
+        ours.append(f"udp dport {{ {', '.join(map(str, wall.datagrams))} }} jump gate")
+    yield from _chain("input", ours)
     yield from _chain(
         "gate",
         [

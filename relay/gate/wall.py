@@ -29,12 +29,14 @@ Elements = Mapping[Network, float | None]
 class Wall:
     """What the filter shall hold: ports (TCP and UDP), connections one source may have, and the sets.
 
-    Each set maps a network to the moment its entry ends (seconds since 1970), None for good.
+    Each set maps a network to the moment its entry ends (seconds since 1970), None for good. datagrams: ports that are
+    the relay's for UDP alone; what is there of TCP is somebody else's.
     """
 
     ports: tuple[int, ...]
     most: int
     sets: Mapping[str, Elements]
+    datagrams: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class Difference:
         return bool(self.add or self.remove or self.refresh)
 
 
-def build(plan: Plan, ports: tuple[int, ...], most: int) -> Wall:
-    """Return the wall for a plan. ports must not be empty."""
+def build(plan: Plan, ports: tuple[int, ...], most: int, datagrams: tuple[int, ...] = ()) -> Wall:
+    """Return the wall for a plan. ports must not be empty; datagrams: more of them, for UDP alone."""
     sets: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
     prefixes: dict[int, list[Network]] = {4: [], 6: []}
     for entry in plan.entries:
@@ -76,7 +78,7 @@ def build(plan: Plan, ports: tuple[int, ...], most: int) -> Wall:
             prefixes[entry.network.version].append(entry.network)
     for version, networks in prefixes.items():
         sets[f"net{version}"] = dict.fromkeys(_merged(networks))
-    return Wall(tuple(sorted(set(ports))), most, sets)
+    return Wall(tuple(sorted(set(ports))), most, sets, tuple(sorted(set(datagrams) - set(ports))))
 
 
 def _merged(networks: list[Network]) -> list[Network]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from relay.gate import iptables, openers, tables
@@ -43,7 +44,7 @@ class Iptables:
 
     def text(self, wall: Wall) -> str:
         """Return the rules without entries."""
-        bare = Wall(wall.ports, wall.most, {name: {} for name in wall.sets})
+        bare = replace(wall, sets={name: {} for name in wall.sets})
         return "\n".join("\n".join(self._frame(bare, version)) for version in self.versions)
 
     def standing(self) -> Standing | None:
@@ -91,8 +92,7 @@ class Iptables:
     def _text(self, version: int, rules: list[str]) -> str:
         """Return what makes these our rules, whatever stands now. Raises FilterError."""
         saved = self._saved(version)
-        bypassed = iptables.bypassed(saved, iptables.ports(rules))
-        return iptables.restore(rules, iptables.jumps(saved), bypassed=bypassed)
+        return iptables.restore(rules, iptables.jumps(saved), bypassed=iptables.bypassed(saved, rules))
 
     def _frame(self, wall: Wall, version: int) -> list[str]:
         return iptables.frame(wall, version, ipset=not self.plain)

@@ -59,8 +59,10 @@ def on_the_list(friends: list[Friend], address: Address, now: float) -> bool:
     )
 
 
-def built(friends: list[Friend], ports: tuple[int, ...], now: float = NOW) -> wall.Wall:
-    return wall.build(plan.make(friends, {}, now), ports, 96)
+def built(
+    friends: list[Friend], ports: tuple[int, ...], now: float = NOW, datagrams: tuple[int, ...] = ()
+) -> wall.Wall:
+    return wall.build(plan.make(friends, {}, now), ports, 96, datagrams)
 
 
 def nft_for(found: wall.Wall, now: float = NOW) -> NftInterpreter:
@@ -98,6 +100,20 @@ def test_no_list_touches_any_port_but_the_relays_ssh_first(
     if packet.port in ports and packet.protocol in ("tcp", "udp"):
         return
     assert verdicts(built(friends, ports), packet) == {NO_VERDICT}
+
+
+@given(FRIENDS, PORTS, PACKETS)
+@example([], (55440,), Packet(ipaddress.ip_address("10.0.0.1"), 55435))
+@example([], (55440,), Packet(ipaddress.ip_address("10.0.0.1"), 55435, "udp"))
+def test_a_port_for_datagrams_is_somebody_elses_where_it_is_of_tcp(
+    friends: list[Friend], ports: tuple[int, ...], packet: Packet
+) -> None:
+    found = built(friends, ports, datagrams=(55435,))
+    if packet.port != 55435 or packet.port in ports or packet.protocol == "udp":
+        as_if = ports if packet.port != 55435 else (*ports, 55435)
+        assert verdicts(found, packet) == verdicts(built(friends, as_if), packet)
+    else:
+        assert verdicts(found, packet) == {NO_VERDICT}
 
 
 @given(FRIENDS, PORTS, ADDRESSES, st.sampled_from(["tcp", "udp"]), st.integers(0, 39))

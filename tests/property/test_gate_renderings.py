@@ -41,11 +41,15 @@ def taken(network: PrivateNetwork, argv: list[str], text: str) -> None:
 
 
 @FEW
-@given(FRIENDS, FRIENDS, PORTS)
+@given(FRIENDS, FRIENDS, PORTS, PORTS)
 def test_nft_takes_every_rendering_whole_and_as_a_change(
-    network: PrivateNetwork, before: list[Friend], after: list[Friend], ports: tuple[int, ...]
+    network: PrivateNetwork,
+    before: list[Friend],
+    after: list[Friend],
+    ports: tuple[int, ...],
+    datagrams: tuple[int, ...],
 ) -> None:
-    first, second = built(before, ports), built(after, ports)
+    first, second = built(before, ports, datagrams=datagrams), built(after, ports)
     whole = nft.removal() + nft.frame(first) + nft.elements(wall.differences(first, {}, NOW))
     for check in (["-c"], []):
         taken(network, ["nft", *check, "-f", "-"], whole)
@@ -54,11 +58,11 @@ def test_nft_takes_every_rendering_whole_and_as_a_change(
 
 
 @FEW
-@given(FRIENDS, PORTS)
+@given(FRIENDS, PORTS, PORTS)
 def test_iptables_takes_every_rendering_with_and_without_sets(
-    network: PrivateNetwork, friends: list[Friend], ports: tuple[int, ...]
+    network: PrivateNetwork, friends: list[Friend], ports: tuple[int, ...], datagrams: tuple[int, ...]
 ) -> None:
-    found = built(friends, ports)
+    found = built(friends, ports, datagrams=datagrams)
     taken(
         network, ["ipset", "restore", "-exist"], iptables.elements(wall.differences(found, {}, NOW, iptables.LONGEST))
     )

@@ -152,6 +152,7 @@ def _masked(packet: Packet) -> Address | None:
 
 _NFT_WORDS = [
     (r"meta l4proto \{ tcp, udp \}", lambda _f, _m, p: p.protocol in ("tcp", "udp")),
+    (r"udp dport \{ ([\d, ]+) \}", lambda _f, m, p: p.protocol == "udp" and p.port in map(int, m[1].split(", "))),
     (r"th dport \{ ([\d, ]+) \}", lambda _f, m, p: p.port in map(int, m[1].split(", "))),
     (r"ct state established,related", lambda _f, _m, p: p.state in ("established", "related")),
     (r'iifname "lo"', lambda _f, _m, p: p.interface == "lo"),

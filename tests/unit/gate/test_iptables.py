@@ -19,9 +19,9 @@ SETS = "create netplay4 hash:net family inet\nadd netplay4 1.2.3.4 timeout 0 pac
 SETS6 = "create netplay6 hash:net family inet6\nadd netplay6 2001:db8:1:2::/64 timeout 59 packets 0 bytes 0\n"
 
 
-def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2) -> str:
-    """Return what iptables-save -c prints of the wall above."""
-    rules = [f"[{count}:120] {rule}" for rule in iptables.frame(WALL, version, ipset=ipset)]
+def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2, found: wall.Wall = WALL) -> str:
+    """Return what iptables-save -c prints of a wall, that above."""
+    rules = [f"[{count}:120] {rule}" for rule in iptables.frame(found, version, ipset=ipset)]
     jump = ["[9:9] -A INPUT -j NETPLAY"] * jumps
     chains = [f":{chain} - [0:0]" for chain in iptables.CHAINS]
     return "\n".join(["# Generated", "*filter", ":INPUT ACCEPT [5:5]", *chains, *jump, *rules, "COMMIT", ""])
@@ -96,16 +96,21 @@ def with_rules(rules: str, text: str) -> str:
         ("[1:1] -A INPUT -p tcp -m tcp --dport 55000:56000 -j RETURN\n", False),
         ("[1:1] -A INPUT -j ACCEPT\n", False),
         ("[1:1] -A INPUT -j theirs\n[1:1] -A theirs -p tcp -m multiport --dports 22,55435 -j ACCEPT\n", False),
+        ("[1:1] -A INPUT -p udp -m udp --dport 55435 -j ACCEPT\n", False),
+        ("[1:1] -A INPUT -p udp -m udp --dport 55436 -j ACCEPT\n", False),
+        ("[1:1] -A INPUT -p tcp -m tcp --dport 55436 -j ACCEPT\n", True),
         ("[1:1] -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n", True),
         ("[1:1] -A INPUT -i lo -j ACCEPT\n", True),
         ("[1:1] -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", True),
         ("[1:1] -A INPUT -s 5.6.7.8/32 -j ACCEPT\n", True),
-        ("[1:1] -A INPUT -p tcp -m tcp --dport 55435 -j DROP\n[1:1] -A INPUT -j ACCEPT\n", True),
+        ("[1:1] -A INPUT -j DROP\n[1:1] -A INPUT -j ACCEPT\n", True),
         (TAILSCALE, True),
     ],
 )
 def test_a_rule_that_lets_strangers_in_before_us_is_a_wall_that_does_not_stand(rules: str, shape: bool) -> None:
-    standing = iptables.parse({4: with_rules(rules, saved(4, ipset=False)), 6: saved(6, ipset=False)}, None)
+    lan = wall.build(plan.make([ANNA], {}, NOW), (55435,), 96, (55436,))
+    listing = with_rules(rules, saved(4, ipset=False, found=lan))
+    standing = iptables.parse({4: listing, 6: saved(6, ipset=False)}, None)
     assert standing is not None
     assert standing.shape == shape
 

@@ -1,0 +1,83 @@
+"""The port where RetroArch asks for rooms in its LAN: ours for datagrams alone, where the relay has another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relay.gate import foreign, iptables, push, state
+from relay.gate.push import Push
+from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
+
+ANNA = friend("anna", 'ip = "5.6.7.8"')
+UFW = "Status: active\n\n55440                      ALLOW       Anywhere                   # netplay-relay\n"
+
+
+def applied(gate: MemoryGate, settings: str) -> dict[str, Any]:
+    """Apply a list with settings; return the answer."""
+    gate.places.settings.write_text(settings)
+    return push.push(gate, Push(ANNA, survey=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "ports", "datagrams"),
+    [
+        ("[listen]\nport = 55440\n[lan]\nanswer = true\n", (55440,), (55435,)),
+        ("[lan]\nanswer = true\n", (55435,), ()),
+        ("[listen]\nport = 55440\n", (55440,), ()),
+    ],
+)
+def test_tcp_at_the_lans_port_is_nobodys_business_unless_it_is_the_relays(
+    tmp_path: Path, settings: str, ports: tuple[int, ...], datagrams: tuple[int, ...]
+) -> None:
+    gate = MemoryGate(tmp_path)
+    assert tuple(applied(gate, settings)["ports"]) == ports
+    wanted = gate.wanted()
+    made = gate.wall(wanted, gate.plan(wanted, state.load(gate.places.state)), state.load(gate.places.state))
+    assert (made.ports, made.datagrams) == (ports, datagrams)
+    assert iptables.without_times(made).datagrams == datagrams
+
+
+@pytest.mark.parametrize(
+    ("rule", "shut"), [("", True), ("55435/udp ALLOW Anywhere\n", False), ("55435/tcp ALLOW Anywhere\n", True)]
+)
+def test_what_another_firewall_does_with_the_lans_port_is_said_and_left_to_the_owner(
+    tmp_path: Path, rule: str, shut: bool
+) -> None:
+    programs = ScriptedPrograms({"ufw status": UFW + rule})
+    answer = applied(MemoryGate(tmp_path, programs), "[listen]\nport = 55440\n[lan]\nanswer = true\n")
+    said = [sentence for sentence in answer["others"] if "UDP port 55435" in sentence]
+    assert [sentence.startswith("ufw keeps UDP port 55435 shut") for sentence in said] == [True] * shut
+    assert not [typed for typed in programs.ran if typed.startswith("ufw allow")]
+
+
+def test_what_an_older_release_opened_for_it_is_closed(tmp_path: Path) -> None:
+    programs = ScriptedPrograms({"ufw status": UFW, "ufw show added": "ufw allow 55435 comment 'netplay-relay'\n"})
+    programs.answers["ufw --force delete allow 55435"] = ""
+    gate = MemoryGate(tmp_path, programs)
+    state.save(gate.places.state, state.State(opened=[{"tool": "ufw", "ports": [55435, 55440], "where": []}]))
+    applied(gate, "[listen]\nport = 55440\n[lan]\nanswer = true\n")
+    assert "ufw --force delete allow 55435" in programs.ran
+
+
+DROPPING = ":INPUT DROP [0:0]\n-A INPUT -p udp -m udp --dport 55435 -j ACCEPT\n-A INPUT -p 6 --dport 55440 -j ACCEPT\n"
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "through"),
+    [(55435, "udp", True), (55435, "tcp", False), (55440, "tcp", True), (55440, "udp", False)],
+)
+def test_rules_of_others_are_walked_by_tcp_or_by_udp(port: int, protocol: str, through: bool) -> None:
+    chain = foreign.iptables_input(DROPPING, "ip", port, protocol)
+    assert chain is not None
+    assert chain.lets_in() == through
+    matched = {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 55435}
+    where = {"family": "inet", "table": "t", "name": "in"}
+    entries = [
+        {"chain": {**where, "hook": "input", "policy": "drop"}},
+        {"rule": {**where, "chain": "in", "expr": [{"match": matched}, {"accept": None}]}},
+    ]
+    (nft,) = foreign.Ruleset(entries, port, protocol).inputs()
+    assert nft.lets_in() == ((port, protocol) == (55435, "udp"))
