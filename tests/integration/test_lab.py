@@ -8,18 +8,21 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.labs import a_lab
+from tests.support.labs import PAIR, a_lab, a_name
+from tests.support.namespace import PrivateNetwork
+from toolkit.console import ROOT
 from toolkit.errors import UserError
+from toolkit.lab import Lab, LabSpec, network
+from toolkit.lab.state import prefix6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from toolkit.lab import Lab
 
 pytestmark = pytest.mark.lab
 
@@ -118,20 +121,60 @@ def test_a_host_has_a_default_route_that_leads_nowhere_and_says_so_at_once(lab: 
     assert time.monotonic() - started < 5
 
 
-def test_a_host_gets_no_further_through_this_machine_even_when_it_asks_it_to(lab: Lab) -> None:
-    outside = _an_address_of_this_machine()
-    if outside is None:  # nothing outside the lab to be reached
-        pytest.skip("this machine has no address beside loopback")
-    controller = lab.node("relay").ipv4.rpartition(".")[0] + ".1"
-    neighbour = outside.rpartition(".")[0] + ".1" if not outside.endswith(".1") else outside.rpartition(".")[0] + ".2"
-    in_host(lab, "ip", "route", "add", f"{neighbour}/32", "via", controller)
-    assert in_host(lab, "ping", "-c", "1", "-W", "1", neighbour, check=False).returncode != 0
+@dataclass(frozen=True)
+class Forwarder:
+    """A lab whose controller forwards for others, as one with containers does, and a neighbour of the controller's."""
+
+    lab: Lab
+    controller: PrivateNetwork
+
+    def run(self, *argv: str) -> None:
+        """Run a program on the controller's network."""
+        subprocess.run(self.controller.command(argv), check=True, capture_output=True, timeout=60)
+
+    def goes_through(self, address: str) -> bool:
+        """Whether a host that was told to go by the controller has an answer from its neighbour."""
+        return in_host(self.lab, "ping", "-c", "1", "-W", "1", address, check=False).returncode == 0
 
 
-def _an_address_of_this_machine() -> str | None:
-    shown = json.loads(subprocess.run(["ip", "-json", "-4", "address"], capture_output=True, check=True).stdout)
-    found = [a["local"] for link in shown for a in link["addr_info"] if a["scope"] == "global"]
-    return next((address for address in found if not address.startswith("10.213.")), None)
+@pytest.fixture(scope="module")
+def forwarder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarder]:
+    folder = tmp_path_factory.mktemp("forwarder")
+    with a_name() as name, PrivateNetwork(folder) as controller, PrivateNetwork(folder) as outside:
+        spec = LabSpec(name, PAIR).to_json()
+        for argv in (
+            ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
+            [sys.executable, "-m", "toolkit.lab", "--porcelain", "up", "--spec", spec],
+            ["ip", "link", "add", "way", "type", "veth", "peer", "name", "way", "netns", str(outside.pid)],
+            ["ip", "link", "set", "way", "up"],
+            ["ip", "address", "add", "198.51.100.1/30", "dev", "way"],
+            ["ip", "address", "add", "2001:db8:51::1/64", "dev", "way", "nodad"],
+        ):
+            done = subprocess.run(controller.command(argv), capture_output=True, text=True, timeout=100, cwd=ROOT)
+            assert done.returncode == 0, f"{argv}: {done.stdout} {done.stderr}"
+        for line in (
+            "link set way up",
+            "address add 198.51.100.2/30 dev way",
+            "address add 2001:db8:51::2/64 dev way nodad",
+            "route add default via 198.51.100.1",
+            "-6 route add default via 2001:db8:51::1",
+        ):
+            subprocess.run(outside.command(["ip", *line.split()]), check=True, timeout=60)
+        yield Forwarder(Lab.load(name), controller)
+
+
+@pytest.mark.parametrize(("family", "address"), [("ipv4", "198.51.100.2"), ("ipv6", "2001:db8:51::2")])
+def test_a_host_gets_no_further_through_this_machine_even_when_it_asks_it_to(
+    forwarder: Forwarder, family: str, address: str
+) -> None:
+    state = forwarder.lab.state
+    controller = f"10.213.{state.index}.1" if family == "ipv4" else f"{prefix6(state.index)}::1"
+    in_host(forwarder.lab, "ip", "route", "add", address, "via", controller)
+    made = f"net.{family}.conf.{network.controller_interface(state.index)}.forwarding"
+    assert not forwarder.goes_through(address)
+    forwarder.run("sysctl", "-qw", f"{made}=1")
+    assert forwarder.goes_through(address), "there is no way at all: this proves nothing"
+    forwarder.run("sysctl", "-qw", f"{made}=0")
 
 
 @pytest.mark.parametrize("setting", ["kernel/panic", "vm/swappiness", "fs/file-max"])

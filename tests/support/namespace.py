@@ -37,6 +37,11 @@ class PrivateNetwork:
         ready = self._keeper.line(within=10)
         assert ready == "up", f"the namespace's keeper says {ready!r}"
 
+    @property
+    def pid(self) -> int:
+        """A process in it."""
+        return self._keeper.pid
+
     def command(self, argv: Sequence[str]) -> list[str]:
         """Return the argument list that runs ``argv`` in this namespace."""
         which = ["--net"] if self._root else ["--user", "--preserve-credentials", "--net"]
