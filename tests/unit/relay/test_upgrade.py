@@ -69,25 +69,32 @@ class Running:
                 return line
 
 
+@contextlib.contextmanager
+def serving(folder: Path, config: Path, *arguments: str) -> Iterator[Running]:
+    """Run a relay from the sources in a folder; its control socket lies beside its configuration."""
+    command = [sys.executable, "-B", "-m", "relay", "serve", "--config", str(config), *arguments]
+    environ = {**os.environ, "RUNTIME_DIRECTORY": str(config.parent)}
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environ)
+    relay = Running(process, 0, folder, config.with_name("control.sock"))
+    try:
+        match = re.search(r"listening on \[.+\]:(\d+)", relay.line("listening"))
+        assert match
+        relay.port = int(match.group(1))
+        yield relay
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     folder = tmp_path / "release"
     shutil.copytree(ROOT / "relay", folder / "relay", ignore=shutil.ignore_patterns("__pycache__"))
     # A busy machine may take longer over an upgrade than people have for the rest of a header.
-    (tmp_path / "relay.toml").write_text("[timeouts]\nfirst_bytes = 60\nheader = 60\nlink = 60\n")
-    command = [sys.executable, "-B", "-m", "relay", "serve", "--config", str(tmp_path / "relay.toml")]
-    command += ["--bind", "127.0.0.1", "--port", "0"]
-    environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environ)
-    assert process.stderr
-    try:
-        match = re.search(r"listening on \[127.0.0.1\]:(\d+)", process.stderr.readline())
-        assert match
-        yield Running(process, int(match.group(1)), folder, tmp_path / "control.sock")
-    finally:
-        process.kill()
-        process.wait(BOUND)
-        process.stderr.close()
+    config = tmp_path / "relay.toml"
+    config.write_text("[timeouts]\nfirst_bytes = 60\nheader = 60\nlink = 60\n")
+    with serving(folder, config, "--bind", "127.0.0.1", "--port", "0") as relay:
+        yield relay
 
 
 def exactly(sock: socket.socket, count: int) -> bytes:
@@ -264,19 +271,10 @@ def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
     # The self-check is asked with the configuration the service runs with.
     config = tmp_path / "relay.toml"
     config.write_text("")
-    command = [sys.executable, "-m", "relay", "serve", "--bind", "127.0.0.1", "--port", "0", "--config", str(config)]
-    environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ)
-    try:
-        assert process.stderr
-        process.stderr.readline()
+    with serving(ROOT, config, "--bind", "127.0.0.1", "--port", "0") as relay:
         config.write_text("[listen]\nprot = 1\n")
-        answer = control.ask(tmp_path / "control.sock", "upgrade", BOUND)
-        assert "relay.toml:2: [listen] has no setting prot" in answer["error"]
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.communicate()
+        assert "relay.toml:2: [listen] has no setting prot" in relay.ask("upgrade")["error"]
+        assert relay.process.poll() is None
 
 
 def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(running: Running) -> None:
@@ -380,18 +378,10 @@ def test_while_the_new_program_is_asked_no_other_thread_would_take_a_stop(runnin
 @contextlib.contextmanager
 def configured(tmp_path: Path, port: int, listen: str) -> Iterator[Running]:
     """Run a relay on a port whose file says where to listen, so that a test can say it anew."""
-    (tmp_path / "relay.toml").write_text(f"[listen]\nport = {port}\n{listen}\n")
-    command = [sys.executable, "-m", "relay", "serve", "--config", str(tmp_path / "relay.toml")]
-    environ = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environ)
-    relay = Running(process, port, ROOT, tmp_path / "control.sock")
-    try:
-        relay.line("listening")
-        wait_for(relay.control.exists, BOUND, "the relay to serve")
+    config = tmp_path / "relay.toml"
+    config.write_text(f"[listen]\nport = {port}\n{listen}\n")
+    with serving(ROOT, config) as relay:
         yield relay
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def a_free_port(address: str = "127.0.0.1") -> int:
@@ -452,6 +442,53 @@ def test_no_descriptor_is_left_over_after_many_upgrades(running: Running) -> Non
         for _ in range(3):
             running.ask("upgrade")
         assert descriptors() == before
+
+
+# Where a program can be killed in the middle of an upgrade: file, what stands there. It says that it has come so far,
+# and goes no further, while "hold" names that place.
+KILLED_AT = {
+    "the self-check": ("cli.py", "def _self_check(arguments: argparse.Namespace) -> int:\n"),
+    "writing the state": ("server.py", "def capture(self) -> dict[str, Any]:\n"),
+    "reading the state": ("server.py", "def restore(self, data: dict[str, Any]) -> None:\n"),
+}
+HOLD = """{line}{indent}import pathlib, time
+{indent}while (hold := pathlib.Path("hold")).exists() and hold.read_text() == {place!r}:
+{indent}    pathlib.Path("reached").touch()
+{indent}    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("place", KILLED_AT)
+def test_a_relay_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_in_the_next_ones_way(
+    running: Running, tmp_path: Path, place: str
+) -> None:
+    name, line = KILLED_AT[place]
+    indent = "    " if name == "cli.py" else "        "
+    running.replace(name, line, HOLD.format(line=line, indent=indent, place=place))
+    running.ask("upgrade")
+    hold = running.folder / "hold"
+    hold.write_text(place)
+    try:
+        with game(running) as (host, link, client):
+            running.process.send_signal(signal.SIGHUP)
+            wait_for((running.folder / "reached").exists, BOUND, f"the relay to come to {place}")
+            running.process.kill()
+            assert running.process.wait(BOUND) == -signal.SIGKILL
+            for sock in (host, link, client):
+                with contextlib.suppress(ConnectionResetError):
+                    assert sock.recv(1) == b"", "the players see the end"
+        again_at = ("--bind", "127.0.0.1", "--port", str(running.port))
+        with (
+            serving(running.folder, tmp_path / "relay.toml", *again_at) as again,
+            game(again) as (_host, link, client),
+        ):
+            client.sendall(b"input")
+            assert exactly(link, 5) == b"input"
+            assert again.ask("status")["pid"] == again.process.pid
+            hold.unlink()
+            assert again.ask("upgrade")["links"] == 1
+    finally:
+        hold.unlink(missing_ok=True)  # nobody who was held is left behind
 
 
 def test_the_new_command_line_is_the_old_one_with_another_subcommand() -> None:
