@@ -137,6 +137,27 @@ def test_the_wall_and_the_relay_come_back_after_a_reboot(host: RoleHost) -> None
         host.run("systemctl", "disable", "nftables.service")
 
 
+# Reloads the service, and kills its program as soon as that asks the new one whether it is sound.
+KILL = """
+systemctl reload --no-block netplay-relay.service
+until [ -n "$(cat /proc/$1/task/$1/children)" ]; do :; done
+kill -KILL $1
+"""
+
+
+def test_a_relay_that_is_killed_in_the_middle_of_a_reload_comes_back(host: RoleHost) -> None:
+    unit = "netplay-relay.service"
+    killed = host.property(unit, "MainPID")
+    host.run("timeout", str(int(SOON)), "sh", "-euc", KILL, "kill", killed)
+    wait_for(lambda: host.property(unit, "MainPID") not in ("0", killed), SOON, "systemd to start the relay again")
+    wait_for(lambda: host.property(unit, "ActiveState") == "active", SOON, "the relay")
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+    again = host.property(unit, "MainPID")
+    host.run("systemctl", "reload", unit)
+    assert host.property(unit, "MainPID") == again
+    assert host.run("systemctl", "--failed", "--no-legend") == ""
+
+
 @pytest.mark.parametrize("verb", ["restart", "reload"])
 def test_the_wall_comes_back_after_nftables_has_flushed_it(host: RoleHost, verb: str) -> None:
     host.run("systemctl", "start", "nftables.service")
