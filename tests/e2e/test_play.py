@@ -43,14 +43,16 @@ def test_a_host_a_friend_and_a_watcher_play_by_what_they_typed(
     network: PrivateNetwork, relay: PlainRelay, start: StartMachine, tmp_path: Path
 ) -> None:
     where = ("--relay", f"127.0.0.1|{relay.port}")
-    hosting = typing("host", *where, "--nick", "Anna; id", "--latency-frames", "1")
+    pads = "--device=3:257"
+    hosting = typing("host", *where, "--nick", "Anna; id", "--latency-frames", "1", pads)
     player = start("player", hosting, network.command, WITHIN)
     player.wait_until_joined(WITHIN)
-    joining = typing("join", "--relay", f"127.0.0.1|{relay.port}|{relay.session()}", "--nick=-ben", edit=zipped)
+    room = f"127.0.0.1|{relay.port}|{relay.session()}"
+    joining = typing("join", "--relay", room, "--nick=-ben", pads, edit=zipped)
     friend = start("friend", joining, network.command, WITHIN)
     assert friend.wait_until_joined(WITHIN) == 2
     play_in_step([player, friend])
-    start("watcher", typing("join", *where, "--spectate", "--nick", "eve"), network.command, WITHIN)
+    start("watcher", typing("join", *where, "--spectate", "--nick", "eve", pads), network.command, WITHIN)
     wait_for(lambda: len(relay.clients()) == 2 and roles(relay) == {"-ben": "playing", "eve": "watching"}, 15, "eve")
 
     # What the real logs say is known for what it is.

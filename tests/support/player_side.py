@@ -49,7 +49,9 @@ def typing(
         typed += ["--log"] if own_log else []
         return [sys.executable, "-m", "invoke", f"--search-root={ROOT}", f"play.{task}", *typed]
 
-    return Role(settings={"config_save_on_exit": "true"}, command=command)
+    # Without the adapter RetroArch ends netplay, without a word, where something is plugged into port 3.
+    adapter = {"nestopia_select_adapter": "ntsc"} if "--device=3:257" in options else {}
+    return Role(settings={"config_save_on_exit": "true"}, core_options=adapter, command=command)
 
 
 def executable(path: Path, argv: Sequence[str]) -> Path:

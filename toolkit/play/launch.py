@@ -6,6 +6,7 @@ RetroArch 1.14 writes no settings while such a file is read; config_save_on_exit
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from toolkit.play import settings
 from toolkit.play.ways import MOST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from toolkit.play.content import Content
     from toolkit.play.cores import Core
     from toolkit.play.found import Installation
@@ -24,17 +27,22 @@ if TYPE_CHECKING:
 # RetroArch's field for a nick: 32 bytes with the NUL at its end.
 NICK_BYTES = 31
 PASSWORD_BYTES = 127
+DEVICE = re.compile(r"[0-9]{1,2}:[0-9]{1,5}")
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the player asks for beside the room: None or "" or False leaves it to their own settings."""
+    """What the player asks for beside the room: None or "" or False leaves it to their own settings.
+
+    devices: PORT:ID each, what is plugged into the console's ports, in libretro's numbers.
+    """
 
     nick: str = ""
     password: str = ""
     spectate_password: str = ""
     spectate: bool = False
     latency_frames: int | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,14 @@ def frames(typed: str) -> int | None:
     raise UserError(f"--latency-frames {typed!r} is no number from 0 to {MOST}", fix="0 is none at all.")
 
 
+def devices(typed: Sequence[str]) -> tuple[str, ...]:
+    """Return what is plugged in as typed, PORT:ID each. Raises UserError."""
+    for each in typed:
+        if not DEVICE.fullmatch(each):
+            raise UserError(f"--device {each!r} is no PORT:ID", fix="A pad of nestopia's in port 3: --device 3:257")
+    return tuple(typed)
+
+
 def host(
     installation: Installation, core: Core, content: Content, target: Target, wish: Wish, *, cured: bool = False
 ) -> Plan:
@@ -106,7 +122,8 @@ def _plan(
     if wish.spectate:
         values["netplay_start_as_spectator"] = "true"
     nick = (f"--nick={_nick(wish.nick)}",) if wish.nick else ()
-    arguments = (f"--libretro={core.path}", *nick, *role, content.given)
+    plugged = (f"--device={each}" for each in wish.devices)
+    arguments = (f"--libretro={core.path}", *plugged, *nick, *role, content.given)
     return Plan(installation.argv, arguments, values, core, cured)
 
 

@@ -26,6 +26,7 @@ COMMON = {
     "room": "the room, by its id or its port, if there are several",
     "relay": "the relay as in an invitation, instead of --host: 'relay.example.org|55435'",
     "spectate": "watch, and do not play",
+    "device": "PORT:ID, what is plugged into a port, again for another; all need the same (docs/controllers.md)",
     "print": "print the command instead of running it",
     "log": "let RetroArch's own log go to the terminal",
     "anyway": "go on although something differs",
@@ -40,7 +41,7 @@ HOST = {
 }
 
 
-@task(name="host", auto_shortflags=False, help=COMMON | HOST)
+@task(name="host", auto_shortflags=False, iterable=["device"], help=COMMON | HOST)
 @user_errors
 def host_game(
     _: Context,
@@ -54,6 +55,7 @@ def host_game(
     spectate_password: str = "",
     latency_frames: str = "",
     spectate: bool = False,
+    device: list[str] | None = None,
     retroarch: str | None = None,
     print: bool = False,  # noqa: A002 - the option's name
     log: bool = False,
@@ -63,14 +65,14 @@ def host_game(
 ) -> None:
     """Host a game through the relay: checks everything, then runs RetroArch or prints its command."""
     from toolkit.play.flow import Request
-    from toolkit.play.launch import Wish, frames
+    from toolkit.play.launch import Wish, devices, frames
 
-    wish = Wish(nick, password, spectate_password, spectate, frames(latency_frames))
+    wish = Wish(nick, password, spectate_password, spectate, frames(latency_frames), devices(device or ()))
     place = _place("play.host", host, relay, room, ssh_config)
     _play(Request(core, content, True, place, relay, room, retroarch, print, log, anyway, ask_become), wish)
 
 
-@task(name="join", auto_shortflags=False, help=COMMON)
+@task(name="join", auto_shortflags=False, iterable=["device"], help=COMMON)
 @user_errors
 def join_game(
     _: Context,
@@ -81,6 +83,7 @@ def join_game(
     room: str | None = None,
     relay: str | None = None,
     spectate: bool = False,
+    device: list[str] | None = None,
     retroarch: str | None = None,
     print: bool = False,  # noqa: A002 - the option's name
     log: bool = False,
@@ -90,13 +93,11 @@ def join_game(
 ) -> None:
     """Join a game on the relay: compares core and game with the host's, then runs RetroArch or prints its command."""
     from toolkit.play.flow import Request
-    from toolkit.play.launch import Wish
+    from toolkit.play.launch import Wish, devices
 
+    wish = Wish(nick, spectate=spectate, devices=devices(device or ()))
     place = _place("play.join", host, relay, room, ssh_config)
-    _play(
-        Request(core, content, False, place, relay, room, retroarch, print, log, anyway, ask_become),
-        Wish(nick, spectate=spectate),
-    )
+    _play(Request(core, content, False, place, relay, room, retroarch, print, log, anyway, ask_become), wish)
 
 
 CORES = {"system": "only cores for this system, like NES or Arcade, or for this kind of file, like sfc"}

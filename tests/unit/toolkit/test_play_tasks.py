@@ -65,11 +65,15 @@ def test_a_command_is_printed_that_can_be_run_and_its_files_are_there(
         "--retroarch",
         str(mine.bin / "retroarch"),
     )
-    done = invoke("play.host", *chosen, "--relay", relay, "--nick", "anna", "--password", "secret word", "--print")
+    ports = ("--device", "3:257", "--device=4:257")
+    done = invoke(
+        "play.host", *chosen, "--relay", relay, "--nick", "anna", "--password", "secret word", *ports, "--print"
+    )
     assert (done.code, done.stderr) == (0, "")
     argv = shlex.split(done.stdout.splitlines()[-1])
     assert argv[0] == str(mine.bin / "retroarch")
-    assert argv[-3:] == ["--nick=anna", "--host", str(mine.home / "game.nes")]
+    assert argv[-5:-2] == ["--device=3:257", "--device=4:257", "--nick=anna"]
+    assert argv[-2:] == ["--host", str(mine.home / "game.nes")]
     config = Path(next(word for word in argv if word.startswith("--appendconfig=")).partition("=")[2])
     assert settings.read(config)["netplay_custom_mitm_server"] == relay
     assert settings.read(config)["netplay_password"] == "secret word"  # noqa: S105 - made up here
@@ -152,6 +156,7 @@ def test_each_thing_that_is_wrong_is_a_sentence_a_next_step_and_an_exit_code(
         (("--core", "nestopia", "--content", "no.nes", "--retroarch", program), "there is no file no.nes", BAD_INPUT),
         (("--core", "nestopia", "--content", game, "--retroarch", program, "--nick", "x" * 40), "31 bytes", BAD_INPUT),
         (("--core", "nestopia", "--content", game, "--retroarch", program, "--host", "x"), "both given", BAD_INPUT),
+        (("--core", "nestopia", "--content", game, "--device", "three"), "--device 'three' is no", BAD_INPUT),
         (("--core", "nestopia", "--content", game, "--room", "x"), "--room goes with --host", BAD_INPUT),
     ]
     for words, said, code in cases:
