@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,13 @@ import pytest
 from tests.support import labs
 from tests.support.waiting import wait_for
 from toolkit.console import ROOT
+from toolkit.lab import network
 from toolkit.testbed import containers, leftovers, podman, run, scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from toolkit.testbed.molecule import Step
 
 # A scenario takes half a minute to two on an idle machine.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1100)]
@@ -39,8 +43,9 @@ def apart(
     monkeypatch.setenv(scenarios.PREFIX, prefix + own)
     # Nothing is asked of a registry: containers are made of the lab's own root file system.
     monkeypatch.setenv(containers.IMAGE, podman.LOCAL)
-    # Short: the path of a socket for ssh is below it.
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("c")))
+    # Short: the path of a socket for ssh is below it. Whoever runs the tests may choose where, as for the names.
+    chosen = os.environ.get("NETPLAY_TEST_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", tempfile.mkdtemp(dir=chosen) if chosen else str(tmp_path_factory.mktemp("c")))
 
 
 @pytest.fixture
@@ -60,16 +65,40 @@ WIDE = {"firewalld", "iptables", "podman", "remove", "ufw"}
     [pytest.param(name, marks=[pytest.mark.wide] if name in WIDE else []) for name in RUN_HERE],
     indirect=True,
 )
-def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario) -> None:
+def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces = _seen_while_up(monkeypatch)
     result = run.try_one(scenario)
     assert result.good, "\n".join(["it is red", *result.why])
     assert [step.name for step in result.run.steps if not step.good] == []
-    assert labs.Traces.of(scenario.lab).left() == []
+    assert traces, "nobody looked while it was up: this proves nothing"
+    for seen in traces:
+        assert seen.processes, "nothing ran: this proves nothing"
+        assert seen.left() == []
     assert leftovers.processes(scenario.state) == []
     assert podman.groups(scenario.lab) == []
 
 
-@pytest.mark.parametrize("scenario", ["iptables"], indirect=True)
+def _seen_while_up(monkeypatch: pytest.MonkeyPatch) -> list[labs.Traces]:
+    """Return what a scenario occupies as its last steps begin: where it is gone, nothing would be known of it."""
+    found: list[labs.Traces] = []
+    usual = run._teller
+
+    def teller(scenario: scenarios.Scenario) -> Callable[[Step], None]:
+        tell = usual(scenario)
+
+        def look(at: Step) -> None:
+            if at.name in {"side_effect", "verify"} and not at.outcome:
+                found.append(labs.Traces.of(scenario.lab))
+            tell(at)
+
+        return look
+
+    monkeypatch.setattr(run, "_teller", teller)
+    return found
+
+
+# podman has processes, mounts and a cgroup that are not the lab's.
+@pytest.mark.parametrize("scenario", ["iptables", pytest.param("podman", marks=pytest.mark.wide)], indirect=True)
 def test_down_leaves_nothing_of_a_run_that_was_killed_in_the_middle(scenario: scenarios.Scenario) -> None:
     argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "testbed.test", "--scenario", scenario.name]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True) as task:
@@ -90,6 +119,7 @@ def test_down_leaves_nothing_of_a_run_that_was_killed_in_the_middle(scenario: sc
     assert "is down" in typed.stdout
     assert traces.left() == []
     assert (leftovers.processes(scenario.state), scenario.state.exists()) == ([], False)
+    assert (network.mounts_below(scenario.state), podman.groups(scenario.lab)) == ([], [])
 
 
 def _is_deploying(scenario: scenarios.Scenario) -> bool:
