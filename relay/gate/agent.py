@@ -20,11 +20,13 @@ from typing import Any
 from relay import service
 from relay.config import ConfigError
 from relay.gate import commit, events, fronts, names, state
+from relay.gate import wanted as files
 from relay.gate.backend import FilterError
-from relay.gate.host import Gate, Outcome, Wanted
+from relay.gate.host import Gate, Outcome
 from relay.gate.names import Lookups
 from relay.gate.state import BusyError, State
 from relay.gate.wall import Wall
+from relay.gate.wanted import Wanted
 
 log = logging.getLogger("netplay-relay.gate")
 
@@ -155,7 +157,8 @@ class Agent:
             except ConfigError as error:  # the settings make sense, and their port is the way in to the host
                 if known.settings is None:
                     raise
-                wanted, known.problem = self._gate.wanted(wanted.text, settings=known.settings), str(error)
+                known.problem = str(error)
+                wanted = files.read(self._gate.places, wanted.text, settings_text=known.settings)
                 outcome = self._gate.settle(wanted, known, survey=survey)
             self._note(outcome, known)
             state.save(self._gate.places.state, known)

@@ -16,10 +16,11 @@ from relay.gate import allowlist, expiry, places, state, subject
 from relay.gate.backend import FilterError
 from relay.gate.coexist import Coexistence
 from relay.gate.friends import Friend, Network
-from relay.gate.host import Gate, Wanted
+from relay.gate.host import Gate
 from relay.gate.state import State
 from relay.gate.subject import Subject
 from relay.gate.wall import Standing
+from relay.gate.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

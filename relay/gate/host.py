@@ -9,52 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay import config
-from relay.config import Config, ConfigError
-from relay.gate import friends as friendslist
-from relay.gate import guard, names, places, plan, wall
+from relay.gate import guard, names, places, plan, wall, wanted
 from relay.gate.backend import Backend, Done, FilterError, enforce
-from relay.gate.friends import Friend
 from relay.gate.nftables import Nftables
 from relay.gate.places import Places
 from relay.gate.plan import Plan
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.state import State
 from relay.gate.wall import Standing, Wall
-from relay.protocol import DEFAULT_PORT
+from relay.gate.wanted import Wanted
 
 if TYPE_CHECKING:
     from relay.gate.xtables import Iptables
 
 # The relay refuses one address's connections above its own limit and says why; the filter's cap holds when it cannot.
 CAP_FACTOR = 2
-# Where RetroArch asks for rooms in its LAN, whatever port the relay has.
-LAN_PORT = DEFAULT_PORT
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the files ask for: settings, friends, the text of friends.toml (None: there is none), that of relay.toml."""
-
-    settings: Config
-    friends: list[Friend]
-    text: str | None
-    settings_text: str = ""
-
-    @property
-    def ports(self) -> tuple[int, ...]:
-        """Every port of the relay: TCP is filtered there, and UDP."""
-        return self.settings.ports
-
-    @property
-    def datagrams(self) -> tuple[int, ...]:
-        """Ports that are the relay's for UDP alone: another program may have them for TCP."""
-        return (LAN_PORT,) if self.settings.lan.answer and LAN_PORT not in self.ports else ()
-
-    @property
-    def names(self) -> list[str]:
-        """Every DNS name of a friend."""
-        return list(dict.fromkeys(name for friend in self.friends for name in friend.names))
 
 
 @dataclass(slots=True)
@@ -79,41 +48,16 @@ class Gate:
         self.programs = programs or Programs()
         self.clock = clock
 
-    def wanted(self, text: str | None = None, source: Path | None = None, settings: str | None = None) -> Wanted:
-        """Read the files. Raises ConfigError.
-
-        text and source stand in for the host's friends.toml, settings, a text too, for its relay.toml.
-        """
-        written = self._settings_text() if settings is None else settings
-        parsed = config.parse(written, self.places.settings)
-        if text is None:
-            there = self.places.friends.exists()
-            found = friendslist.load(self.places.friends) if there else []
-            return Wanted(parsed, found, places.read(self.places.friends), written)
-        return Wanted(parsed, friendslist.parse(text, source or self.places.friends), text, written)
+    def wanted(self, text: str | None = None, source: Path | None = None) -> Wanted:
+        """Read the files; text and source stand in for the host's friends.toml. Raises ConfigError."""
+        return wanted.read(self.places, text, source)
 
     def in_force(self, known: State) -> tuple[Wanted, str]:
-        """Return what the files ask for and a complaint; for a broken file, what was applied of it last stands in.
+        """Return what the files ask for and a complaint; for a broken one, what was applied of it last stands in.
 
         Raises ConfigError when nothing was applied of it.
         """
-        problem, settings = "", None
-        try:
-            config.parse(self._settings_text(), self.places.settings)
-        except ConfigError as error:
-            if known.settings is None:
-                raise
-            problem, settings = str(error), known.settings
-        try:
-            return self.wanted(settings=settings), problem
-        except ConfigError as error:
-            if known.friends is None:
-                raise
-            return self.wanted(known.friends, settings=settings), problem or str(error)
-
-    def _settings_text(self) -> str:
-        """Return the text of relay.toml, "" where there is none. Raises ConfigError when it cannot be read."""
-        return config.read(self.places.settings) if self.places.settings.exists() else ""
+        return wanted.in_force(self.places, known)
 
     def allowlist(self, wanted: Wanted) -> Path:
         """Return where the relay's own allowlist is."""

@@ -9,32 +9,28 @@ chains in one step and touches nothing else; nft- and legacy-backed iptables rea
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from relay.gate.foreign import iptables_input
 from relay.gate.friends import Network
+from relay.gate.ipset import SET_NAMES, by_set, members
 from relay.gate.plan import order
-from relay.gate.wall import LOG_PREFIX, SETS, Difference, Standing, Wall, parse_network, set_of
+from relay.gate.wall import LOG_PREFIX, Standing, Wall, parse_network
 
 CHAINS = ("NETPLAY", "NETPLAY-GATE", "NETPLAY-FRIEND")
 JUMP = "-A INPUT -j NETPLAY"
-SET_NAMES = {4: "netplay4", 6: "netplay6"}
-FAMILIES = {4: "inet", 6: "inet6"}
 MASKS = {4: 32, 6: 64}
-# The longest timeout of an ipset, in seconds.
-LONGEST = 2147483
-MOST_ELEMENTS = 1048576
 # What multiport takes at once.
 PORTS_PER_RULE = 15
 
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
 _COUNTS = re.compile(r"^\[\d+:\d+\] ")
+# What is about some sources decides nothing for a stranger; there may be thousands of such rules.
+_FROM = re.compile(r"-A \S+ (?:! )?-s ")
 _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
 _COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
-_ELEMENT = re.compile(r"add (\S+) (\S+)(?: timeout (\d+))?(?: packets (\d+) bytes \d+)?")
 
 
 def frame(wall: Wall, version: int, *, ipset: bool) -> list[str]:
@@ -107,7 +103,7 @@ def bypassed(saved: str, rules: Iterable[str]) -> bool:
     That we are not the first is no harm by itself: others want to be first, too, and do no more than look at what comes
     in by an interface or from an address of theirs.
     """
-    others = [line for line in _uncounted(saved) if not _OURS.match(line)]
+    others = [line for line in _uncounted(saved) if not _OURS.match(line) and not _FROM.match(line)]
     if next((line for line in others if line.startswith("-A INPUT ")), JUMP) == JUMP:
         return False
     # As if nothing came after us: what gets through now has been let in before.
@@ -141,33 +137,15 @@ def parse(saved: Mapping[int, str], sets: str | None) -> Standing | None:
         return None
     frames = [(version, _plain(rules(text)), jumps(text)) for version, text in sorted(saved.items())]
     shape = all(_is_whole(text) for text in saved.values())
-    listed = list(_listed(saved) if sets is None else _members(sets))
+    listed = list(_listed(saved) if sets is None else members(sets))
     seen = {network: count for network, _, count in listed}
     digest = hashlib.sha256(repr(frames).encode()).hexdigest()
-    return Standing(digest, shape, _sorted(listed), _packets(saved), seen)
+    return Standing(digest, shape, by_set(listed), _packets(saved), seen)
 
 
 def _is_whole(saved: str) -> bool:
     """Tell whether all our chains are there, jumped to once, and nobody lets strangers in before."""
     return chains(saved) == list(CHAINS) and jumps(saved) == 1 and not bypassed(saved, rules(saved))
-
-
-def parse_sets(text: str) -> dict[str, dict[Network, float | None]]:
-    """Read what `ipset save` printed: the seconds that remain for each network, None for good."""
-    return _sorted(list(_members(text)))
-
-
-def _sorted(listed: list[tuple[Network, float | None, int]]) -> dict[str, dict[Network, float | None]]:
-    found: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
-    for network, left, _ in listed:
-        found[set_of(network)][network] = left
-    return found
-
-
-def replay_sets(text: str) -> str:
-    """Return the text for `ipset restore -exist` that brings back what `ipset save` printed, and no more."""
-    members = "".join(f"add {name} {value} timeout {left or 0}\n" for name, value, left, _ in _ELEMENT.findall(text))
-    return create_sets() + "".join(f"flush {name}\n" for name in SET_NAMES.values()) + members
 
 
 def _plain(found: list[str]) -> list[str]:
@@ -197,36 +175,6 @@ def _counter(rule: str) -> str:
     if "--ctstate" in rule and rule.startswith("-A NETPLAY-GATE "):
         return "established"
     return "refused" if rule == "-A NETPLAY-GATE -j DROP" else ""
-
-
-def _members(sets: str) -> Iterator[tuple[Network, float | None, int]]:
-    for name, value, left, count in _ELEMENT.findall(sets):
-        if name in SET_NAMES.values():
-            # Timeout 0: for good.
-            yield parse_network(value), float(left) if left not in ("", "0") else None, int(count or 0)
-
-
-def create_sets() -> str:
-    """Return the text for `ipset restore -exist` that makes the sets, or leaves those there are."""
-    return "".join(
-        f"create {SET_NAMES[version]} hash:net family {family} timeout 0 counters maxelem {MOST_ELEMENTS}\n"
-        for version, family in FAMILIES.items()
-    )
-
-
-def elements(changes: Mapping[str, Difference]) -> str:
-    """Return the text for `ipset restore -exist` that changes the elements: with -exist, add refreshes a time."""
-    lines = []
-    for name, change in changes.items():
-        target = SET_NAMES[int(name[-1])]
-        lines += [f"del {target} {network}" for network in change.remove]
-        for network, left in {**change.refresh, **change.add}.items():
-            lines.append(f"add {target} {network} timeout {_seconds(left)}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _seconds(left: float | None) -> int:
-    return 0 if left is None else min(max(1, math.ceil(left)), LONGEST)
 
 
 def without_times(wall: Wall) -> Wall:

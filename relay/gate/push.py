@@ -14,10 +14,11 @@ from relay.config import ConfigError
 from relay.gate import commit, names, places, state
 from relay.gate import friends as friendslist
 from relay.gate.backend import FilterError, enforce
-from relay.gate.host import Gate, Outcome, Wanted
+from relay.gate.host import Gate, Outcome
 from relay.gate.names import Lookups
 from relay.gate.plan import Plan
 from relay.gate.state import State
+from relay.gate.wanted import Wanted
 
 LOOK_UP_SECONDS = 6.0
 

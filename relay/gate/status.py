@@ -12,11 +12,12 @@ from typing import Any
 from relay.gate import commit, expiry, state, subject
 from relay.gate.backend import FilterError
 from relay.gate.friends import Network
-from relay.gate.host import Gate, Wanted
+from relay.gate.host import Gate
 from relay.gate.plan import Entry, Plan
 from relay.gate.push import warnings
 from relay.gate.state import State
 from relay.gate.wall import Standing, set_of
+from relay.gate.wanted import Wanted
 from relay.protocol import Address
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from relay.gate import names
 from relay.gate.errors import UnknownSubjectError
 from relay.gate.friends import Friend, Network
-from relay.gate.host import Gate, Wanted
+from relay.gate.host import Gate
 from relay.gate.state import State
+from relay.gate.wanted import Wanted
 from relay.protocol import Address
 
 SOCKET = Path("/run/netplay-relay/control.sock")

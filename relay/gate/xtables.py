@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relay.gate import iptables, openers, tables
+from relay.gate import ipset, iptables, openers, tables
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -55,7 +55,7 @@ class Iptables:
     def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
         """Return what has to change in the sets."""
         wall = iptables.without_times(wall) if self.plain else wall
-        return differences(wall, standing.sets if standing else {}, now, iptables.LONGEST)
+        return differences(wall, standing.sets if standing else {}, now, ipset.LONGEST)
 
     def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
         """Make the wall stand. Raises FilterError; what stood before is put back then."""
@@ -79,9 +79,9 @@ class Iptables:
         if check_only and not self.plain:
             return  # rules that name a set are refused as long as there is no such set
         if not self.plain:
-            self._ipset(iptables.create_sets())
-            there = iptables.parse_sets(self._sets())
-            self._ipset(iptables.elements(differences(wall, there, now, iptables.LONGEST)))
+            self._ipset(ipset.create())
+            there = ipset.parse(self._sets())
+            self._ipset(ipset.elements(differences(wall, there, now, ipset.LONGEST)))
         if not frame and not self.plain:
             return
         for version, text in texts.items():
@@ -112,7 +112,7 @@ class Iptables:
                 self._remove()
                 return
             if snapshot["ipset"]:
-                self._ipset(iptables.replay_sets(snapshot["ipset"]))
+                self._ipset(ipset.replay(snapshot["ipset"]))
             for version in self.versions:
                 self._restore(version, self._text(version, snapshot[_WORDS[version]].splitlines()))
         except ProgramError as error:
@@ -164,7 +164,7 @@ class Iptables:
 
     def _sets(self) -> str:
         """Return our sets as `ipset save` prints them; "" where the kernel has no ipset."""
-        return "".join(self._programs.answer(["ipset", "save", name]) for name in iptables.SET_NAMES.values())
+        return "".join(self._programs.answer(["ipset", "save", name]) for name in ipset.SET_NAMES.values())
 
     def _restore(self, version: int, text: str, *options: str) -> None:
         self._programs.run([f"{_WORDS[version]}{self._kind}-restore", "--noflush", "--wait", "5", *options], text)

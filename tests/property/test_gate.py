@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from relay.config import ConfigError
 from relay.gate import allowlist, foreign, iptables, nft, plan, wall
 from relay.gate.friends import Friend, Network, parse, pinned
+from relay.gate.ipset import SET_NAMES
 from tests.support.packet_filters import NO_VERDICT, Address, IptablesInterpreter, NftInterpreter, Packet
 
 FILE = Path("friends.toml")
@@ -74,7 +75,7 @@ def nft_for(found: wall.Wall, now: float = NOW) -> NftInterpreter:
 
 def iptables_for(found: wall.Wall, version: int, *, ipset: bool) -> IptablesInterpreter:
     members = [network for name in wall.SETS for network in found.sets[name]]
-    interpreter = IptablesInterpreter(dict.fromkeys(iptables.SET_NAMES.values(), members))
+    interpreter = IptablesInterpreter(dict.fromkeys(SET_NAMES.values(), members))
     interpreter.load(iptables.restore(iptables.frame(found, version, ipset=ipset), 0))
     return interpreter
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from relay.gate import iptables, nft, wall
+from relay.gate import ipset, iptables, nft, wall
 from relay.gate.friends import Friend
 from tests.property.test_gate import FRIENDS, NOW, PORTS, built
 from tests.support.gate_host import MULTI
@@ -30,7 +30,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateNetwork
         program(name)
     granted("no network namespace can be made here", [*apart(), "true"])
     with PrivateNetwork(tmp_path_factory.mktemp("network")) as made:
-        taken(made, ["ipset", "restore", "-exist"], iptables.create_sets())
+        taken(made, ["ipset", "restore", "-exist"], ipset.create())
         yield made
 
 
@@ -63,14 +63,12 @@ def test_iptables_takes_every_rendering_with_and_without_sets(
     network: PrivateNetwork, friends: list[Friend], ports: tuple[int, ...], datagrams: tuple[int, ...]
 ) -> None:
     found = built(friends, ports, datagrams=datagrams)
-    taken(
-        network, ["ipset", "restore", "-exist"], iptables.elements(wall.differences(found, {}, NOW, iptables.LONGEST))
-    )
+    taken(network, ["ipset", "restore", "-exist"], ipset.elements(wall.differences(found, {}, NOW, ipset.LONGEST)))
     for kind in ("nft", "legacy"):
         for version, word in ((4, "iptables"), (6, "ip6tables")):
             argv = [MULTI[kind], f"{word}-restore", "--noflush", "--test"]
-            for ipset in (True, False):
-                taken(network, argv, iptables.restore(iptables.frame(found, version, ipset=ipset), 0))
+            for by_set in (True, False):
+                taken(network, argv, iptables.restore(iptables.frame(found, version, ipset=by_set), 0))
 
 
 def test_a_rendering_with_a_mistake_is_not_taken(network: PrivateNetwork) -> None:

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from relay.gate import iptables, plan, wall
+from relay.gate import ipset, iptables, plan, wall
 from relay.gate.backend import FilterError, enforce
 from relay.gate.friends import Friend
 from relay.gate.programs import ProgramError
@@ -164,19 +164,19 @@ def test_the_chain_that_opens_other_filters_is_not_taken_for_ours() -> None:
 def test_sets_are_changed_element_by_element() -> None:
     network = ipaddress.ip_network("1.2.3.4/32")
     change = wall.Difference({network: 0.2}, {ipaddress.ip_network("1.2.3.5/32"): 5}, {})
-    assert iptables.elements({"host4": change}).splitlines() == [
+    assert ipset.elements({"host4": change}).splitlines() == [
         "del netplay4 1.2.3.5/32",
         "add netplay4 1.2.3.4/32 timeout 1",
     ]
     forever = wall.Difference({network: None}, {}, {ipaddress.ip_network("10.0.0.0/8"): 1e12})
-    assert iptables.elements({"net4": forever}).splitlines() == [
+    assert ipset.elements({"net4": forever}).splitlines() == [
         "add netplay4 10.0.0.0/8 timeout 2147483",
         "add netplay4 1.2.3.4/32 timeout 0",
     ]
 
 
 def test_a_snapshot_of_sets_brings_back_what_remained() -> None:
-    assert iptables.replay_sets(SETS + SETS6).splitlines()[2:] == [
+    assert ipset.replay(SETS + SETS6).splitlines()[2:] == [
         "flush netplay4",
         "flush netplay6",
         "add netplay4 1.2.3.4 timeout 0",
