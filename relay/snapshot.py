@@ -34,6 +34,7 @@ def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
         "version": VERSION,
         "draining": board.draining,
         "outcomes": {outcome.value: count for outcome, count in board.outcomes.items()},
+        "clients": dict(board.clients),
         "kept": [[str(address), _text(kept), until] for address, kept, until in board.rooms.kept_ids()],
         "sessions": [_dump_session(session, number) for session in sessions],
         "conns": [_dump_conn(conn, number, sessions) for conn in conns],
@@ -60,7 +61,9 @@ def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
     for address, kept, until in data["kept"]:
         board.rooms.keep(ipaddress.ip_address(address), b64decode(kept), until)
     outcomes = Counter({_WORDS[word]: count for word, count in data["outcomes"].items() if word in _WORDS})
-    board.adopt(conns, outcomes, data["draining"])
+    # Not there where an older program wrote it.
+    clients = Counter({str(release): int(count) for release, count in data.get("clients", {}).items()})
+    board.adopt(conns, outcomes, clients, data["draining"])
     board.tables.restore(data.get("tables", []), conns)
     return conns
 

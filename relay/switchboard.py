@@ -187,9 +187,9 @@ class Switchboard:
         seated = self.tables.conns()
         return [*self._opening, *self._claiming, *self._waiting.values(), *self._linked, *hosts, *seated]
 
-    def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], draining: bool) -> None:
+    def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], clients: Counter[str], draining: bool) -> None:
         """Go on with connections of another switchboard (relay/snapshot.py); for a new one only."""
-        self.outcomes, self.draining = outcomes, draining
+        self.outcomes, self.clients, self.draining = outcomes, clients, draining
         self._opening = {conn: None for conn in conns if conn.state is State.OPENING}
         self._claiming = {conn: None for conn in conns if conn.state is State.CLAIMING}
         self._waiting = {conn.client_id: conn for conn in conns if conn.state is State.WAITING}

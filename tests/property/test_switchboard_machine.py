@@ -225,6 +225,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
     def upgrade(self) -> None:
         data, before = snapshot.dump(self.board)
         text = json.dumps(data)
+        shown = self.shown()
         self.board = self.new_board()
         after = snapshot.load(json.loads(text), self.board)
         for old, new in zip(before, after, strict=True):
@@ -233,6 +234,28 @@ class SwitchboardMachine(RuleBasedStateMachine):
             self.all[index] = new
         again, _ = snapshot.dump(self.board)
         assert shuffled(again) == shuffled(data), "what is handed over is what was there"
+        assert self.shown() == shown, "and what is not handed over nobody would miss"
+
+    def shown(self) -> dict[str, object]:
+        """Return what the owner is shown, and what decides over whoever comes next."""
+        board = self.board
+        sessions = {
+            session.text: (session.joins, session.since, session.host.room_port, session.host.rtt, session.addresses)
+            for session in board.sessions.values()
+        }
+        conns = Counter((str(conn.address), conn.state, conn.kind, conn.since, conn.heard) for conn in board.live())
+        tables = {port: (table.joins, table.since, table.room.status()) for port, table in board.tables.at.items()}
+        kept = sorted(map(repr, board.rooms.kept_ids()))
+        counted = board.outcomes, board.clients, board.connections, board._per_address, board._hosts_at
+        return {
+            "sessions": sessions,
+            "conns": conns,
+            "tables": tables,
+            "kept": kept,
+            "hosted": set(board.rooms.hosted),
+            "counted": counted,
+            "draining": board.draining,
+        }
 
     def send(self, conn: Conn, data: bytes) -> None:
         if conn.state is not State.CLOSED:

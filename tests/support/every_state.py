@@ -247,7 +247,7 @@ def leave(relay: Relay, state: dict[str, Any]) -> None:
     for sock in server._farewells._left:
         loop.remove_reader(sock)
         loop.remove_writer(sock)
-    ends, seats = server._forwarder._ends.values(), server.hall.seats._by_conn.values()
+    ends, seats = list(server._forwarder), server.hall.seats._by_conn.values()
     linked = [each.sock for each in (*ends, *seats)]
     for sock in (*server.listeners, *server._socks.values(), *linked, *server._farewells._left):
         sock.close()
@@ -300,7 +300,7 @@ async def _goes_on_waiting(relay: Relay, ends: Ends) -> None:
 async def _links_go_on(relay: Relay, ends: Ends) -> None:
     ends.send("friend", CUT[13:])
     assert await ends.read("friend's link", len(CUT) - 13) == CUT[13:]
-    seen = [end.watcher.seen for end in relay.server._forwarder._ends.values() if end.watcher and end.to_host]
+    seen = [end.watcher.seen for end in relay.server._forwarder if end.watcher and end.to_host]
     (friend,) = [each for each in seen if each.client.nick == "friend"]
     assert (friend.host.nick, friend.client_frame, friend.stopped) == ("player", 77, False), "it is watched on"
     ends.send("old", OLD_SAYS[60:])

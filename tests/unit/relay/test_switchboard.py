@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import itertools
+import json
 
 import pytest
 
+from relay import snapshot
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
 from relay.rooms import Room, RoomTable
@@ -688,3 +690,21 @@ def test_at_the_end_everything_is_closed() -> None:
     assert [ended(conn) for conn in (host, client, link, waiting, opening)] == ["shutdown"] * 5
     assert board.board.connections == 0
     assert not board.board.busy
+
+
+def test_what_is_counted_goes_on_being_counted_in_the_next_program() -> None:
+    board = Board()
+    board.host()
+    board.join()
+    board.send(board.connect(), wire.OLD_HEADER)
+    board.send(board.connect(), b"GET / HTTP/1.1")
+    data, _ = snapshot.dump(board.board)
+    other = Board()
+    snapshot.load(json.loads(json.dumps(data)), other.board)
+    assert other.board.clients == board.board.clients
+    assert other.board.clients.total() == 2
+    assert other.board.outcomes == board.board.outcomes != {}
+    del data["clients"]
+    older = Board()
+    snapshot.load(data, older.board)
+    assert older.board.clients == {}, "what an older program wrote is read, too"
