@@ -64,6 +64,14 @@ def test_a_page_that_says_invoke_says_how_that_is_typed_after_a_clone(document: 
         assert "./bootstrap" in text
 
 
+def test_the_readme_names_the_service_managers_that_the_page_of_support_has() -> None:
+    table = (ROOT / "docs" / "support.md").read_text().partition("| --- |")[2]
+    inits = {row.split("|")[2].strip() for row in table.splitlines()[1:] if row.startswith("|")}
+    assert inits >= {"systemd", "runit"}
+    (needs,) = re.findall(r"The host needs [^.]*", (ROOT / "README.md").read_text())
+    assert [init for init in inits if init not in needs] == []
+
+
 def flags(names: tuple[str, ...]) -> set[str]:
     return {"--" + name.replace("_", "-") for name in names}
 
