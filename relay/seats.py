@@ -22,9 +22,12 @@ FLUSH_SIZE = 1024 * 1024
 
 
 class Seat:
-    """One socket. received counts its bytes, sent those it took; out is what waits to be sent to it."""
+    """One socket. received counts its bytes, sent those it took; out is what waits to be sent to it.
 
-    __slots__ = ("broken", "conn", "fd", "out", "received", "sent", "sock")
+    broken: its end is about to be told, with outcome; what is to be sent to it is not any more.
+    """
+
+    __slots__ = ("broken", "conn", "fd", "out", "outcome", "received", "sent", "sock")
 
     def __init__(self, conn: Conn, sock: socket.socket) -> None:
         self.conn = conn
@@ -34,6 +37,7 @@ class Seat:
         self.received = 0
         self.sent = 0
         self.broken = False
+        self.outcome: Outcome | None = None
 
 
 class Seats:
@@ -108,6 +112,12 @@ class Seats:
             self._readiness.epoll.modify(seat.fd, READ_AND_WRITE)
             self._keep(seat, data[sent:])
 
+    def end_broken(self) -> None:
+        """Tell the ends that are about to be told: another program would take those seats for whole ones."""
+        for _ in range(len(self)):  # what is sent to the others at one's end may be too much for the next
+            for seat in [seat for seat in self._by_conn.values() if seat.broken]:
+                self._ended(seat.conn, seat.outcome)
+
     def _keep(self, seat: Seat, data: bytes) -> None:
         if len(seat.out) > self._slow:
             self._break(seat, Outcome.OVERRUN)
@@ -127,7 +137,7 @@ class Seats:
 
     def _break(self, seat: Seat, outcome: Outcome | None) -> None:
         # Not now: the room has perhaps more to send to others, and what this end leads to comes after it.
-        seat.broken = True
+        seat.broken, seat.outcome = True, outcome
         self._loop.call_soon(self._ended, seat.conn, outcome)
         self._readiness.touched = True
 

@@ -200,6 +200,7 @@ class Server:
 
     def capture(self) -> dict[str, Any]:
         """Return everything another program needs to go on: plain data, with the numbers of open descriptors."""
+        self.hall.seats.end_broken()
         board, conns = snapshot.dump(self.board)
         return {
             "board": board,

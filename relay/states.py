@@ -71,8 +71,8 @@ class Conn:
         self.source = self.address.packed[:SOURCE_SIZE]
 
     def __repr__(self) -> str:
-        """Return no ids: what fails in the event loop is logged with what it was given."""
-        return f"<{self.kind} {self.address} {self.state.name}>"
+        """Return no ids and no address: what fails is logged with what it was about, and addresses may be blurred."""
+        return f"<{self.kind}, port {self.port}, {self.state.name}>"
 
 
 @dataclass(eq=False, slots=True, repr=False)

@@ -92,7 +92,7 @@ def started(config: Config, listeners: list[socket.socket], clock: Clock, state:
     for listener in listeners:
         sockets.prepare(listener)
     logging.getLogger("netplay-relay").setLevel(logging.DEBUG)
-    server = Server(config, listeners, Events(blurred=False), clock)
+    server = Server(config, listeners, Events(config.log.addresses == "blurred"), clock)
     if state is not None:
         server.restore(state)
     server.start()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from base64 import b64decode
 
+from relay.config import Config
+from relay.limits import Buffers
 from relay.states import State
 from tests.support.every_state import assert_all_go_on, everything, handed_over, leave, taken_over
+from tests.support.fakes import FakeClient
+from tests.support.relays import running
 
 
 async def test_connections_in_every_state_go_on() -> None:
@@ -19,3 +23,23 @@ async def test_connections_in_every_state_go_on() -> None:
         async with taken_over(state, before.clock.now) as relay:
             await assert_all_go_on(relay, ends, b64decode(state["board"]["kept"][0][1]))
             ends.close()
+
+
+async def test_who_read_too_slowly_is_not_handed_over_as_if_nothing_were_missing() -> None:
+    async with running(Config(buffers=Buffers(slow_client=20_000, socket=4096))) as relay:
+        slow, other = [await FakeClient.join(relay.address, relay.port) for _ in range(2)]
+        await relay.until(lambda: len(relay.server.hall.seats) == 2, "both sit there")
+        (conn,) = [conn for conn in relay.server.board.live() if conn.port == slow.source[1]]
+        seat = relay.server.hall.seats.of(conn)
+        assert seat
+        # In one turn of the event loop, as when the change of programs is next to it.
+        for _ in range(2):
+            relay.server.hall.seats.send(seat, bytes(1_000_000))
+        state = relay.server.capture()
+        assert state["board"]["outcomes"] == {"overrun": 1}
+        assert [entry["port"] for entry in state["board"]["conns"]] == [other.source[1]]
+        assert len(state["conns"]) == 1
+        slow.abort()
+        await other.close()
+        await relay.until_outcome("left")
+        assert relay.server.board.outcomes.total() == 2

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from relay.config import Config, ConfigError, RoomConfig, parse
+from relay.config import Config, ConfigError, Log, RoomConfig, parse
 from relay.limits import Limits
 from relay.observe import JsonFormatter
 from relay.outcomes import Outcome
@@ -123,25 +123,29 @@ async def test_no_outcome_has_a_session_id_in_its_line(journal: Journal, outcome
     journal.assert_without(session.id, session.host.client_id)
 
 
-async def test_an_error_in_the_relay_is_logged_without_the_ids_of_what_it_was_about(
+async def test_an_error_in_the_relay_is_logged_without_ids_and_addresses_of_what_it_was_about(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: Any) -> None:
         raise RuntimeError("something broke")
 
-    async with running() as relay, playing(relay.address, relay.port) as (host, _link, client):
+    config = Config(log=Log(addresses="blurred"))
+    async with running(config) as relay, playing(relay.address, relay.port) as (host, _link, client):
         monkeypatch.setattr(relay.server.board, "received", breaks)
         await host.control.send(wire.PING)
         await relay.until(lambda: "something broke" in journal.text, "the error is logged")
         monkeypatch.undo()
         assert client
+    assert f"with <host, port {host.control.source[1]}, HOSTING>" in journal.text, "which one it was can be told"
+    assert "127.0.0.1" not in journal.text
     journal.assert_without(host.session, *host.asked)
 
 
 def test_connections_and_sessions_show_themselves_without_ids() -> None:
     session = a_session()
     for shown in (repr(session), repr(session.host), str({"of": [session, session.host]})):
-        assert "Gran…" in shown or "203.0.113.7" in shown
+        assert "Gran…" in shown or "40000" in shown
+        assert "203.0.113.7" not in shown, "addresses are for those who blur them if they are to be blurred"
         assert base64.b64encode(session.id).decode() not in shown
         assert str(session.id) not in shown
 
