@@ -16,7 +16,7 @@ from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, following, listeners, metrics, report, snapshot, sockets, unpacked, upgrade
+from relay import control, following, listeners, metrics, report, service, snapshot, sockets, unpacked, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
 from relay.gate import cli as gate
@@ -235,5 +235,5 @@ def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
         raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "Is the relay running? systemctl status netplay-relay"
+        hint = f"Is the relay running? {service.status_command()}".rstrip()
         raise SystemExit(f"netplay-relay: no answer at {path}: {reason}. {hint}") from None

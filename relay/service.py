@@ -10,10 +10,23 @@ import contextlib
 import os
 import socket
 from collections.abc import MutableMapping
+from pathlib import Path
 
 from relay.sockets import inherit
 
 FIRST_FD = 3
+# What shows which service manager runs, and how it is asked about the relay.
+MANAGERS = (
+    ("run/systemd/system", "systemctl status netplay-relay"),
+    ("run/openrc", "rc-service netplay-relay status"),
+    ("run/runit", "sv status netplay-relay"),
+    ("etc/runit/runsvdir", "sv status netplay-relay"),
+)
+
+
+def status_command(root: Path = Path("/")) -> str:
+    """Return what to type to see whether the relay's service runs; "" where no service manager is known."""
+    return next((command for path, command in MANAGERS if (root / path).exists()), "")
 
 
 def inherited_sockets(environ: MutableMapping[str, str] = os.environ, first_fd: int = FIRST_FD) -> list[socket.socket]:

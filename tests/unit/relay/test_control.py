@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from relay import control, report
+from relay import control, report, service
 from relay.cli import main
 from relay.control import ControlSocket
 from relay.status import of
@@ -112,10 +112,11 @@ async def test_status_shows_who_plays() -> None:
         assert "1.0 kB in" in text
 
 
-def test_a_relay_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+def test_a_relay_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "status_command", lambda: "rc-service netplay-relay status")
     with pytest.raises(SystemExit) as caught:
         main(["status", "--socket", str(tmp_path / "no.sock")])
-    assert "Is the relay running? systemctl status netplay-relay" in str(caught.value.code)
+    assert "Is the relay running? rc-service netplay-relay status" in str(caught.value.code)
 
 
 def test_an_idle_relay_says_that_nobody_hosts() -> None:

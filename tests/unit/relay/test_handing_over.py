@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from base64 import b64decode
 
+import pytest
+
 from relay.config import Config
 from relay.limits import Buffers
 from relay.states import State
@@ -12,8 +14,10 @@ from tests.support.fakes import FakeClient
 from tests.support.relays import running
 
 
-async def test_connections_in_every_state_go_on() -> None:
+async def test_connections_in_every_state_go_on(caplog: pytest.LogCaptureFixture) -> None:
     async with everything() as (before, ends):
+        opened = caplog.text.count("opened")
+        assert opened == 3, "two sessions, and a room without a host"
         there = before.server.board.live()
         assert {conn.state for conn in there} == set(State) - {State.CLOSED}
         assert any(conn.introduction for conn in there)
@@ -21,6 +25,7 @@ async def test_connections_in_every_state_go_on() -> None:
         state = handed_over(before)
         leave(before, state)
         async with taken_over(state, before.clock.now) as relay:
+            assert caplog.text.count("opened") == opened, "what goes on is not opened again"
             await assert_all_go_on(relay, ends, b64decode(state["board"]["kept"][0][1]))
             ends.close()
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay import metrics
+from relay import metrics, status
+from relay.cli import main
+from relay.config import Config, RoomConfig
+from relay.control import ControlSocket
+from tests.support import netplay
+from tests.support.fakes import FakeClient, FakeHost, Stream, playing
+from tests.support.relays import Relay, running
 
 
 def client(state: str = "linked", **seen: Any) -> dict[str, Any]:
@@ -38,8 +46,12 @@ STATE: dict[str, Any] = {
 
 
 def samples(state: dict[str, Any]) -> dict[tuple[str, str], float]:
+    return parsed(metrics.text(state))
+
+
+def parsed(text: str) -> dict[tuple[str, str], float]:
     found = {}
-    for family in text_string_to_metric_families(metrics.text(state)):
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found[sample.name, "".join(sample.labels.values())] = sample.value
     return found
@@ -86,3 +98,49 @@ def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pyt
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(metrics.LibraryMissingError, match="apt-get install python3-prometheus-client"):
         metrics.text(STATE)
+
+
+# With what a relay says of itself while somebody plays.
+
+
+def assert_of_a_game(relay: Relay, found: dict[tuple[str, str], float]) -> None:
+    assert found["netplay_sessions", ""] == 1
+    assert found["netplay_connections", ""] == relay.server.board.connections == 4
+    assert found["netplay_clients", "FridayNightRoom1"] == 1, "who only waits is not linked"
+    assert found["netplay_paused", ""] == 1
+    assert found["netplay_waiting_bytes", ""] == 0
+    assert 0 < found["netplay_worst_rtt_seconds", ""] < 5
+
+
+async def one_plays_and_one_waits(relay: Relay, host: FakeHost, link: Stream, client: FakeClient) -> FakeClient:
+    """Let a client pause its game, and another one wait for its link."""
+    for to_host, data in netplay.handshake()[1:]:
+        await (client if to_host else link).send(data)
+        assert await (link if to_host else client).read(len(data)) == data
+    await client.send(netplay.pause("friend"))
+    assert await link.read(len(netplay.pause("friend"))) == netplay.pause("friend")
+    host.makes_links = False
+    waits = await FakeClient.join(relay.address, relay.port, host.session)
+    await relay.until(lambda: relay.server.board._waiting, "it waits for its link")
+    return waits
+
+
+async def test_a_relay_with_a_game_has_metrics_and_its_command_shows_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def answer(_sock: Any, _request: Any) -> dict[str, Any]:
+        return status.of(relay.server, relay.server._config)
+
+    config = Config(rooms=(RoomConfig("FridayNightRoom1"),))
+    async with running(config) as relay, playing(relay.address, relay.port) as (host, link, client):
+        waits = await one_plays_and_one_waits(relay, host, link, client)
+        control = ControlSocket(tmp_path / "control.sock", {"status": answer})
+        control.open(None)
+        try:
+            done = await asyncio.to_thread(main, ["metrics", "--socket", str(tmp_path / "control.sock")])
+        finally:
+            control.close()
+        assert done == 0
+        assert_of_a_game(relay, parsed(capsys.readouterr().out))
+        await waits.close()
+        await relay.until_outcome("left-waiting")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.service import inherited_sockets, notify
+from relay.service import inherited_sockets, notify, status_command
 
 
 def test_sockets_are_taken_over_and_no_child_hears_of_them() -> None:
@@ -51,3 +51,18 @@ def test_an_abstract_address_is_understood() -> None:
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": "/nonexistent/notify"}])
 def test_without_a_manager_nothing_happens(environ: dict[str, str]) -> None:
     notify("READY=1", environ)
+
+
+@pytest.mark.parametrize(
+    ("there", "typed"),
+    [
+        ("run/systemd/system", "systemctl status netplay-relay"),
+        ("run/openrc", "rc-service netplay-relay status"),
+        ("run/runit", "sv status netplay-relay"),
+        ("etc/runit/runsvdir", "sv status netplay-relay"),
+        ("etc", ""),
+    ],
+)
+def test_what_to_type_about_the_service_is_in_its_managers_words(tmp_path: Path, there: str, typed: str) -> None:
+    (tmp_path / there).mkdir(parents=True)
+    assert status_command(tmp_path) == typed
