@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from relay import config
 from relay.config import ConfigError
+from relay.gate.wanted import datagrams
 from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
 from toolkit.console import block, say, short, step
 from toolkit.errors import ROLLED_BACK, UserError
@@ -56,6 +57,7 @@ class Plan:
         return {
             "ansible_become": become,
             "preflight_ports": ports,
+            "preflight_datagrams": list(datagrams(self.settings)),
             "relay_zipapp": str(self.release.path),
             "relay_release_id": self.release.id,
             "relay_config_file": str(settings_file),

@@ -35,12 +35,17 @@ class Wanted:
     @property
     def datagrams(self) -> tuple[int, ...]:
         """Ports that are the relay's for UDP alone: another program may have them for TCP."""
-        return (LAN_PORT,) if self.settings.lan.answer and LAN_PORT not in self.ports else ()
+        return datagrams(self.settings)
 
     @property
     def names(self) -> list[str]:
         """Every DNS name of a friend."""
         return list(dict.fromkeys(name for friend in self.friends for name in friend.names))
+
+
+def datagrams(settings: Config) -> tuple[int, ...]:
+    """Return the ports where a relay with these settings listens for UDP alone."""
+    return (LAN_PORT,) if settings.lan.answer and LAN_PORT not in settings.ports else ()
 
 
 def read(

@@ -167,12 +167,23 @@ def test_the_wall_comes_back_after_nftables_has_flushed_it(host: RoleHost, verb:
     assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
 
 
+# Listens on a port, and on the next one for datagrams too.
+SQUATTER = """
+import socket, sys, time
+port = int(sys.argv[1])
+datagrams = socket.socket(type=socket.SOCK_DGRAM)
+datagrams.bind(("", port + 1))
+streams = [socket.create_server(("", taken)) for taken in (port + 1, port)]
+time.sleep(600)
+"""
+
+
 def test_a_port_that_another_program_has_is_refused_in_a_sentence(host: RoleHost) -> None:
     port = PORT + 1
-    host.run("systemd-run", "--quiet", "--unit=squatter", "python3", "-m", "http.server", str(port))
+    host.run("systemd-run", "--quiet", "--unit=squatter", "python3", "-c", SQUATTER, str(port))
     try:
         wait_for(lambda: f":{port} " in host.run("ss", "-Htln"), SOON, "the squatter")
-        refused = host.play(relay_ports=[port], preflight_ports=[port, 22])
+        refused = host.play(relay_ports=[port], preflight_ports=[port, 22], preflight_datagrams=[port + 1])
     finally:
         host.run("systemctl", "stop", "squatter.service")
     assert (refused.status != 0, refused.changed) == (True, [])
@@ -180,6 +191,9 @@ def test_a_port_that_another_program_has_is_refused_in_a_sentence(host: RoleHost
     assert re.search(r"TCP port 22 is in use by sshd \(process \d+, ssh.service\)", refused.errors)
     assert f"On {host.alias}, " in refused.errors
     assert f"[listen] port = {port + 1}" in refused.errors
+    assert re.search(rf"UDP port {port + 1} is in use by python3 \(process \d+, squatter.service\)", refused.errors)
+    assert f"TCP port {port + 1} " not in refused.errors
+    assert f"For UDP port {port + 1} write under [lan]: answer = false" in refused.errors
 
 
 def test_an_allowlist_in_a_directory_that_is_not_there_is_refused_in_a_sentence(host: RoleHost) -> None:

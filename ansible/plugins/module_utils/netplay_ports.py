@@ -96,13 +96,15 @@ def survey(
     run: Callable[[list[str]], str],
     proc: Path = Path("/proc"),
     services: Mapping[int, str] | None = None,
+    datagrams: Iterable[int] = (),
 ) -> list[dict[str, object]]:
     """Return for each of the ports that is held: port, protocol, ours, and holder (a phrase for people).
 
-    `run` runs a program and returns what it printed, "" when it fails. services: process -> service, where the service
-    manager keeps no control groups.
+    datagrams: more ports, of which UDP alone counts. `run` runs a program and returns what it printed, "" when it
+    fails. services: process -> service, where the service manager keeps no control groups.
     """
     found = open_listeners(ports, proc)
+    found += [listener for listener in open_listeners(datagrams, proc) if listener.protocol == "udp"]
     processes = holders({listener.inode for listener in found}, proc)
     by_pid_1 = any(process.pid == 1 for group in processes.values() for process in group)
     units = socket_units(run(["systemctl", "show", "--property=Id,Listen", "*.socket"])) if by_pid_1 else {}

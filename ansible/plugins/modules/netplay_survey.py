@@ -27,6 +27,11 @@ options:
     type: list
     elements: int
     required: true
+  datagrams:
+    description: More ports, where the relay will listen for UDP alone. Who has one of them for TCP is not named.
+    type: list
+    elements: int
+    default: []
 author: The netplay-relay developers
 """
 
@@ -89,7 +94,10 @@ def has_nftables() -> bool:
 def main() -> None:
     """Answer one call."""
     module = AnsibleModule(
-        argument_spec={"ports": {"type": "list", "elements": "int", "required": True}},
+        argument_spec={
+            "ports": {"type": "list", "elements": "int", "required": True},
+            "datagrams": {"type": "list", "elements": "int", "default": []},
+        },
         supports_check_mode=True,
     )
 
@@ -97,10 +105,11 @@ def main() -> None:
         status, output, _ = module.run_command(command, environ_update={"LC_ALL": "C"}, handle_exceptions=False)
         return str(output) if status == 0 else ""
 
-    ports = module.params["ports"]
+    ports, datagrams = module.params["ports"], module.params["datagrams"]
+    services = {**netplay_runit.pids(), **netplay_openrc.pids()}
     module.exit_json(
         changed=False,
-        held=netplay_ports.survey(ports, run, services={**netplay_runit.pids(), **netplay_openrc.pids()}),
+        held=netplay_ports.survey(ports, run, services=services, datagrams=datagrams),
         nftables=has_nftables(),
         ipv6=Path("/proc/net/if_inet6").exists(),
         **netplay_firewalls.survey(ports, run),

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from relay import config
 from relay.gate import foreign, iptables, push, state
 from relay.gate.push import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
+from toolkit import deploy, zipapp
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
 UFW = "Status: active\n\n55440                      ALLOW       Anywhere                   # netplay-relay\n"
@@ -38,6 +40,14 @@ def test_tcp_at_the_lans_port_is_nobodys_business_unless_it_is_the_relays(
     made = gate.wall(wanted, gate.plan(wanted, state.load(gate.places.state)), state.load(gate.places.state))
     assert (made.ports, made.datagrams) == (ports, datagrams)
     assert iptables.without_times(made).datagrams == datagrams
+
+
+@pytest.mark.parametrize(("settings", "asked"), [("port = 55440", [55435]), ("", [])])
+def test_a_deployment_looks_whether_somebody_has_the_lans_port(settings: str, asked: list[int]) -> None:
+    path = Path("relay.toml")
+    parsed = config.parse(f"[listen]\n{settings}\n[lan]\nanswer = true\n", path)
+    plan = deploy.Plan(parsed, [], zipapp.Release(path, "", 1))
+    assert plan.variables(path, become=False)["preflight_datagrams"] == asked
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,19 @@ def test_the_program_and_its_service_are_named(tmp_path: Path) -> None:
     assert held["holder"] == "nginx (process 812, nginx.service)"
 
 
+def test_of_a_port_for_datagrams_tcp_is_another_programs_own_business(tmp_path: Path) -> None:
+    datagram = line(55435, "8", state="07")
+    proc = a_proc(tmp_path, tcp=line(55435, "7"), udp=datagram)
+    a_process(proc, 812, "netplay-mitm", "7", "/system.slice/mitm.service")
+    a_process(proc, 813, "somebody", "8", "/system.slice/somebody.service")
+    (held,) = PORTS.survey([55440], lambda _: "", proc, datagrams=[55435])
+    assert (held["port"], held["protocol"], held["holder"]) == (
+        55435,
+        "udp",
+        "somebody (process 813, somebody.service)",
+    )
+
+
 def test_a_connection_that_happens_to_use_the_port_does_not_count(tmp_path: Path) -> None:
     assert PORTS.survey([55435], lambda _: "", a_proc(tmp_path, tcp=line(55435, "7", state="01"))) == []
 
