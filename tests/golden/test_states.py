@@ -1,7 +1,9 @@
 """What a relay of each state version handed to the next program, written down once, is taken up by this one.
 
 The files are never written anew: a relay that runs hands over what its own release wrote, whatever the sources say by
-now. A new snapshot.VERSION N gets a file of its own: python -m tests.support.every_state .../expected/states/N.json
+now. A new snapshot.VERSION N gets a file of its own: python -m tests.support.handed_over .../expected/states/N.json
+
+2 was written by what was to become 0.1.0.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Any
 import pytest
 
 from relay import snapshot
-from tests.support.every_state import CONFIG, Ends, assert_all_go_on, taken_over
+from tests.support.every_state import CONFIG, Ends
+from tests.support.handed_over import assert_all_go_on, taken_over
 
 WRITTEN = Path(__file__).parent / "expected" / "states"
 # No release has ever written it.

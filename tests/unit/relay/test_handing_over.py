@@ -9,8 +9,9 @@ import pytest
 from relay.config import Config
 from relay.limits import Buffers
 from relay.states import State
-from tests.support.every_state import assert_all_go_on, everything, handed_over, leave, taken_over
+from tests.support.every_state import everything
 from tests.support.fakes import FakeClient
+from tests.support.handed_over import assert_all_go_on, handed_over, leave, taken_over
 from tests.support.relays import running
 
 
