@@ -499,8 +499,26 @@ def test_where_the_former_packet_filter_is_gone_the_wall_is_put_up_with_the_othe
     assert changed.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
     assert "5.6.7.9" in changed.places.allowlist.read_text()
     (warning,) = answer["warnings"]
-    assert warning.startswith(f"{former} is not on this host any more")
+    assert warning.startswith(f"what {former} held of ours could not be taken away: {former} is not on this host any")
     assert apply(changed, ANNA + BEN)["warnings"] == [], "it is said once"
+
+
+@pytest.mark.parametrize(("former", "program"), [("iptables", "iptables-save"), ("nftables", "nft")])
+def test_a_former_packet_filter_that_fails_costs_a_sentence_and_not_the_change(
+    gate: MemoryGate, tmp_path: Path, former: str, program: str
+) -> None:
+    """The program is there, and a newer kernel has not what it is for."""
+    (tmp_path / "host").mkdir()
+    changed = Changed(tmp_path / "host", former)
+    changed.programs.answers |= {  # type: ignore[attr-defined]
+        "iptables-restore": "",
+        program: ProgramError([program], 3, "Table does not exist"),
+    }
+    answer = apply(changed, ANNA + BEN)
+    assert changed.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
+    assert "5.6.7.9" in changed.places.allowlist.read_text()
+    (warning,) = answer["warnings"]
+    assert warning.startswith(f"what {former} held of ours could not be taken away: ")
 
 
 @pytest.mark.parametrize("former", ["iptables", "nftables"])
