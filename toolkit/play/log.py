@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 LAST = 8
 # RetroArch notes most of it in the language of its menus: 0 is English, in which it is looked for here.
 LANGUAGE = {"user_language": "0"}
+# What stands before a nick that has no quotes; releases differ in it.
+PREFIX = r"^(?:\[\w+\]:? *){0,2}"
 # What the log holds, what it means, and whether netplay failed with it. {0} and {1} are what the pattern caught.
 MEANINGS: tuple[tuple[str, str, bool], ...] = (
     (r"You have joined as player (\d+)", "you play, as player {0}", False),
-    (r"\[Netplay\] (.{1,40}) has joined as player (\d+)", "{0} plays, as player {1}", False),
-    (r"\[Netplay\] Player (.{1,40}) has left the game", "{0} plays no more", False),
+    (PREFIX + r"(.{1,40}) has joined as player (\d+)", "{0} plays, as player {1}", False),
+    (PREFIX + r"Player (.{1,40}) has left the game", "{0} plays no more", False),
     (r'Connected to: "(.{0,40})"', "connected to {0}", False),
     (r'Got connection from: "(.{0,40})"', "{0} connects", False),
     (r'"(.{0,40})" has disconnected', "{0} has left", False),

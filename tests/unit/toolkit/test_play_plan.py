@@ -247,6 +247,9 @@ def test_the_log_is_told_in_sentences_each_once_and_safely(tmp_path: Path) -> No
     (said,) = follower.new()
     assert "the relay 10.0.0.1 port 55435 does not answer" in said
     assert follower.failed
+    for line in ("[INFO] [Netplay] [a] b has joined as player 3", "[INFO]: [netplay] [a] b has joined as player 3"):
+        assert sentence(line) == ("[a] b plays, as player 3", False)
+    assert sentence("[INFO] [Netplay] Player ben has left the game") == ("ben plays no more", False)
     assert sentence("[ERROR] [Netplay] Core does not support netplay.") is not None
     assert "\x1b" not in "".join(follower.last())
 
