@@ -6,7 +6,7 @@ import socket
 
 from relay.states import Conn
 from relay.stream import Watcher
-from relay.stream_framing import Data
+from relay.stream_framing import Data, Direction
 
 NOBODY = -2
 """In Flow.who: nobody looks at what goes by."""
@@ -49,14 +49,17 @@ class End:
         self.read = True
         self.to_host = not conn.is_link
         self.flow = Flow(self, received)
-        self.watch(None)
+        self._watcher: Watcher | None = None
+        self._way: Direction | None = None
 
     def join(self, peer: End, watcher: Watcher | None) -> None:
         """Make a link of two ends."""
-        for end, other in ((self, peer), (peer, self)):
-            end.peer = other
-            end.flow.to = WAITING if other.out else other.fd
-            end.watch(watcher)
+        self.peer, peer.peer = peer, self
+        self.flow.to = WAITING if peer.out else peer.fd
+        peer.flow.to = WAITING if self.out else self.fd
+        if watcher:
+            self.watch(watcher)
+            peer.watch(watcher)
 
     @property
     def name(self) -> str:

@@ -31,8 +31,8 @@ READ_SIZE = 64 * 1024
 # Python's own allocator for small things; whatever fills it is read on with READ_SIZE.
 MESSAGE = 472
 LEAST_MESSAGE = HEAD_SIZE + LEAST_INPUT
-# By how much the table of descriptors grows more than it must.
-SPARE = 64
+# The table of descriptors begins with so many, and doubles: to look beyond its end is an exception, which costs time.
+DESCRIPTORS = 4096
 # What one slow reader that catches up may be sent in one wake-up, so that its neighbours do not wait for it.
 FLUSH_SIZE = 1024 * 1024
 # Reads of what an end sent before it failed: its last words still reach the other end.
@@ -68,7 +68,7 @@ class Forwarder:
         self._slow_clients = slow_clients
         self._waiting = 0
         # By descriptor. A list, for in a dictionary each message would look at two more places.
-        self._flows: list[Flow | None] = []
+        self._flows: list[Flow | None] = [None] * DESCRIPTORS
         self._by_conn: dict[Conn, End] = {}
         self._view = memoryview(bytearray(READ_SIZE))
 
@@ -127,9 +127,8 @@ class Forwarder:
             self._watch(end)
 
     def _add(self, end: End) -> None:
-        missing = end.fd + 1 - len(self._flows)
-        if missing > 0:
-            self._flows.extend([None] * (missing + SPARE))
+        while end.fd >= len(self._flows):
+            self._flows.extend([None] * len(self._flows))
         self._flows[end.fd] = end.flow
         self._by_conn[end.conn] = end
 
