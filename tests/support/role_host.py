@@ -40,9 +40,10 @@ except OSError as error:
 # files and what systemd and ssh write by themselves are nobody's settings.
 SNAPSHOT = r"""
 import hashlib, json, os, pathlib, re, shutil, subprocess
-TOPS = ("/etc", "/opt", "/usr/local", "/home", "/srv", "/var/lib", "/run/netplay-relay", "/run/runit",
+TOPS = ("/etc", "/opt", "/usr/local", "/home", "/root", "/srv", "/var/lib", "/var/spool", "/var/tmp",
+        "/usr/lib/systemd/system", "/run/netplay-relay", "/run/runit", "/run/systemd/system",
         *map(str, pathlib.Path("/var/log").glob("netplay*")))
-SKIPPED = ("/var/lib/systemd", "/etc/.pwd.lock", "/run/runit/supervise.sshd")
+SKIPPED = ("/var/lib/systemd", "/etc/.pwd.lock", "/run/runit/supervise.sshd", "/var/tmp/systemd-private-")
 def content(path):
     if path.is_symlink():
         return os.readlink(path)

@@ -12,10 +12,14 @@ import re
 import subprocess
 from pathlib import Path
 
-TOPS = ("/etc", "/opt", "/usr/local", "/home", "/srv", "/var/lib", "/var/log", "/run/netplay-relay", "/run/runit")
+TOPS = (
+    *("/etc", "/opt", "/usr/local", "/usr/lib/systemd/system", "/home", "/root", "/srv", "/var/lib", "/var/log"),
+    *("/var/spool", "/var/tmp", "/run/netplay-relay", "/run/runit", "/run/systemd/system"),  # noqa: S108  # looked at
+)
 SKIPPED = (
     *("/var/lib/systemd", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/dbus", "/etc/.pwd.lock", "/srv/lab-packages"),
     *("/var/log/journal", "/var/log/wtmp", "/var/log/lastlog", "/var/log/btmp", "/run/runit/supervise.sshd"),
+    "/var/tmp/systemd-private-",  # noqa: S108  # anew at each start of a service that has one
     "/var/log/xbps-calls",  # voidlike's stand-in for xbps notes there what it was asked
 )
 ASKED = {
