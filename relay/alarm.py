@@ -19,6 +19,8 @@ class Alarm:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._due = math.inf
         loop.add_signal_handler(signal.SIGALRM, self._rang)
+        # Whoever started us may have held it back, and we would sleep for ever.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
     def set(self, seconds: float) -> None:
         """Wake the loop in so many seconds, or earlier; what was set before for an earlier time stays."""

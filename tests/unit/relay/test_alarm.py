@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from relay.alarm import Alarm
 from relay.readiness import Readiness
 from relay.selector import LinkSelector
@@ -64,6 +66,31 @@ def test_after_stop_nothing_rings_and_it_can_be_set_again() -> None:
         await asyncio.sleep(0.01)
 
     run(body)
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})", "signal.signal(signal.SIGALRM, signal.SIG_IGN)"],
+    ids=["held back", "ignored"],
+)
+def test_it_rings_whatever_the_program_inherited(start: str) -> None:
+    program = f"""
+import asyncio, signal
+from relay.alarm import Alarm
+from relay.readiness import Readiness
+from relay.selector import LinkSelector
+{start}
+selector = LinkSelector()
+loop = asyncio.SelectorEventLoop(selector)
+readiness = Readiness(loop, selector)
+selector.wake_by(Alarm(loop))
+loop.run_until_complete(asyncio.sleep(0.01))
+readiness.close()
+loop.close()
+print("woke up")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=BOUND)
+    assert (ended.returncode, ended.stdout) == (0, "woke up\n"), ended.stderr
 
 
 def test_a_program_whose_loop_is_closed_does_not_die_of_a_timer_that_was_left() -> None:
