@@ -41,9 +41,10 @@ LAST_READS = 8
 _IN = select.EPOLLIN
 _OUT = select.EPOLLOUT
 # Told once for what has come, not again until more comes: the kernel need not look a second time whether a socket that
-# was read empty is empty. So whoever does not read to the end has to ask again (_watch): epoll(7), edge-triggered.
+# was read empty is empty. So whoever does not read to the end has to ask again (_watch): epoll(7), edge-triggered. What
+# else may be there is told with it: an end, or urgent data, before which a read stops.
 _EDGE = select.EPOLLET
-_READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+_READABLE = select.EPOLLIN | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Forwarder:

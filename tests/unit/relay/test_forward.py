@@ -162,6 +162,14 @@ async def test_the_end_that_comes_with_the_last_bytes_is_not_overlooked(size: in
         assert b.ended == [(b.link_conn, Outcome.LEFT)]
 
 
+async def test_what_follows_urgent_data_does_not_wait_for_more() -> None:
+    async with bench(pair=tcp_pair) as b:
+        b.player.send(b"before")
+        b.player.send(b"!", socket.MSG_OOB)
+        b.player.send(b"after")
+        assert await receive(b.host, 11) == b"beforeafter"
+
+
 async def test_an_end_that_closes_while_it_is_not_read_from_is_noticed_once_it_is() -> None:
     blob = random.Random(6).randbytes(1_000_000)
     async with bench() as b:
