@@ -126,7 +126,9 @@ def package(
         step("written", short(path))
     _note_borrowed(settled, commit or distfile)
     _note_placeholder(settled.package.homepage)
-    step("next", f"scp -r {_quoted(place)} HOST:netplay-repo{'   (or serve that folder by https)' if signing else ''}")
+    served = "   (or serve that folder by https)" if signing else ""
+    # Into the folder, whether it is there already or not: a copy beside an earlier one would never be looked at.
+    step("next", f"ssh HOST mkdir -p netplay-repo && scp -r {_quoted(place)}/. HOST:netplay-repo/{served}")
     step("then", "on HOST: xbps-install --repository=$HOME/netplay-repo netplay-relay netplay-relay-firewall")
     if not signing:
         step("note", "not signed: xbps takes it from a folder, but not by http. --key FILE signs it.")

@@ -140,13 +140,15 @@ def groups(lab: str) -> list[Path]:
 def remove(lab: str, directory: Path) -> bool:
     """Remove all containers, images and mounts of a testbed; return whether there was anything. Its lab stays."""
     podman = Podman.of(lab, directory)
-    if not podman.directory.exists():
+    if not (podman.directory.exists() or podman.running.exists() or groups(lab)):
         return False
     if (podman.directory / "containers.conf").exists() and shutil.which("podman", path=programs.search_path()):
         podman("rm", "--all", "--force", "--time=0", check=False)
-    for own in (podman.directory, podman.running):
-        _remove_tree(own)
-    _remove_groups(lab)
+    try:
+        for own in (podman.running, podman.directory):
+            _remove_tree(own)
+    finally:
+        _remove_groups(lab)
     return True
 
 

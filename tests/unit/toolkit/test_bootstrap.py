@@ -236,11 +236,12 @@ def test_a_look_ahead_installs_no_packages(machine: Machine, words: list[str]) -
     assert [line for line in machine.log if line.startswith("apt-get")] != []
 
 
-def test_debians_key_is_installed_for_the_lab_where_it_is_not_here(machine: Machine) -> None:
+@pytest.mark.parametrize("task", ["deploy", "test"])
+def test_debians_key_is_installed_for_the_lab_where_it_is_not_here(machine: Machine, task: str) -> None:
     machine.has(*PACKAGES)
     machine.apt()
-    assert machine.run("deploy").returncode == 0
-    assert any(re.search(rf"install {KEYRING_PACKAGE}$", line) for line in machine.log)
+    assert machine.run(task).returncode == 0
+    assert any(re.search(rf" {KEYRING_PACKAGE}( |$)", line) for line in machine.log)
     before = len(machine.log)
     (machine.folder / "keyring.gpg").touch()
     machine.run("deploy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -140,3 +141,21 @@ def test_a_mount_that_stays_is_named_and_nothing_in_it_is_removed(
     with pytest.raises(UserError, match=str(kept)):
         podman.remove("tb-podman", tmp_path)
     assert kept.is_dir()
+
+
+def test_a_removal_that_stopped_half_way_is_finished_by_the_next_one(
+    mounts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = tmp_path / "run" / "podman"
+    running.mkdir(parents=True)
+    made = podman.Podman.of("tb-podman", tmp_path)
+    monkeypatch.setattr(podman.Podman, "of", lambda *_: dataclasses.replace(made, running=running))
+    monkeypatch.setattr(podman, "_END_BOUND", 0.05)
+    mounts.append(running / "overlay")
+    monkeypatch.setattr(programs, "run", lambda *_, **__: "")
+    with pytest.raises(UserError, match=str(running)):
+        podman.remove("tb-podman", tmp_path)
+    mounts.clear()
+    assert podman.remove("tb-podman", tmp_path)
+    assert not running.exists()
+    assert not podman.remove("tb-podman", tmp_path)

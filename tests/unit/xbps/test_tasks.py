@@ -63,7 +63,7 @@ def test_a_repository_is_made_and_how_to_install_from_it_is_said(tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
     said = " ".join(done.stdout.split())
     # The host is another machine: there is no such folder on it yet.
-    assert f"scp -r {tmp_path}/repo HOST:netplay-repo" in said
+    assert f"ssh HOST mkdir -p netplay-repo && scp -r {tmp_path}/repo/. HOST:netplay-repo/" in said
     assert "xbps-install --repository=$HOME/netplay-repo netplay-relay netplay-relay-firewall" in said
     assert "not signed" in said
     assert (tmp_path / "repo" / f"netplay-relay-{__version__}_1.x86_64.xbps").is_file()
