@@ -17,7 +17,9 @@ class Alarm:
     """The process's one alarm. Only in the main thread: Python knows signals there alone (ValueError elsewhere)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._due = math.inf
+        self._ringing: asyncio.Future[None] | None = None
         loop.add_signal_handler(signal.SIGALRM, self._rang)
         # Whoever started us may have held it back, and we would sleep for ever.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
@@ -34,5 +36,17 @@ class Alarm:
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._due = math.inf
 
+    async def ring(self) -> None:
+        """Ring now; return when every signal that came before has reached its handler, however busy the loop is.
+
+        Signals go through one pipe to the loop, in their order. Twice, for one that was on its way may end the first.
+        """
+        for _ in range(2):
+            self._ringing = self._loop.create_future()
+            signal.raise_signal(signal.SIGALRM)
+            await self._ringing
+
     def _rang(self) -> None:
         self._due = math.inf
+        if self._ringing and not self._ringing.done():
+            self._ringing.set_result(None)

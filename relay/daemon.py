@@ -181,6 +181,8 @@ class Daemon:
                 await self._reply(answer)
                 if "waiting" in answer:
                     self._drain_for_new()
+            if self._stopping:
+                await self._reply({"error": "the relay is stopping"})
         finally:
             self._upgrading = None
 
@@ -207,6 +209,8 @@ class Daemon:
         # kernel for the new program. What lay in between would be lost with this one.
         signal.pthread_sigmask(signal.SIG_BLOCK, upgrade.HELD)
         try:
+            if self._alarm:
+                await self._alarm.ring()
             for _ in range(SIGNAL_TURNS):
                 await asyncio.sleep(0)
             return "the relay is stopping" if self._stopping else self._exec()

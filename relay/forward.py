@@ -94,8 +94,9 @@ class Forwarder:
         a, b = End(*client), End(*link)
         a.join(b, watcher)
         for end in (a, b):
-            self._add(end)
             self._readiness.cede(end.fd, _EDGE | _READABLE)
+        self._add(a)
+        self._add(b)
         for end, data in ((b, to_host), (a, to_client)):
             if data and end.conn in self._by_conn:
                 end.peer.flow.received += len(data)
@@ -207,6 +208,8 @@ class Forwarder:
             self._flush(end)
         if mask & _READABLE and self._is_served(end):
             self._read_on(end, b"")
+            if mask & select.EPOLLPRI and self._is_served(end):
+                self._watch(end)  # at urgent data a read may say that there is nothing, although there is
 
     def _read_on(self, end: End, begun: bytes) -> None:
         """Read on after what was begun, pass it on together, and ask to be told again: there may be more."""
@@ -247,7 +250,7 @@ class Forwarder:
         self._readiness.touched = True
         try:
             if self._is_served(end):
-                self._ended(end.conn, Outcome.LINK_FAILED)
+                self._ended(end.conn if end.to_host else end.peer.conn, Outcome.LINK_FAILED)
         except Exception:
             log.exception("nor should this")
         for each in (end, end.peer):

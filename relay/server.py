@@ -201,6 +201,7 @@ class Server:
     def capture(self) -> dict[str, Any]:
         """Return everything another program needs to go on: plain data, with the numbers of open descriptors."""
         self.hall.seats.end_broken()
+        self._end_ghosts()
         board, conns = snapshot.dump(self.board)
         return {
             "board": board,
@@ -208,6 +209,12 @@ class Server:
             "conns": [self._capture_conn(conn) for conn in conns],
             "farewells": self._farewells.capture(),
         }
+
+    def _end_ghosts(self) -> None:
+        """End whoever has no socket any more, which only a mistake of ours makes: there is nothing to hand over."""
+        for conn in list(self.board.live()):
+            if not (self._forwarder.end_of(conn) or self.hall.seats.of(conn) or conn in self._socks):
+                self._end(conn, Outcome.LINK_FAILED)
 
     def _capture_conn(self, conn: Conn) -> dict[str, Any]:
         if end := self._forwarder.end_of(conn):
@@ -331,9 +338,22 @@ class Server:
             except Exception:
                 # Not the action itself: it may have ids, and what players say.
                 log.exception("this should not have happened, in carrying out %s", type(action).__name__)
+                self._give_up(action)
         self._performing = False
         if self.board.draining:
             self._check_drained()
+
+    def _give_up(self, action: Action) -> None:
+        """End those who could not be brought together: half of it is nobody's game, and nobody would ever end it."""
+        if isinstance(action, Splice):
+            for conn in (action.client, action.link):
+                self._lose(conn, Outcome.LINK_FAILED)
+        elif isinstance(action, Seat):
+            self._lose(action.conn, Outcome.ROOM_FAILED)
+
+    def _lose(self, conn: Conn, outcome: Outcome) -> None:
+        if conn.state is not State.CLOSED:
+            self._todo += self.board.lost(conn, self._clock(), outcome)
 
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, Send):
@@ -373,24 +393,31 @@ class Server:
             self._perform(self.board.lost(conn, self._clock(), Outcome.HOST_STUCK))
 
     def _seat(self, conn: Conn) -> None:
-        sock = self._socks.pop(conn)
+        sock = self._socks[conn]
         self._readiness.forget(sock.fileno())
         sockets.linked(sock)
         self.hall.add(conn, sock)
+        del self._socks[conn]
 
     def _splice(self, action: Splice) -> None:
         if State.CLOSED in (action.client.state, action.link.state):
             return  # one of them was gone when it was told the last of their handshake
-        client, link = self._socks.pop(action.client), self._socks.pop(action.link)
+        client, link = self._socks[action.client], self._socks[action.link]
         for sock in (client, link):
             sockets.linked(sock)
         watch = self._config.watch
         watcher = Watcher(watch.names) if watch.links else None
-        if watcher:
+        try:
             for to_host, data in action.before:
-                watcher.feed(to_host, data)
+                if watcher:
+                    watcher.feed(to_host, data)
+        except Exception:
+            log.exception("this should not have happened; a link is not looked at")
+            watcher = None
         ends = (action.client, client), (action.link, link)
         self._forwarder.splice(*ends, action.to_host, action.to_client, watcher)
+        for conn in (action.client, action.link):
+            del self._socks[conn]
 
     def _close(self, action: Close) -> None:
         conn = action.conn
@@ -406,10 +433,14 @@ class Server:
         elif self.hall.seats.of(conn):
             seat = self.hall.seats.release(conn)
             sock, waiting, received = seat.sock, seat.out, seat.received
-        else:
-            sock = self._socks.pop(conn)
+        elif conn in self._socks:
+            sock = self._socks[conn]
             self._readiness.forget(sock.fileno())
             received = 0
+        else:
+            self._log_end(conn, 0)
+            return  # its socket went when something failed
+        self._socks.pop(conn, None)
         if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
             self._farewells.say(sock, waiting)
         elif waiting and conn.outcome is Outcome.STRANGER:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from relay.alarm import Alarm
 from relay.readiness import Readiness
-from relay.selector import LinkSelector
+from relay.selector import BATCH, LinkSelector
 
 BOUND = 20.0
 
@@ -68,6 +69,32 @@ def test_after_stop_nothing_rings_and_it_can_be_set_again() -> None:
     run(body)
 
 
+def test_after_a_ring_every_earlier_signal_has_been_handled_however_much_is_ready() -> None:
+    async def body(selector: LinkSelector) -> None:
+        loop, handled = asyncio.get_running_loop(), []
+        readiness = Readiness(loop, selector)
+        busy = [socket.socketpair() for _ in range(6 * BATCH)]
+        for one, other in busy:
+            other.send(b"never read")
+            readiness.watch(one.fileno(), lambda _: None, None)
+        loop.add_signal_handler(signal.SIGUSR1, handled.append, True)
+        alarm = selector._alarm
+        assert alarm is not None
+        for _ in range(20):
+            handled.clear()
+            signal.raise_signal(signal.SIGUSR1)
+            await alarm.ring()
+            assert handled
+        loop.remove_signal_handler(signal.SIGUSR1)
+        for pair in busy:
+            readiness.forget(pair[0].fileno())
+            for sock in pair:
+                sock.close()
+        readiness.close()
+
+    run(body)
+
+
 @pytest.mark.parametrize(
     "start",
     ["signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})", "signal.signal(signal.SIGALRM, signal.SIG_IGN)"],
@@ -78,7 +105,7 @@ def test_it_rings_whatever_the_program_inherited(start: str) -> None:
 import asyncio, signal
 from relay.alarm import Alarm
 from relay.readiness import Readiness
-from relay.selector import LinkSelector
+from relay.selector import BATCH, LinkSelector
 {start}
 selector = LinkSelector()
 loop = asyncio.SelectorEventLoop(selector)
@@ -98,7 +125,7 @@ def test_a_program_whose_loop_is_closed_does_not_die_of_a_timer_that_was_left() 
 import asyncio, time
 from relay.alarm import Alarm
 from relay.readiness import Readiness
-from relay.selector import LinkSelector
+from relay.selector import BATCH, LinkSelector
 selector = LinkSelector()
 loop = asyncio.SelectorEventLoop(selector)
 readiness = Readiness(loop, selector)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections.abc import Iterator
 
 import pytest
 
+from relay.forward import Forwarder
+from relay.readiness import Readiness
 from relay.states import Conn, State
+from relay.stream_framing import Direction
 from tests.support import netplay, wire
 from tests.support.relays import BOUND, Relay, running
 
@@ -21,6 +25,22 @@ class Ends:
 
     def __init__(self) -> None:
         self._open: list[socket.socket] = []
+
+    async def say_and_see(self, relay: Relay, data: bytes) -> tuple[socket.socket, Conn]:
+        """Connect and send; return the socket, and what the relay calls it as soon as it knows of it."""
+        sock = socket.create_connection((relay.address, relay.port), BOUND)
+        self._open.append(sock)
+        found: list[Conn] = []
+
+        def known() -> bool:
+            found[:] = [conn for conn in relay.server.board.live() if conn.port == sock.getsockname()[1]]
+            return bool(found)
+
+        await relay.until(known, "it is accepted")
+        sock.sendall(data)
+        conn = found[0]
+        await relay.until(lambda: conn.state is not State.OPENING, "it is read")
+        return sock, conn
 
     async def say(self, relay: Relay, data: bytes) -> tuple[socket.socket, Conn]:
         """Connect and send; return the socket, and what the relay calls it once it has read that."""
@@ -105,3 +125,46 @@ async def test_an_action_that_fails_keeps_none_of_the_others_from_being_done(
         assert waiting.outcome == "host-gone"
         assert client.recv(1) == b""
     assert FAILED in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["splice", "cede", "feed"])
+async def test_a_link_that_cannot_be_made_is_ended_and_nothing_of_it_stays(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("a mistake of ours")
+
+    async with running() as relay:
+        host, _ = await ends.say(relay, wire.HOST_HELLO)
+        assert host.recv(16)[:4] == b"RATS"
+        client, waiting = await ends.say(relay, wire.header())
+        place = {"splice": Forwarder, "cede": Readiness, "feed": Direction}[broken]
+        with monkeypatch.context() as breaking:
+            breaking.setattr(place, broken, fail)
+            link, linked = await ends.say_and_see(relay, wire.link(host.recv(16)[4:]))
+            await relay.until(lambda: broken == "feed" or not len(relay.server._forwarder), "nothing is linked")
+        if broken == "feed":
+            link.sendall(b"played on")
+            client.setblocking(False)
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 9), BOUND) == b"played on"
+        else:
+            assert client.recv(1) == link.recv(1) == b""
+            assert {waiting.outcome, linked.outcome} == {"link-failed", "peer-left"}
+            assert (len(relay.server._socks), len(relay.server._readiness)) == (1, 2), "the host, and the listener"
+        host.close()
+        client.close()
+        await relay.until(lambda: not relay.server.board.busy, "all is over")
+    assert FAILED in caplog.text
+
+
+async def test_whoever_has_lost_their_socket_is_ended_before_the_next_program_is_told_of_them(ends: Ends) -> None:
+    async with running() as relay:
+        host, _ = await ends.say(relay, wire.HOST_HELLO)
+        client, waiting = await ends.say(relay, wire.header())
+        sock = relay.server._socks.pop(waiting)
+        relay.server._readiness.forget(sock.fileno())
+        sock.close()
+        assert len(relay.server.capture()["conns"]) == 1
+        assert waiting.state is State.CLOSED
+        host.close()
+        client.close()
