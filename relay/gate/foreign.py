@@ -3,7 +3,7 @@
 A table of ours can only take away: what it accepts still meets every other filter. So each chain of others at the
 input hook is walked with the packet that matters, the first of a TCP connection to the port (or a datagram) from an
 address nobody has heard of, not on loopback. A rule may match it certainly, certainly not, or under conditions (a
-source, an interface, a rate); what only may match decides nothing.
+source, an interface, a rate); what only may match decides nothing, unless it is asked whether anybody may get in.
 """
 
 from __future__ import annotations
@@ -48,6 +48,30 @@ class Chain:
         """Tell whether the packet gets through."""
         verdict = self._walk(self.name, 0)
         return (verdict or self.policy) == "accept"
+
+    def may_let_in(self) -> bool:
+        """Tell whether some such packet gets through: what only may match may do so, and may not."""
+        return "accept" in {end or self.policy for end in self._ends(self.name, {})}
+
+    def _ends(self, name: str, known: dict[str, set[str]]) -> set[str]:
+        """Return what a chain may decide: "accept", "drop", "" for nothing; known: what was found out of others."""
+        if name in known:
+            return known[name]
+        known[name] = {""}
+        found: set[str] = set()
+        for rule in self.rules.get(name, ()):
+            if rule.match is False:
+                continue
+            kind, _, target = rule.verdict.partition(" ")
+            ends = self._ends(target, known) if kind in ("jump", "goto") else {"" if kind == "return" else kind}
+            goes_on = rule.match is None or not kind or (kind == "jump" and "" in ends)
+            found |= ends if kind in ("return", "goto") else ends - {""}
+            if not goes_on:
+                break
+        else:
+            found.add("")
+        known[name] = found
+        return found
 
     def _walk(self, name: str, depth: int) -> str:
         """Return "accept" or "drop" as the chain decides, "" when it decides nothing."""
@@ -245,15 +269,29 @@ def _iptables_rule(words: list[str], port: int, protocol: str) -> Rule:
             verdict = verdict or f"{'goto' if word == '-g' else 'jump'} {value}"
             break  # what follows are the target's own options
         found = _iptables_match(word, value, port, protocol)
+        if found is None or word == "--tcp-flags":
+            place, values = _values(words, place - 1)
+            found = _is_syn(*values) if word == "--tcp-flags" else None
         match = _and(match, (not found if found is not None else None) if negated else found)
         negated = False
     return Rule(match, verdict)
 
 
+def _values(words: list[str], place: int) -> tuple[int, list[str]]:
+    """Return where the next option begins and the values before it: some options have none, some have two."""
+    end = next((at for at in range(place, len(words)) if words[at].startswith(("-", "!"))), len(words))
+    return end, words[place:end]
+
+
+def _is_syn(looked_at: str, set_there: str) -> bool:
+    """Tell whether the first packet of a connection has these TCP flags set, of those that are looked at."""
+    return {"SYN"} & set(looked_at.split(",")) == set(set_there.split(",")) - {"NONE"}
+
+
 def _iptables_match(word: str, value: str, port: int, protocol: str) -> bool | None:
     if word == "-p":
         return value in (protocol, "all", _NUMBERS[protocol])
-    if word == "-m":
+    if word in ("-m", "--comment"):
         return True
     if word in ("--dport", "--dports"):
         spans = [part.split(":") for part in value.split(",")]

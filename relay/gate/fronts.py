@@ -81,7 +81,7 @@ class Firewalld:
     def zones(self) -> list[str]:
         """Return the zones that the internet comes in by: those of the default routes, else the default zone."""
         default = self._ask("--get-default-zone")
-        zones = [self._ask(f"--get-zone-of-interface={name}") or default for name in _uplinks()]
+        zones = [self._ask(f"--get-zone-of-interface={name}") or default for name in uplinks()]
         return list(dict.fromkeys(zone for zone in zones or [default] if zone))
 
     def command(self, port: int) -> list[str]:
@@ -178,7 +178,7 @@ def _ports(text: str) -> list[int]:
     return sorted({int(port) for port in re.findall(r"\b(\d+)\b", text)})
 
 
-def _uplinks() -> list[str]:
+def uplinks() -> list[str]:
     """Return the interfaces of the default routes, by the kernel's table of IPv4 routes."""
     try:
         lines = [line.split() for line in ROUTES.read_text().splitlines()[1:]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relay.gate.foreign import iptables_input
@@ -28,7 +28,8 @@ PORTS_PER_RULE = 15
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
 _COUNTS = re.compile(r"^\[\d+:\d+\] ")
 # What is about some sources decides nothing for a stranger; there may be thousands of such rules.
-_FROM = re.compile(r"-A \S+ (?:! )?-s ")
+_FROM = re.compile(r"-A \S+ -s ")
+_BY = re.compile(r"-A \S+ (?:(?:! )?-[sd] \S+ )*-i (\S+)")
 _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
 _COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
 
@@ -97,26 +98,36 @@ def rules(saved: str) -> list[str]:
     return [line for line in _uncounted(saved) if _OURS.match(line)]
 
 
-def bypassed(saved: str, rules: Iterable[str]) -> bool:
-    """Tell whether a rule before INPUT's jump to us lets in a stranger's first packet to what rules of ours are for.
+def bypassed(saved: str, rules: Iterable[str], uplinks: Sequence[str] = ()) -> bool:
+    """Tell whether a rule before INPUT's jump to us may let in a stranger's first packet to what ours are for.
 
-    That we are not the first is no harm by itself: others want to be first, too, and do no more than look at what comes
-    in by an interface or from an address of theirs.
+    uplinks: the interfaces that strangers come in by. That we are not the first is no harm by itself: others want to be
+    first, too, and do no more than look at what comes in by another interface or from an address of theirs. Where we
+    are the first, the answer is no, whatever follows: being moved there once is all that a false alarm costs.
     """
-    others = [line for line in _uncounted(saved) if not _OURS.match(line) and not _FROM.match(line)]
+    others = [line for line in _uncounted(saved) if not _OURS.match(line) and not _is_for_some(line, uplinks)]
     if next((line for line in others if line.startswith("-A INPUT ")), JUMP) == JUMP:
         return False
     # As if nothing came after us: what gets through now has been let in before.
     text = "\n".join("-A INPUT -j DROP" if line == JUMP else line for line in others)
     chains = (iptables_input(text, "", port, protocol) for protocol, port in _targets(rules))
-    return any(chain is not None and chain.lets_in() for chain in chains)
+    return any(chain is not None and chain.may_let_in() for chain in chains)
+
+
+def _is_for_some(line: str, uplinks: Sequence[str]) -> bool:
+    """Tell whether a rule is about sources, or an interface, that are not a stranger's."""
+    if not (by := _BY.match(line)):
+        return bool(_FROM.match(line))
+    name = by[1]
+    return not any(uplink == name or (name[-1] == "+" and uplink.startswith(name[:-1])) for uplink in uplinks)
 
 
 def _targets(rules: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield every protocol and port that rules of our chains are for."""
     for rule in rules:
         if match := re.match(r"-A NETPLAY -p (tcp|udp) .*--dports (\S+)", rule):
-            yield from ((match[1], int(port)) for port in match[2].split(","))
+            # Ours have no ranges.
+            yield from ((match[1], int(port)) for port in match[2].split(",") if port.isdecimal())
 
 
 def _uncounted(saved: str) -> list[str]:
@@ -128,24 +139,25 @@ def jumps(saved: str) -> int:
     return len(re.findall(rf"^(?:\[\d+:\d+\] )?{JUMP}$", saved, re.MULTILINE))
 
 
-def parse(saved: Mapping[int, str], sets: str | None) -> Standing | None:
+def parse(saved: Mapping[int, str], sets: str | None, uplinks: Sequence[str] = ()) -> Standing | None:
     """Read what iptables-save -c printed for each family, and `ipset save` (None: entries are rules).
 
-    Returns None when nothing of ours stands in any family.
+    uplinks: see `bypassed`. Returns None when nothing of ours stands in any family. Raises ValueError: what stands in
+    our place nobody of ours wrote.
     """
     if not any(chains(text) or jumps(text) for text in saved.values()):
         return None
     frames = [(version, _plain(rules(text)), jumps(text)) for version, text in sorted(saved.items())]
-    shape = all(_is_whole(text) for text in saved.values())
+    shape = all(_is_whole(text, uplinks) for text in saved.values())
     listed = list(_listed(saved) if sets is None else members(sets))
     seen = {network: count for network, _, count in listed}
     digest = hashlib.sha256(repr(frames).encode()).hexdigest()
     return Standing(digest, shape, by_set(listed), _packets(saved), seen)
 
 
-def _is_whole(saved: str) -> bool:
+def _is_whole(saved: str, uplinks: Sequence[str]) -> bool:
     """Tell whether all our chains are there, jumped to once, and nobody lets strangers in before."""
-    return chains(saved) == list(CHAINS) and jumps(saved) == 1 and not bypassed(saved, rules(saved))
+    return chains(saved) == list(CHAINS) and jumps(saved) == 1 and not bypassed(saved, rules(saved), uplinks)
 
 
 def _plain(found: list[str]) -> list[str]:

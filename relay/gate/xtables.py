@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relay.gate import ipset, iptables, openers, tables
+from relay.gate import fronts, ipset, iptables, openers, tables
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -50,7 +50,11 @@ class Iptables:
     def standing(self) -> Standing | None:
         """Return what stands of our chains and sets. Raises FilterError."""
         saved = {version: self._saved(version) for version in self.versions}
-        return iptables.parse(saved, None if self.plain else self._sets())
+        sets = None if self.plain else self._sets()
+        try:
+            return iptables.parse(saved, sets, fronts.uplinks())
+        except ValueError as error:
+            raise FilterError(f"what stands in our chains or sets cannot be read: {error}") from error
 
     def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
         """Return what has to change in the sets."""
@@ -92,7 +96,8 @@ class Iptables:
     def _text(self, version: int, rules: list[str]) -> str:
         """Return what makes these our rules, whatever stands now. Raises FilterError."""
         saved = self._saved(version)
-        return iptables.restore(rules, iptables.jumps(saved), bypassed=iptables.bypassed(saved, rules))
+        past = iptables.bypassed(saved, rules, fronts.uplinks())
+        return iptables.restore(rules, iptables.jumps(saved), bypassed=past)
 
     def _frame(self, wall: Wall, version: int) -> list[str]:
         return iptables.frame(wall, version, ipset=not self.plain)

@@ -111,7 +111,7 @@ def test_what_is_forwarded_is_found() -> None:
         (["-s 1.2.3.4/32 -j ACCEPT"], "DROP", False),
         (["-s 1.2.3.4/32 -j DROP"], "ACCEPT", True),
         (["-j REJECT --reject-with icmp-host-prohibited"], "ACCEPT", False),
-        (['-m comment --comment "let -j ACCEPT in" -j DROP'], "ACCEPT", True),
+        (['-m comment --comment "let -j ACCEPT in" -j DROP'], "ACCEPT", False),
         (["-j mine", "-j DROP"], "ACCEPT", True),
         (["-g empty", "-j DROP"], "ACCEPT", True),
         (["-m limit --limit 3/min -j LOG", "-j DROP"], "ACCEPT", False),

@@ -115,6 +115,89 @@ def test_a_rule_that_lets_strangers_in_before_us_is_a_wall_that_does_not_stand(r
     assert standing.shape == shape
 
 
+OURS = "-p tcp -m tcp --dport 55435"
+
+
+@pytest.mark.parametrize(
+    ("rules", "bypassed"),
+    [
+        (f"-A INPUT {OURS} -m comment --comment x -j ACCEPT", True),
+        (f"-A INPUT {OURS} -m comment --comment '-j DROP' -j ACCEPT", True),
+        (f"-A INPUT -d 198.51.100.1/32 {OURS} -j ACCEPT", True),
+        (f"-A INPUT -i eth0 {OURS} -j ACCEPT", True),
+        ("-A INPUT -i eth+ -j ACCEPT", True),
+        ("-A INPUT ! -i docker0 -j ACCEPT", True),
+        (f"-A INPUT {OURS} --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT", True),
+        (f"-A INPUT {OURS} --tcp-flags FIN,SYN,RST,ACK ACK -j ACCEPT", False),
+        (f"-A INPUT ! -s 10.0.0.0/8 {OURS} -j ACCEPT", True),
+        (f"-A INPUT {OURS} -m recent --rcheck --name knocked --rsource -j ACCEPT", True),
+        (f"-A INPUT {OURS} -m limit --limit 5/sec -j theirs\n-A theirs -j ACCEPT", True),
+        ("-A INPUT -m limit --limit 5/sec -j theirs\n-A theirs -p tcp -m tcp --dport 22 -j ACCEPT", False),
+        ("-A INPUT -d 198.51.100.1/32 -j DROP\n-A INPUT -j ACCEPT", True),
+        ("-A INPUT -j theirs\n-A theirs -d 198.51.100.1/32 -j RETURN\n-A theirs -j DROP\n-A INPUT -j ACCEPT", True),
+        ("-A INPUT -j theirs\n-A theirs -j DROP\n-A INPUT -d 198.51.100.1/32 -j ACCEPT", False),
+        (f"-A INPUT -g theirs\n-A INPUT -d 198.51.100.1/32 {OURS} -j ACCEPT", True),
+        ("-A INPUT -m limit --limit 3/min -j LOG --log-prefix '-j ACCEPT '", False),
+        ("-A INPUT -s 10.0.0.0/8 -j ACCEPT", False),
+        ("-A INPUT -d 198.51.100.1/32 -i tailscale0 -j ACCEPT", False),
+        ("-A INPUT -i wg+ -j ACCEPT", False),
+        ("-A INPUT -i lo -m comment --comment x -j ACCEPT", False),
+        ("-A INPUT -m comment --comment x -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", False),
+        ("-A INPUT -p udp -m udp --sport 67 --dport 68 -j ACCEPT", False),
+    ],
+)
+def test_an_accept_before_us_that_may_be_for_strangers_is_a_way_past_us(rules: str, bypassed: bool) -> None:
+    ours = iptables.frame(WALL, 4, ipset=True)
+    listing = f"*filter\n:INPUT ACCEPT [0:0]\n{rules}\n-A INPUT -j NETPLAY\nCOMMIT\n"
+    assert iptables.bypassed(listing, ours, ("eth0",)) == bypassed
+    moved = listing.replace("-A INPUT -j NETPLAY\n", "").replace(rules, f"-A INPUT -j NETPLAY\n{rules}")
+    assert not iptables.bypassed(moved, ours, ("eth0",)), "who is first has nothing left to do"
+
+
+def test_what_somebody_put_into_our_chains_is_no_accident_of_ours() -> None:
+    strange = "-A NETPLAY -p tcp -m multiport --dports 1000:2000 -j NETPLAY-GATE\n"
+    listing = with_rules("[1:1] -A INPUT -p tcp -j ACCEPT\n", saved(4, ipset=False)).replace(
+        "COMMIT", strange + "COMMIT"
+    )
+    assert iptables.bypassed(listing, iptables.rules(listing))
+    broken = saved(4, ipset=False).replace("1.2.3.4/32", "1.2.3.4/255.0.255.0")
+    scripted = ScriptedPrograms({"iptables-save": broken, "ip6tables-save": saved(6, ipset=False)})
+    with pytest.raises(FilterError, match="cannot be read"):
+        Iptables(scripted).standing()
+
+
+def test_where_no_default_route_is_known_interfaces_are_trusted() -> None:
+    listing = with_rules("[1:1] -A INPUT -i eth0 -j ACCEPT\n", saved(4, ipset=False))
+    assert not iptables.bypassed(listing, iptables.rules(listing))
+
+
+def test_what_ufw_and_tailscale_put_before_us_is_no_reason_to_fight_them() -> None:
+    theirs = """\
+-A INPUT -j ts-input
+-A INPUT -j ufw-before-input
+-A ts-input -s 100.101.102.103/32 -i lo -j ACCEPT
+-A ts-input -s 100.115.92.0/23 ! -i tailscale0 -j RETURN
+-A ts-input -s 100.64.0.0/10 ! -i tailscale0 -j DROP
+-A ts-input -i tailscale0 -j ACCEPT
+-A ts-input -p udp -m udp --dport 41641 -j ACCEPT
+-A ufw-before-input -i lo -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A ufw-before-input -m conntrack --ctstate INVALID -j DROP
+-A ufw-before-input -p icmp -m icmp --icmp-type 8 -j ACCEPT
+-A ufw-before-input -p udp -m udp --sport 67 --dport 68 -j ACCEPT
+-A ufw-before-input -j ufw-not-local
+-A ufw-before-input -d 224.0.0.251/32 -p udp -m udp --dport 5353 -j ACCEPT
+-A ufw-before-input -j ufw-user-input
+-A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN
+-A ufw-not-local -m limit --limit 3/min --limit-burst 10 -j ufw-logging-deny
+-A ufw-not-local -j DROP
+-A ufw-user-input -p tcp -m tcp --dport 22 -m comment --comment 'dapp_OpenSSH' -j ACCEPT
+-A ufw-logging-deny -m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "
+"""
+    listing = with_rules(theirs, saved(4, ipset=False))
+    assert not iptables.bypassed(listing, iptables.rules(listing), ("eth0",))
+
+
 def test_what_comes_after_our_jump_is_the_business_of_others() -> None:
     jump = "[9:9] -A INPUT -j NETPLAY\n"
     after = saved(4, ipset=False).replace(jump, jump + "[1:1] -A INPUT -j ACCEPT\n")
