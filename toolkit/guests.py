@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ from toolkit.remote import Remote, never_deployed
 from toolkit.visiting import alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
 
-    from relay.gate.friends import Friend
+    from relay.gate.friends import Friend, Network
     from toolkit.friends_edit import Wish
     from toolkit.places import Place
 
@@ -133,14 +134,27 @@ def _networks(known: dict[str, Any], listed: Sequence[Friend], name: str) -> dic
     """Return every network a friend may be playing from, and who else comes from it.
 
     known: the host's status, which leaves out whose time is over; they may play on, so listed, the owner's file, counts
-    as well.
+    as well. Others count unless their time is over: a kick ends whatever comes from within a network, and from one
+    around it.
     """
     held: dict[str, set[str]] = {entry["network"]: set(entry["friends"]) for entry in known["entries"]}
     for friend in listed:
         answers = [known["names"].get(dns, {"addresses": []})["addresses"] for dns in friend.names]
         for network in [*map(str, friend.addresses), *(network for found in answers for network in found)]:
             held.setdefault(network, set()).add(friend.name)
-    return {network: sorted(whose - {name}) for network, whose in held.items() if name in whose}
+    over = {friend.name for friend in listed if friend.until is not None and friend.until <= time.time()}
+    others = {ipaddress.ip_network(network): whose - over - {name} for network, whose in held.items()}
+    return {network: _within(network, others) for network, whose in held.items() if name in whose}
+
+
+def _within(network: str, others: Mapping[Network, set[str]]) -> list[str]:
+    """Return whose networks have addresses in common with one."""
+    wanted = ipaddress.ip_network(network)
+    return sorted({name for other, whose in others.items() if _overlap(wanted, other) for name in whose})
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and int(one[0]) <= int(other[-1]) and int(other[0]) <= int(one[-1])
 
 
 def _kick(remote: Remote, name: str, networks: dict[str, list[str]]) -> None:

@@ -91,13 +91,31 @@ def test_a_friend_whose_time_is_over_is_kicked_at_what_his_name_stood_for(host: 
 
 
 def test_an_address_of_two_is_left_alone_and_that_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    listed(Wish("anna", ["203.0.113.7"], until=OVER), Wish("ben", ["203.0.113.7", "203.0.113.8"]))
+    listed(Wish("anna", ["203.0.113.7"]), Wish("ben", ["203.0.113.7", "203.0.113.8"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "ben"), let_in("203.0.113.8/32", "ben", "cara")]
     guests.remove(PLACE, "ben", kick=True)
     assert host.kicked == []
     said = capsys.readouterr().out
     assert "nobody was kicked at 203.0.113.7/32: it is anna's address, too" in said
     assert "nobody was kicked at 203.0.113.8/32: it is cara's address, too" in said
+
+
+@pytest.mark.parametrize(("gone", "stays"), [("anna", "ben"), ("ben", "anna")])
+def test_a_network_that_holds_another_friends_address_is_left_alone(
+    host: Host, capsys: pytest.CaptureFixture[str], gone: str, stays: str
+) -> None:
+    listed(Wish("anna", ["203.0.113.0/24", "198.51.100.1"]), Wish("ben", ["203.0.113.7", "198.51.100.1"]))
+    host.status["entries"] = [let_in("203.0.113.0/24", "anna"), let_in("203.0.113.7/32", "ben")]
+    guests.remove(PLACE, gone, kick=True)
+    assert host.kicked == []
+    assert f"it is {stays}'s address, too" in capsys.readouterr().out
+
+
+def test_who_may_not_play_any_more_keeps_nobody_from_being_kicked(host: Host) -> None:
+    listed(Wish("anna", ["203.0.113.0/24"], until=OVER), Wish("ben", ["203.0.113.7", "2001:db8::/64"]))
+    host.status["entries"] = [let_in("203.0.113.7/32", "ben"), let_in("2001:db8::/64", "ben")]
+    guests.remove(PLACE, "ben", kick=True)
+    assert sorted(host.kicked) == ["2001:db8::/64", "203.0.113.7/32"]
 
 
 def test_that_no_address_is_known_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
