@@ -178,12 +178,17 @@ class Gate:
                 outcome.complaints.append(f"what was opened in other firewalls before could not be closed: {error}")
         findings = others.survey(outcome.wall.ports)
         outcome.opened, complaints = others.open(findings)
-        outcome.complaints += complaints
+        # At once: what is open and not known to be would stay open for good.
         known = [record for record in state.opened if record in stale or set(record["ports"]) <= ours]
         state.opened = known + [record for record in outcome.opened if record not in known]
         said = [finding.after(state.opened) for finding in findings]
-        said += Coexistence(self.programs, outcome.backend, "udp").datagrams(outcome.wall.datagrams)
-        state.others = outcome.others = [*said, *saved.notices()]
+        outcome.complaints += complaints
+        state.others = outcome.others = said
+        try:
+            said += Coexistence(self.programs, outcome.backend, "udp").datagrams(outcome.wall.datagrams)
+        except Exception as error:
+            outcome.complaints.append(f"what is done to UDP could not be looked at ({type(error).__name__}: {error})")
+        said += saved.notices()
 
 
 def note_seen(known: State, standing: Standing | None, now: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from relay import config
 from relay.gate import foreign, iptables, push, state
+from relay.gate.coexist import Coexistence
 from relay.gate.push import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from toolkit import deploy, zipapp
@@ -70,6 +71,21 @@ def test_what_an_older_release_opened_for_it_is_closed(tmp_path: Path) -> None:
     state.save(gate.places.state, state.State(opened=[{"tool": "ufw", "ports": [55435, 55440], "where": []}]))
     applied(gate, "[listen]\nport = 55440\n[lan]\nanswer = true\n")
     assert "ufw --force delete allow 55435" in programs.ran
+
+
+def test_an_opening_is_remembered_whatever_becomes_of_the_look_at_udp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> list[str]:
+        raise ValueError("what no release has seen")
+
+    monkeypatch.setattr(Coexistence, "datagrams", fail)
+    programs = ScriptedPrograms({"ufw status": "Status: active\n", "ufw allow": "", "ufw show added": ""})
+    gate = MemoryGate(tmp_path, programs)
+    applied(gate, "[listen]\nport = 55440\n[lan]\nanswer = true\n")
+    known = state.load(gate.places.state)
+    assert known.opened == [{"tool": "ufw", "ports": [55440], "where": []}]
+    assert "ufw kept port 55440 shut; it is open there now." in known.others
 
 
 DROPPING = ":INPUT DROP [0:0]\n-A INPUT -p udp -m udp --dport 55435 -j ACCEPT\n-A INPUT -p 6 --dport 55440 -j ACCEPT\n"
