@@ -16,10 +16,10 @@ import pytest
 
 from tests.support.labs import PAIR, a_lab, a_name
 from tests.support.namespace import PrivateNetwork
+from tests.support.waiting import wait_for
 from toolkit.console import ROOT
 from toolkit.errors import UserError
 from toolkit.lab import Lab, LabSpec, network
-from toolkit.lab.state import prefix6
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,9 +128,10 @@ class Forwarder:
     lab: Lab
     controller: PrivateNetwork
 
-    def run(self, *argv: str) -> None:
-        """Run a program on the controller's network."""
-        subprocess.run(self.controller.command(argv), check=True, capture_output=True, timeout=60)
+    def run(self, *argv: str) -> str:
+        """Run a program on the controller's network; return what it said."""
+        done = subprocess.run(self.controller.command(argv), check=True, capture_output=True, text=True, timeout=60)
+        return done.stdout.strip()
 
     def goes_through(self, address: str) -> bool:
         """Whether a host that was told to go by the controller has an answer from its neighbour."""
@@ -163,18 +164,17 @@ def forwarder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarder]:
         yield Forwarder(Lab.load(name), controller)
 
 
-@pytest.mark.parametrize(("family", "address"), [("ipv4", "198.51.100.2"), ("ipv6", "2001:db8:51::2")])
-def test_a_host_gets_no_further_through_this_machine_even_when_it_asks_it_to(
-    forwarder: Forwarder, family: str, address: str
-) -> None:
-    state = forwarder.lab.state
-    controller = f"10.213.{state.index}.1" if family == "ipv4" else f"{prefix6(state.index)}::1"
-    in_host(forwarder.lab, "ip", "route", "add", address, "via", controller)
-    made = f"net.{family}.conf.{network.controller_interface(state.index)}.forwarding"
-    assert not forwarder.goes_through(address)
+def test_a_host_gets_no_further_by_ipv4_through_this_machine_even_when_it_asks_it_to(forwarder: Forwarder) -> None:
+    # Of IPv6 that cannot be said (docs/lab.md): there Linux knows forwarding for the whole machine alone.
+    state, address = forwarder.lab.state, "198.51.100.2"
+    in_host(forwarder.lab, "ip", "route", "add", address, "via", f"10.213.{state.index}.1")
+    made = f"net.ipv4.conf.{network.controller_interface(state.index)}.forwarding"
+    as_made = forwarder.run("sysctl", "-n", made)
+    # Without a way that works when it may, an answer that does not come would prove nothing.
     forwarder.run("sysctl", "-qw", f"{made}=1")
-    assert forwarder.goes_through(address), "there is no way at all: this proves nothing"
-    forwarder.run("sysctl", "-qw", f"{made}=0")
+    wait_for(lambda: forwarder.goes_through(address), 60, "an answer through a controller that forwards")
+    forwarder.run("sysctl", "-qw", f"{made}={as_made}")
+    assert not forwarder.goes_through(address)
 
 
 @pytest.mark.parametrize("setting", ["kernel/panic", "vm/swappiness", "fs/file-max"])

@@ -83,7 +83,8 @@ def make_bridge(state: State) -> None:
         "route add unreachable ::/0",
     )
     run(["ip", "link", "add", controller, "type", "veth", "peer", "name", "uplink", "netns", str(namespace)])
-    for family in ("ipv4", "ipv6"):  # a controller that routes for others (containers do that) does not for the lab
+    # A controller that routes for others (containers do that) does not for the lab. By IPv6 it takes more: docs/lab.md.
+    for family in ("ipv4", "ipv6"):
         Path(f"/proc/sys/net/{family}/conf/{controller}/forwarding").write_text("0")
     _ip(enter, f"link set uplink master {_BRIDGE} up")
     _ip(
