@@ -2,7 +2,7 @@
 
 A relay with games waits tens of thousands of times a second, and a wait with a time-out costs more than one without:
 the kernel sets a timer and takes it away again, and somebody has to look at the clock. An alarm is set once, when the
-loop has looked at everything. What that saves: docs/performance.md.
+loop has looked at everything.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ WAITING = -1
 
 
 class Flow:
-    """What a message from one end needs, and no more: with games by the hundred each object it touches is far away.
+    """What a message from one end needs, and no more: each further object that is touched costs every message time.
 
-    Five words lie in two cache lines of the processor; what is rarely needed stands in end. to: the descriptor it
-    goes to, WAITING while something waits there. received: bytes. who and frame: whose INPUT is understood at a
-    glance, and its newest frame (Direction.glance); NOBODY where nobody looks.
+    What is rarely needed stands in end. to: the descriptor it goes to, WAITING while something waits there. received:
+    bytes. who and frame: whose INPUT is understood at a glance, and its newest frame (Direction.glance); NOBODY where
+    nobody looks.
     """
 
     __slots__ = ("end", "frame", "received", "to", "who")

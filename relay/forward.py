@@ -209,7 +209,7 @@ class Forwarder:
         if mask & _READABLE and self._is_served(end):
             self._read_on(end, b"")
             if mask & select.EPOLLPRI and self._is_served(end):
-                self._watch(end)  # at urgent data a read may say that there is nothing, although there is
+                self._watch(end)  # whatever the read said: it stops before urgent data
 
     def _read_on(self, end: End, begun: bytes) -> None:
         """Read on after what was begun, pass it on together, and ask to be told again: there may be more."""

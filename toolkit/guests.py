@@ -150,11 +150,7 @@ def _networks(known: dict[str, Any], listed: Sequence[Friend], name: str) -> dic
 def _within(network: str, others: Mapping[Network, set[str]]) -> list[str]:
     """Return whose networks have addresses in common with one."""
     wanted = ipaddress.ip_network(network)
-    return sorted({name for other, whose in others.items() if _overlap(wanted, other) for name in whose})
-
-
-def _overlap(one: Network, other: Network) -> bool:
-    return one.version == other.version and int(one[0]) <= int(other[-1]) and int(other[0]) <= int(one[-1])
+    return sorted({name for other, whose in others.items() if wanted.overlaps(other) for name in whose})
 
 
 def _kick(remote: Remote, name: str, networks: dict[str, list[str]]) -> None:
