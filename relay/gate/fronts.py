@@ -12,11 +12,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from relay.gate import routes
 from relay.gate.programs import Programs
 
 TAG = "netplay-relay"
 PROTOCOLS = ("tcp", "udp")
-ROUTES = Path("/proc/net/route")
 # Where front ends keep their rules: our service may write there only if it was there when the service started.
 HOMES = (Path("/etc/ufw"),)
 POLICY = Path(f"/etc/firewalld/policies/{TAG}.xml")
@@ -81,7 +81,8 @@ class Firewalld:
     def zones(self) -> list[str]:
         """Return the zones that the internet comes in by: those of the default routes, else the default zone."""
         default = self._ask("--get-default-zone")
-        zones = [self._ask(f"--get-zone-of-interface={name}") or default for name in uplinks()]
+        names = dict.fromkeys(name for version in routes.ROUTES for name in routes.uplinks(version))
+        zones = [self._ask(f"--get-zone-of-interface={name}") or default for name in names]
         return list(dict.fromkeys(zone for zone in zones or [default] if zone))
 
     def command(self, port: int) -> list[str]:
@@ -176,17 +177,6 @@ def _each(option: str, ports: Sequence[int]) -> list[str]:
 def _ports(text: str) -> list[int]:
     """Return the ports in what firewalld says of them: 55435/tcp 55435/udp."""
     return sorted({int(port) for port in re.findall(r"\b(\d+)\b", text)})
-
-
-def uplinks() -> list[str]:
-    """Return the interfaces of the default routes, by the kernel's table of IPv4 routes."""
-    try:
-        lines = [line.split() for line in ROUTES.read_text().splitlines()[1:]]
-    except OSError:
-        return []
-    return list(
-        dict.fromkeys(fields[0] for fields in lines if len(fields) > 7 and fields[1] == fields[7] == "00000000")
-    )
 
 
 Front = Ufw | Firewalld

@@ -139,16 +139,18 @@ def jumps(saved: str) -> int:
     return len(re.findall(rf"^(?:\[\d+:\d+\] )?{JUMP}$", saved, re.MULTILINE))
 
 
-def parse(saved: Mapping[int, str], sets: str | None, uplinks: Sequence[str] = ()) -> Standing | None:
+def parse(
+    saved: Mapping[int, str], sets: str | None, uplinks: Mapping[int, Sequence[str]] | None = None
+) -> Standing | None:
     """Read what iptables-save -c printed for each family, and `ipset save` (None: entries are rules).
 
-    uplinks: see `bypassed`. Returns None when nothing of ours stands in any family. Raises ValueError: what stands in
-    our place nobody of ours wrote.
+    uplinks: of each family, see `bypassed`. Returns None when nothing of ours stands in any family. Raises ValueError:
+    what stands in our place nobody of ours wrote.
     """
     if not any(chains(text) or jumps(text) for text in saved.values()):
         return None
     frames = [(version, _plain(rules(text)), jumps(text)) for version, text in sorted(saved.items())]
-    shape = all(_is_whole(text, uplinks) for text in saved.values())
+    shape = all(_is_whole(text, (uplinks or {}).get(version, ())) for version, text in saved.items())
     listed = list(_listed(saved) if sets is None else members(sets))
     seen = {network: count for network, _, count in listed}
     digest = hashlib.sha256(repr(frames).encode()).hexdigest()

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relay.gate import fronts, ipset, iptables, openers, tables
+from relay.gate import ipset, iptables, openers, routes, tables
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -52,7 +52,7 @@ class Iptables:
         saved = {version: self._saved(version) for version in self.versions}
         sets = None if self.plain else self._sets()
         try:
-            return iptables.parse(saved, sets, fronts.uplinks())
+            return iptables.parse(saved, sets, {version: routes.uplinks(version) for version in saved})
         except ValueError as error:
             raise FilterError(f"what stands in our chains or sets cannot be read: {error}") from error
 
@@ -96,7 +96,7 @@ class Iptables:
     def _text(self, version: int, rules: list[str]) -> str:
         """Return what makes these our rules, whatever stands now. Raises FilterError."""
         saved = self._saved(version)
-        past = iptables.bypassed(saved, rules, fronts.uplinks())
+        past = iptables.bypassed(saved, rules, routes.uplinks(version))
         return iptables.restore(rules, iptables.jumps(saved), bypassed=past)
 
     def _frame(self, wall: Wall, version: int) -> list[str]:

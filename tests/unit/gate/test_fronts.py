@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import coexist, fronts
+from relay.gate import coexist, routes
 from relay.gate.coexist import Coexistence
 from relay.gate.fronts import Firewalld, Ufw
 from relay.gate.programs import ProgramError
@@ -117,7 +117,7 @@ OPEN = {"55435/tcp", "55435/udp"}
 
 @pytest.fixture
 def firewalld(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeFirewalld:
-    monkeypatch.setattr(fronts, "ROUTES", tmp_path / "no routes")
+    monkeypatch.setattr(routes, "ROUTES", dict.fromkeys((4, 6), tmp_path / "no routes"))
     return FakeFirewalld()
 
 
@@ -173,17 +173,6 @@ def test_what_a_firewalld_that_was_stopped_would_read_is_taken_away(tmp_path: Pa
 def test_a_firewalld_that_does_not_run_is_none() -> None:
     stopped = ScriptedPrograms({"firewall-cmd --state": ProgramError(["firewall-cmd"], 252, "not running")})
     assert Firewalld(stopped).shut([55435]) is None
-
-
-def test_the_zone_is_that_of_the_way_to_the_internet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    routes = tmp_path / "route"
-    routes.write_text(
-        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n"
-        "ens3\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\nens4\t0000A8C0\t00000000\t1\t0\t0\t0\t00FFFFFF\n"
-    )
-    monkeypatch.setattr(fronts, "ROUTES", routes)
-    answers = {"firewall-cmd --get-default-zone": "public", "firewall-cmd --get-zone-of-interface=ens3": "external\n"}
-    assert Firewalld(ScriptedPrograms(answers)).zones() == ["external"]
 
 
 def test_each_other_firewall_is_one_sentence() -> None:

@@ -259,6 +259,22 @@ def test_a_rule_that_somebody_puts_before_ours_lets_no_stranger_in(host: GateHos
     assert f"--dport {PORT} -j ACCEPT" in left
 
 
+@pytest.mark.parametrize(("version", "stranger"), [(4, STRANGER4), (6, STRANGER6)])
+@pytest.mark.parametrize("host", ["iptables on nft"], indirect=True)
+def test_a_rule_for_the_interface_that_strangers_of_its_family_come_in_by_lets_none_of_them_in(
+    host: GateHost, version: int, stranger: str
+) -> None:
+    """The other family has no way to the internet, or another one."""
+    host.run(["ip", f"-{version}", "route", "add", "default", "via", stranger, "dev", "wire"])
+    host.apply(ANNA)
+    program = "iptables" if version == 4 else "ip6tables"
+    host.run([MULTI["nft"], program, "-I", "INPUT", "-i", "wire", "-p", "tcp", "--dport", str(PORT), "-j", "ACCEPT"])
+    assert host.gets_in(stranger)
+    assert host.apply(ANNA)["rules"]
+    assert not host.gets_in(stranger)
+    assert host.gets_in(ANNA6)
+
+
 @pytest.mark.parametrize("host", ["nftables", "iptables on nft", "legacy iptables with ipset"], indirect=True)
 def test_ten_thousand_entries_are_applied_in_seconds(host: GateHost) -> None:
     people = "".join(
