@@ -128,9 +128,15 @@ class Forwarder:
     lab: Lab
     controller: PrivateNetwork
 
+    def up(self) -> None:
+        """Bring the lab up again, from the controller's network as before."""
+        self.run(*_up(self.lab.name))
+
     def run(self, *argv: str) -> str:
         """Run a program on the controller's network; return what it said."""
-        done = subprocess.run(self.controller.command(argv), check=True, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            self.controller.command(argv), check=True, capture_output=True, text=True, timeout=60, cwd=ROOT
+        )
         return done.stdout.strip()
 
     def goes_through(self, address: str) -> bool:
@@ -138,14 +144,17 @@ class Forwarder:
         return in_host(self.lab, "ping", "-c", "1", "-W", "1", address, check=False).returncode == 0
 
 
+def _up(name: str) -> list[str]:
+    return [sys.executable, "-m", "toolkit.lab", "--porcelain", "up", "--spec", LabSpec(name, PAIR).to_json()]
+
+
 @pytest.fixture(scope="module")
 def forwarder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarder]:
     folder = tmp_path_factory.mktemp("forwarder")
     with a_name() as name, PrivateNetwork(folder) as controller, PrivateNetwork(folder) as outside:
-        spec = LabSpec(name, PAIR).to_json()
         for argv in (
             ["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"],
-            [sys.executable, "-m", "toolkit.lab", "--porcelain", "up", "--spec", spec],
+            _up(name),
             ["ip", "link", "add", "way", "type", "veth", "peer", "name", "way", "netns", str(outside.pid)],
             ["ip", "link", "set", "way", "up"],
             ["ip", "address", "add", "198.51.100.1/30", "dev", "way"],
@@ -164,17 +173,44 @@ def forwarder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forwarder]:
         yield Forwarder(Lab.load(name), controller)
 
 
-def test_a_host_gets_no_further_by_ipv4_through_this_machine_even_when_it_asks_it_to(forwarder: Forwarder) -> None:
-    # Of IPv6 that cannot be said (docs/lab.md): there Linux knows forwarding for the whole machine alone.
-    state, address = forwarder.lab.state, "198.51.100.2"
-    in_host(forwarder.lab, "ip", "route", "add", address, "via", f"10.213.{state.index}.1")
-    made = f"net.ipv4.conf.{network.controller_interface(state.index)}.forwarding"
-    as_made = forwarder.run("sysctl", "-n", made)
-    # Without a way that works when it may, an answer that does not come would prove nothing.
-    forwarder.run("sysctl", "-qw", f"{made}=1")
-    wait_for(lambda: forwarder.goes_through(address), 60, "an answer through a controller that forwards")
-    forwarder.run("sysctl", "-qw", f"{made}={as_made}")
+@dataclass(frozen=True)
+class Way:
+    """A way out of the lab by one family: what `ip` calls it, the controller in the lab, its neighbour, its switch."""
+
+    family: str
+    controller: str
+    neighbour: str
+    switch: str
+
+
+WAYS = [
+    pytest.param(Way("-4", "10.213.{index}.1", "198.51.100.2", "net.ipv4.ip_forward"), id="ipv4"),
+    pytest.param(Way("-6", "fd4e:7052:6c{index:02x}::1", "2001:db8:51::2", "net.ipv6.conf.all.forwarding"), id="ipv6"),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_gets_no_further_through_this_machine_even_when_it_asks_it_to(forwarder: Forwarder, way: Way) -> None:
+    index, address = forwarder.lab.state.index, way.neighbour
+    gateway = way.controller.format(index=index)
+    in_host(forwarder.lab, "ip", way.family, "route", "replace", address, "via", gateway)
     assert not forwarder.goes_through(address)
+    # Whoever starts containers while the lab is up switches forwarding on for all interfaces, the lab's as well.
+    for on in (0, 1):
+        forwarder.run("sysctl", "-qw", f"{way.switch}={on}")
+    assert not forwarder.goes_through(address)
+    # Without a way that works when it may, an answer that does not come would prove nothing.
+    name = network.controller_interface(index)
+    forwarder.run("ip", way.family, "rule", "delete", "iif", name)
+    wait_for(lambda: forwarder.goes_through(address), 60, "an answer through a controller that forwards")
+    forwarder.up()
+    assert not forwarder.goes_through(address), "the next up mends it"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_that_gets_no_further_reaches_this_machine_itself(forwarder: Forwarder, way: Way) -> None:
+    gateway = way.controller.format(index=forwarder.lab.state.index)
+    in_host(forwarder.lab, "ping", "-c", "1", "-W", "10", gateway)
 
 
 @pytest.mark.parametrize("setting", ["kernel/panic", "vm/swappiness", "fs/file-max"])

@@ -17,7 +17,7 @@ import pytest
 from tests.support.labs import PAIR, Traces, a_lab, a_name
 from tests.support.waiting import wait_for
 from toolkit.errors import UserError
-from toolkit.lab import Lab, LabSpec, NodeSpec, cgroups, hosts, sources, state, take_down
+from toolkit.lab import Lab, LabSpec, NodeSpec, cgroups, hosts, network, sources, state, take_down
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,12 @@ def by_ssh(lab: Lab, command: str) -> str:
 def start_up(name: str) -> subprocess.Popen[bytes]:
     argv = [sys.executable, "-m", "toolkit.lab", "--porcelain", "up", "--spec", LabSpec(name, PAIR).to_json()]
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def rules_left(traces: Traces) -> list[tuple[str, int]]:
+    """Return what this machine's routing still says of a lab, unless its subnet is another's by now."""
+    others = {state.index_of(other) for other in state.labs() if other != traces.name}
+    return [] if traces.index is None or traces.index in others else network.rules(traces.index)
 
 
 def test_a_lab_is_up_within_three_seconds_once_its_root_file_system_is_there(lab: Lab) -> None:
@@ -119,8 +125,10 @@ def test_down_leaves_nothing_behind(lab: Lab) -> None:
     traces = Traces.of(lab.name)
     assert visitor.pid in {pid for pid, _ in traces.processes}
     assert {word.split(" ")[0] for word in traces.left()} == {str(directory), "mount", "cgroup", "interface", "process"}
+    assert [family for family, _ in rules_left(traces)] == ["-4", "-6"]
     lab.down()
     assert traces.left() == []
+    assert rules_left(traces) == []
     assert visitor.wait(timeout=10) == -signal.SIGKILL
 
 
@@ -169,6 +177,7 @@ def test_down_leaves_nothing_of_an_up_that_was_killed_at(name: str, stage: str) 
     traces = _kill_up_at(name, stage)
     take_down(name)
     wait_for(lambda: not traces.left() or None, 10, f"{traces.left()} to go")
+    assert rules_left(traces) == []
 
 
 def test_down_tries_again_when_a_program_of_a_killed_up_comes_into_its_group_late(

@@ -21,6 +21,9 @@ _BRIDGE_NAMESPACE: Final = "_bridge"  # no node's name can start with an undersc
 _BRIDGE: Final = "lab0"
 _GATEWAY4: Final = 254
 _GATEWAY6: Final = "ffff"
+_FAMILIES: Final = ("-4", "-6")
+_RULE: Final = 213
+"""The priority of our rules: behind the one for this machine's own addresses (0), ahead of those that route."""
 
 
 def controller_interface(index: int) -> str:
@@ -63,12 +66,13 @@ def mounts_below(directory: Path) -> list[Path]:
 
 
 def make_bridge(state: State) -> None:
-    """Make the bridge and the controller's link to it; nothing happens when both are whole."""
+    """Make the bridge and the controller's link to it; what is whole is left alone."""
     namespace = state.netns(_BRIDGE_NAMESPACE)
     controller = controller_interface(state.index)
+    _keep_in(state.index)
     if is_namespace(namespace) and _addresses([], controller) >= {f"10.213.{state.index}.1", _prefix6(state) + "1"}:
         return
-    unlink_controller(state.index)
+    _unlink(controller)
     _new_namespace(namespace)
     enter = inside(namespace)
     run([*enter, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
@@ -83,7 +87,7 @@ def make_bridge(state: State) -> None:
         "route add unreachable ::/0",
     )
     run(["ip", "link", "add", controller, "type", "veth", "peer", "name", "uplink", "netns", str(namespace)])
-    # A controller that routes for others (containers do that) does not for the lab. By IPv6 it takes more: docs/lab.md.
+    # Should somebody take the rules away, IPv4 stays in by this; where forwarding is switched on later it is undone.
     for family in ("ipv4", "ipv6"):
         Path(f"/proc/sys/net/{family}/conf/{controller}/forwarding").write_text("0")
     _ip(enter, f"link set uplink master {_BRIDGE} up")
@@ -130,9 +134,40 @@ def is_whole(state: State, node: Node) -> bool:
     return is_namespace(namespace) and _addresses(inside(namespace), "eth0") >= {node.ipv4, node.ipv6}
 
 
-def unlink_controller(index: int) -> None:
-    """Remove the controller's link to the lab, if it is there."""
+def rules(index: int) -> list[tuple[str, int]]:
+    """Return the controller's rules about what comes from a lab, as family (as `ip` takes it) and priority."""
     name = controller_interface(index)
+    return [
+        (family, int(rule["priority"]))
+        for family in _FAMILIES
+        for rule in json.loads(run(["ip", family, "-json", "rule", "show"]) or "[]")
+        if rule.get("iif") == name
+    ]
+
+
+def unlink_controller(index: int) -> None:
+    """Remove the controller's link to the lab, then the rules that kept the lab in, whichever of them are there."""
+    name = controller_interface(index)
+    _unlink(name)
+    for family, priority in rules(index):
+        run(["ip", family, "rule", "delete", "iif", name, "priority", str(priority)])
+
+
+def _keep_in(index: int) -> None:
+    """Have the controller, where it routes for others as with containers, not do so for the lab.
+
+    A rule for each family and not the settings of the interface: Linux knows none for IPv6, and sets that for IPv4
+    anew when forwarding is switched on for the whole machine. What is for the machine itself never comes to it.
+    """
+    missing = {(family, _RULE) for family in _FAMILIES} - set(rules(index))
+    for family, priority in sorted(missing):
+        # As one of the kernel's, for systemd-networkd removes what is not its own and not the kernel's when it starts.
+        rule = f"priority {priority} iif {controller_interface(index)} prohibit protocol kernel"
+        run(["ip", family, "rule", "add", *rule.split()])
+
+
+def _unlink(name: str) -> None:
+    """Remove the controller's end of a link, if it is there."""
     # It goes by itself, at a time of the kernel's choosing, once its other end's namespace is gone.
     there = Path("/sys/class/net", name)
     if there.exists():
