@@ -15,7 +15,7 @@ from typing import Any
 from relay.gate import fronts, openers
 from relay.gate.foreign import Chain, Ruleset, entries, forwards, iptables_input
 from relay.gate.openers import LEGACY, OUR_TABLE, lists
-from relay.gate.programs import ProgramError, Programs
+from relay.gate.programs import Programs
 
 # Tables of nft that iptables keeps there, and whose rules are iptables' to change.
 IPTABLES = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
@@ -84,24 +84,18 @@ class Coexistence:
             if one.shut
         ]
 
-    def open(self, findings: Sequence[Finding]) -> tuple[list[dict[str, Any]], list[str]]:
-        """Open what is shut; return a record of each opening, and complaints."""
-        records, complaints = [], []
-        for finding in findings:
-            if not finding.shut:
-                continue
-            try:
-                self._open(finding)
-            except ProgramError as error:
-                complaints.append(
-                    f"{finding.tool} keeps port {listed(finding.shut)} shut, and opening it failed: {error}"
-                )
-            else:
-                records.append({"tool": finding.tool, "ports": finding.shut, "where": list(finding.where)})
-        return records, complaints
+    def open(self, finding: Finding) -> None:
+        """Open what a finding has shut. Raises ProgramError, OSError; then it may be open in part."""
+        for front in self._fronts:
+            if front.tool == finding.tool:
+                front.open(finding.shut)
+        if finding.tool == "nftables":
+            openers.open_chain(self._programs, finding.where, finding.shut)
+        if finding.tool.startswith(("iptables", "ip6tables")):
+            openers.open_iptables(self._programs, finding.tool, finding.shut)
 
     def close(self, keep: Sequence[int] = ()) -> list[str]:
-        """Undo every opening of ours, by our name on it, but those for ports to keep. Raises ProgramError."""
+        """Undo every opening of ours, by our name on it, but those for ports to keep. Raises ProgramError, OSError."""
         undone = [f"{front.tool}: port {listed(gone)}" for front in self._fronts if (gone := front.close(keep))]
         undone += [f"nftables: {place}" for place in openers.close_chains(self._programs, keep)]
         return undone + openers.close_iptables(self._programs, keep)
@@ -169,15 +163,6 @@ class Coexistence:
             else ""
         )
         return forwards(nat, port)
-
-    def _open(self, finding: Finding) -> None:
-        for front in self._fronts:
-            if front.tool == finding.tool:
-                front.open(finding.shut)
-        if finding.tool == "nftables":
-            openers.open_chain(self._programs, finding.where, finding.shut)
-        if finding.tool.startswith(("iptables", "ip6tables")):
-            openers.open_iptables(self._programs, finding.tool, finding.shut)
 
 
 def _iptables_finding(program: str, shut: list[int]) -> Finding:

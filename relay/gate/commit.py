@@ -208,13 +208,13 @@ def _allowlist(gate: Gate, known: State) -> Path:
 
 def _close_again(gate: Gate, known: State, pending: Pending) -> None:
     """Undo what the push opened in other firewalls."""
-    if known.opened == pending.opened:
+    if known.opened == pending.opened and not known.opening:
         return
     from relay.gate.coexist import Coexistence  # seldom needed
 
     ports = [port for record in pending.opened for port in record["ports"]]
     try:
         Coexistence(gate.programs, pending.backend).close(keep=ports)
-    except ProgramError:
+    except (ProgramError, OSError):
         return  # it stays known, and is tried again by whoever looks at other firewalls next
-    known.opened = list(pending.opened)
+    known.opened, known.opening = list(pending.opened), []

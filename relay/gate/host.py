@@ -14,8 +14,8 @@ from relay.gate.backend import Backend, Done, FilterError, enforce
 from relay.gate.nftables import Nftables
 from relay.gate.places import Places
 from relay.gate.plan import Plan
-from relay.gate.programs import ProgramError, Programs
-from relay.gate.state import State
+from relay.gate.programs import Programs
+from relay.gate.state import State, save
 from relay.gate.wall import Standing, Wall
 from relay.gate.wanted import Wanted
 
@@ -38,6 +38,7 @@ class Outcome:
     others: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     allowlist: bool = False
+    ports_changed: bool = False
 
 
 class Gate:
@@ -131,8 +132,8 @@ class Gate:
     def settle(self, wanted: Wanted, state: State, *, survey: bool = False, others: bool = True) -> Outcome:
         """Make filter and allowlist what is wanted, and the state say so. Raises ConfigError, FilterError, OSError.
 
-        survey: look at other firewalls even if our rules stand; that takes a second where firewalld runs. others: open
-        the ports there at all.
+        survey: look at other firewalls even if our rules stand; that takes a second where firewalld runs. others: look
+        at them at all (`look_around` does it later).
         """
         state.names = {name: known for name, known in state.names.items() if name in wanted.names}
         made = self.plan(wanted, state)
@@ -153,42 +154,26 @@ class Gate:
         outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.shared())
         state.friends, state.settings = wanted.text, wanted.settings_text
         note_seen(state, done.standing, self.clock())
-        ports_changed = before is None or before.ports != list(desired.ports)
-        if others and (survey or done.rules):
-            try:
-                self._coexist(outcome, state, ports_changed=ports_changed)
-            except Exception as error:
-                complaint = f"other firewalls could not be looked at ({type(error).__name__}: {error})"
-                outcome.complaints.append(complaint)
+        outcome.ports_changed = before is None or before.ports != list(desired.ports)
+        if others:
+            self.look_around(outcome, state, survey=survey)
         return outcome
 
-    def _coexist(self, outcome: Outcome, state: State, *, ports_changed: bool) -> None:
-        from relay.gate import saved  # not needed to add a friend, both
-        from relay.gate.coexist import Coexistence
+    def look_around(self, outcome: Outcome, state: State, *, survey: bool = False) -> None:
+        """Look at other firewalls if our rules had to be loaded, or survey says so; open the ports there."""
+        if not (survey or outcome.done.rules):
+            return
+        from relay.gate import openings  # not needed to add a friend
 
-        others = Coexistence(self.programs, outcome.backend)
-        ours = set(outcome.wall.ports)
-        stale = [record for record in state.opened if not set(record["ports"]) <= ours]
-        if stale or (ports_changed and state.opened):
-            try:
-                others.close(keep=outcome.wall.ports)
-                stale = []
-            except ProgramError as error:
-                # Not worth the wall, which stands by now. What stays open there leads to nobody; it is tried again.
-                outcome.complaints.append(f"what was opened in other firewalls before could not be closed: {error}")
-        findings = others.survey(outcome.wall.ports)
-        outcome.opened, complaints = others.open(findings)
-        # At once: what is open and not known to be would stay open for good.
-        known = [record for record in state.opened if record in stale or set(record["ports"]) <= ours]
-        state.opened = known + [record for record in outcome.opened if record not in known]
-        said = [finding.after(state.opened) for finding in findings]
-        outcome.complaints += complaints
-        state.others = outcome.others = said
         try:
-            said += Coexistence(self.programs, outcome.backend, "udp").datagrams(outcome.wall.datagrams)
+            openings.tend(self.programs, outcome, state, lambda: self.remember(state))
         except Exception as error:
-            outcome.complaints.append(f"what is done to UDP could not be looked at ({type(error).__name__}: {error})")
-        said += saved.notices()
+            complaint = f"other firewalls could not be looked at ({type(error).__name__}: {error})"
+            outcome.complaints.append(complaint)
+
+    def remember(self, state: State) -> None:
+        """Bring what is known to the disk. Raises OSError."""
+        save(self.places.state, state)
 
 
 def note_seen(known: State, standing: Standing | None, now: float) -> None:

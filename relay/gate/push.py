@@ -107,7 +107,7 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
         by = commit.arm(gate, pending, wish.rollback_after)
         armed = {"token": pending.token, "rollback_at": int(pending.deadline), "rollback_by": by}
     try:
-        outcome = gate.settle(wanted, known, survey=wish.survey)
+        outcome = gate.settle(wanted, known, others=False)
         changed = outcome.allowlist
         if wish.text is not None:
             changed = places.write(gate.places.friends, wish.text) or changed
@@ -120,6 +120,9 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
     known.problem = ""
     if before["changed"]:
         known.rolled_back = None
+    # The list is in force, whatever becomes of the rest.
+    state.save(gate.places.state, known)
+    gate.look_around(outcome, known, survey=wish.survey)
     state.save(gate.places.state, known)
     return {**_result(outcome, known, changed), **armed}
 

@@ -50,11 +50,11 @@ class State:
     """All of it. Moments in seconds since 1970.
 
     names: by DNS name. seen: when an entry's element last let somebody in. packets: its count then. healed: how often
-    the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls. others: what
-    they do, in sentences. created: tables of iptables that were not there before. rolled_back: when and why a push was
-    taken back. controller: where the last push came from (SSH_CONNECTION). friends: the text of friends.toml applied
-    last; settings: that of relay.toml ("": there was none). problem: why the wall is not what the files ask for, ""
-    when it is.
+    the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls; opening:
+    what was begun there, and may be open in part. others: what they do, in sentences. created: tables of iptables that
+    were not there before. rolled_back: when and why a push was taken back. controller: where the last push came from
+    (SSH_CONNECTION). friends: the text of friends.toml applied last; settings: that of relay.toml ("": there was none).
+    problem: why the wall is not what the files ask for, "" when it is.
     """
 
     applied: Applied | None = None
@@ -63,6 +63,7 @@ class State:
     packets: dict[str, int] = field(default_factory=dict)
     healed: dict[str, Any] = field(default_factory=lambda: {"count": 0, "at": None, "what": ""})
     opened: list[dict[str, Any]] = field(default_factory=list)
+    opening: list[dict[str, Any]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     rolled_back: dict[str, Any] | None = None

@@ -189,19 +189,18 @@ def test_each_other_firewall_is_one_sentence() -> None:
     assert json.dumps(active.as_dict())
 
 
-def test_what_cannot_be_opened_is_said_and_the_rest_is_opened() -> None:
+def test_what_ufw_refuses_is_an_error() -> None:
     programs = ufw()
     programs.answers["ufw allow"] = ProgramError(["ufw"], 1, "ERROR: could not write")
     others = Coexistence(programs, "nftables")
-    records, complaints = others.open(others.survey([55435]))
-    assert records == []
-    assert complaints == ["ufw keeps port 55435 shut, and opening it failed: ufw: ERROR: could not write"]
+    (shut,) = others.survey([55435])
+    with pytest.raises(ProgramError, match="ufw: ERROR: could not write"):
+        others.open(shut)
 
 
-def test_a_chain_that_nft_cannot_name_is_said() -> None:
+def test_a_chain_that_nft_cannot_name_is_an_error() -> None:
     evil = coexist.Finding("nftables", "x", "x", [55435], where=("inet", "a; flush ruleset", "input"))
     programs = ScriptedPrograms({"nft": ""})
-    records, complaints = Coexistence(programs, "nftables").open([evil])
-    assert records == []
-    assert "no way to name the chain" in complaints[0]
+    with pytest.raises(ProgramError, match="no way to name the chain"):
+        Coexistence(programs, "nftables").open(evil)
     assert not [line for line in programs.ran if "insert" in line]
