@@ -102,7 +102,7 @@ def _confirm(remote: Remote, token: str, end: float) -> None:
     again = Remote(remote.place, alone, remote.become, remote.password, anew=True)
     try:
         done = again.run(["gate", "confirm", token, "--json"], seconds=CONFIRM)
-        why = "" if done.returncode == 0 else str(remote.failed(done).message)
+        why = "" if done.returncode == 0 else f"on {remote.link.alias}: {remote.said(done)}"
     except UserError as error:
         why = error.message
     if not why:

@@ -11,7 +11,8 @@ import os
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from toolkit import answers, inventory
@@ -19,7 +20,7 @@ from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
 from toolkit.inventory import Entry
 from toolkit.login import SUDO
 from toolkit.places import Place
-from toolkit.ssh import Connection
+from toolkit.ssh import MARK, Connection
 from toolkit.ssh_errors import explain
 
 PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
@@ -34,6 +35,18 @@ AS_ROOT_ASKING = (
     'if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n "$@"; fi; '
     "exec sudo -k -S -p '' \"$@\""
 )
+# Says which account this is, whether a link leads to the relay as after a deployment, and which service manager runs.
+WHO_KEEPS_IT = """
+say() {{ printf '{mark}%s=%s\\n' "$1" "$2"; }}
+say uid "$(id -u)"
+if [ -h {release} ]; then say installed release; else say installed current; fi
+if false; then :
+{managers}
+fi
+"""
+# The doctor's words for service managers, by the programs that ask them.
+INITS = {"systemctl": "systemd", "sv": "runit", "rc-service": "openrc"}
+LOOK_SECONDS = 20
 # Before sudo takes the environment away.
 TELL_LOGIN = 'set -- "$@" --login "$SSH_CONNECTION"; '
 
@@ -136,17 +149,39 @@ class Remote:
             raise self.failed(done)
         return answer
 
-    def failed(self, done: subprocess.CompletedProcess[str]) -> UserError:
-        """Return the error for a run that failed, in the program's own last words."""
+    def said(self, done: subprocess.CompletedProcess[str]) -> str:
+        """Return the last words of a run that failed."""
         words = (done.stderr or done.stdout).strip().splitlines()
-        said = words[-1].removeprefix("netplay-relay: ") if words else f"exit code {done.returncode}"
-        return UserError(
-            f"on {self.link.alias}: {said}",
-            fix=f"Look at it by hand: {self.link.typed}   journalctl -u netplay-relay\n"
-            "On Void Linux its log is /var/log/netplay-relay/current, or syslog's where it is a package; "
-            "with OpenRC /var/log/netplay-relay.log",
-            exit_code=DEPLOY_FAILED,
-        )
+        return words[-1].removeprefix("netplay-relay: ") if words else f"exit code {done.returncode}"
+
+    def failed(self, done: subprocess.CompletedProcess[str]) -> UserError:
+        """Return the error for a run that failed, in the program's own last words; how to look costs a login."""
+        return UserError(f"on {self.link.alias}: {self.said(done)}", fix=self._look(), exit_code=DEPLOY_FAILED)
+
+    def _look(self) -> str:
+        """Return what this login types to look at the relay's service and its log, as far as the host tells."""
+        from relay import service  # here: nothing of this is needed while all goes well
+        from toolkit.doctor.case import Case
+        from toolkit.doctor.target import Target
+
+        managers = {path: (INITS[typed.split()[0]], typed) for path, typed in service.MANAGERS}
+        tests = "\n".join(f"elif [ -e /{path} ]; then say init {init}" for path, (init, _) in managers.items())
+        script = WHO_KEEPS_IT.format(mark=MARK, managers=tests, release=shlex.quote(str(Path(PROGRAM).parent)))
+        told: dict[str, str] = {}
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(
+                self.link.argv("exec sh -s"), input=script, capture_output=True, text=True, errors="replace",
+                timeout=LOOK_SECONDS, check=False, env=_environment(),
+            )  # fmt: skip
+            marked = (line.partition(MARK)[2].partition("=") for line in done.stdout.splitlines() if MARK in line)
+            told = {key: value for key, _, value in marked}
+        status = dict(managers.values()).get(told.get("init", ""))
+        if status is None:
+            return f"Look at it by hand: {self.link.typed}"
+        login = replace(self, become=self.become and told.get("uid") != "0")
+        known = {"system": {"init": told["init"]}, "release": {"installed": told.get("installed")}}
+        case = Case(Target(self.link.alias, ()), host=known, remote=login)
+        return f"Look at it by hand: {case.ssh} {status}\nIts log: {case.log()}"
 
 
 def _environment() -> dict[str, str]:

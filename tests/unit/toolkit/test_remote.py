@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit import gate, places
+from relay import service
+from toolkit import gate, places, remote
 from toolkit.remote import Remote
 from toolkit.ssh import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from toolkit.errors import UserError
 
 CAME_BY = "203.0.113.5 50000 198.51.100.1 2200"
 PROGRAM = """\
@@ -32,6 +39,13 @@ if [ -n '{asks}' ]; then
 fi
 exec /usr/bin/env -i "$@"
 """
+
+
+MANAGERS = {
+    "systemd": ("systemctl status netplay-relay", "journalctl -u netplay-relay -n 100"),
+    "openrc": ("rc-service netplay-relay status", "tail -n 100 /var/log/netplay-relay.log"),
+    "runit": ("sv status netplay-relay", "tail -n 100 /var/log/netplay-relay/current"),
+}
 
 
 class Host:
@@ -112,3 +126,72 @@ def test_a_push_tells_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "ask", ask)
     gate.push(Remote(places.real("myvps"), Connection("myvps"), become=True), "", Path("friends.toml"))
     assert told == [True]
+
+
+@pytest.fixture
+def kept_by(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return what lets a service manager run on the host, where the relay is deployed to."""
+    root = tmp_path / "root"
+    managers = [(f"{str(root)[1:]}/{path}", typed) for path, typed in service.MANAGERS]
+    monkeypatch.setattr(service, "MANAGERS", tuple(managers))
+    monkeypatch.setattr(remote, "PROGRAM", str(root / "current" / "netplay-relay.pyz"))
+    (root / "release").mkdir(parents=True)
+    (root / "current").symlink_to("release")
+
+    def make(manager: str) -> None:
+        places = {"systemd": "run/systemd/system", "openrc": "run/openrc", "runit": "run/runit"}
+        (root / places[manager]).mkdir(parents=True)
+
+    return make
+
+
+def failed(uid: int, host: Host, password: str = "", *, become: bool = True) -> UserError:
+    host.has(uid, None if uid == 0 else password)
+    done = subprocess.CompletedProcess([], 1, "", "Traceback\nValueError: it broke\n")
+    return Remote(places.real("myvps"), Connection("myvps", "anna"), become, password).failed(done)
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_after_a_failure_one_is_told_to_look_in_the_words_of_the_hosts_service_manager(
+    host: Host, kept_by: Callable[[str], None], manager: str
+) -> None:
+    """A command of another service manager's would send its owner the wrong way."""
+    kept_by(manager)
+    status, log = MANAGERS[manager]
+    error = failed(1000, host)
+    assert error.message == "on myvps: ValueError: it broke"
+    assert error.fix == (f"Look at it by hand: ssh -l anna myvps sudo {status}\nIts log: ssh -l anna myvps sudo {log}")
+
+
+@pytest.mark.parametrize(
+    ("uid", "password", "become", "typed"),
+    [
+        (0, "", False, "ssh -l anna myvps systemctl"),
+        (0, "", True, "ssh -l anna myvps systemctl"),
+        (1000, "", True, "ssh -l anna myvps sudo systemctl"),
+        (1000, "it is $ecret", True, "ssh -t -l anna myvps sudo systemctl"),
+    ],
+)
+def test_what_one_is_told_to_type_works_for_the_account_that_logged_in(
+    host: Host, kept_by: Callable[[str], None], uid: int, password: str, become: bool, typed: str
+) -> None:
+    """Root may have no sudo there; who has to type sudo's password needs a terminal for it."""
+    kept_by("systemd")
+    assert f" {typed} " in failed(uid, host, password, become=become).fix
+
+
+def test_the_log_of_a_package_is_looked_for_where_it_writes_it(
+    host: Host, kept_by: Callable[[str], None], tmp_path: Path
+) -> None:
+    """A package's program stands in a folder; no link leads to a release."""
+    kept_by("runit")
+    (tmp_path / "root" / "current").unlink()
+    assert "tail -n 100 /var/log/socklog/everything/current" in failed(0, host).fix
+
+
+@pytest.mark.usefixtures("kept_by")
+def test_a_host_that_does_not_tell_its_service_manager_is_left_to_be_looked_at(host: Host) -> None:
+    """So is one that was lost meanwhile."""
+    assert failed(0, host).fix == "Look at it by hand: ssh -l anna myvps"
+    (host.path / "sh").unlink()
+    assert failed(0, host).fix == "Look at it by hand: ssh -l anna myvps"
