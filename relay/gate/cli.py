@@ -35,6 +35,7 @@ rollback [TOKEN]
 
 status [--socket PATH]
     {"backend": str|null, "present": bool (our rules stand, all of them), "complete": bool (and hold every entry),
+     "changing": process id|null (a change takes long; until it is over, rules of before or of after it are "present"),
      "ports": [int], "agent": process id|null, "healed": {"count", "at", "what"},
      "entries": [{"network", "friends": [name], "names": [DNS name], "until": moment|null, "remaining": seconds|null,
                   "in_force": bool, "packets": int|null (new connections let in), "seen": moment|null (the last one, to

@@ -145,6 +145,9 @@ class Gate:
         done, state.applied = enforce(backend, desired, before, self.clock)
         outcome = Outcome(made, desired, backend.name, done)
         state.created = sorted({*([] if former else created), *backend.made})
+        if done.changed:
+            # Before anything that takes time or can fail: what stands and is not known to be ours counts as no wall.
+            self.remember(state)
         if former:
             try:
                 self.named(former, State(applied=before)).remove(created)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
+import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,67 @@ from relay.gate.wall import Standing, set_of
 from relay.gate.wanted import Wanted
 from relay.protocol import Address
 
+# How long a change that is under way is waited for, in seconds, and how often it is looked whether it is over.
+PATIENCE = 5.0
+PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What is known, wanted and standing at one moment; changing: the process that is changing it."""
+
+    known: State
+    wanted: Wanted
+    problem: str
+    plan: Plan
+    backend: str | None
+    standing: Standing | None
+    trouble: str
+    changing: int | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether the rules, in every family, are those that were loaded last: a part of them keeps nobody out.
+
+        While they are changed, those of before or those of after: which, is known when that is done.
+        """
+        applied = self.known.applied
+        if self.standing is None or not self.standing.shape:
+            return False
+        if self.changing is not None:
+            return True
+        return applied is not None and (applied.backend, applied.frame) == (self.backend, self.standing.frame)
+
+    @property
+    def complete(self) -> bool:
+        """Whether they hold every entry, too."""
+        if self.standing is None or not self.present:
+            return False
+        return all(covering(entry.network, self.standing) is not None for entry in self.plan.entries)
+
+    def is_as_before(self, known: State) -> bool:
+        """Tell whether nobody has applied anything since this was seen."""
+        now, then = known, self.known
+        return (now.applied, now.friends, now.settings, now.names) == (
+            then.applied, then.friends, then.settings, then.names,
+        )  # fmt: skip
+
 
 def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
     """Return the state of the gate, as JSON can hold it (see relay.gate.cli). Changes nothing.
 
     Raises OSError; ConfigError of a text applied last that this release cannot read.
     """
-    known = state.load(gate.places.state)
-    wanted, problem = _wanted(gate, known)
-    made = gate.plan(wanted, known)
-    backend, standing, trouble = _standing(gate, wanted, known)
-    relay, silence = subject.ask_relay(gate, "status", socket) if not problem else (None, problem)
+    view = _settled(gate)
+    known, standing, made = view.known, view.standing, view.plan
+    relay, silence = subject.ask_relay(gate, "status", socket) if not view.problem else (None, view.problem)
     pending = commit.load(gate.places.pending)
     return {
-        "backend": backend,
-        "present": _is_whole(backend, standing, known),
-        "complete": standing is not None
-        and _is_whole(backend, standing, known)
-        and all(_in_force(entry, standing) for entry in made.entries),
-        "ports": list(wanted.ports),
+        "backend": view.backend,
+        "present": view.present,
+        "complete": view.complete,
+        "changing": view.changing,
+        "ports": list(view.wanted.ports),
         "agent": state.holder(gate.places.agent),
         "healed": known.healed,
         "entries": _entries(gate, made, standing, known, relay),
@@ -50,34 +93,37 @@ def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
         "opened": known.opened,
         "pending": {"token": pending.token, "deadline": int(pending.deadline)} if pending else None,
         "rolled_back": known.rolled_back,
-        "problem": problem or trouble or known.problem,
+        "problem": view.problem or view.trouble or known.problem,
         "relay": silence or "running",
     }
 
 
-def _wanted(gate: Gate, known: State) -> tuple[Wanted, str]:
-    """Return what is wanted and a complaint; of a broken file, what was applied last. Raises ConfigError."""
-    return gate.in_force(dataclasses.replace(known, friends=known.friends or "", settings=known.settings or ""))
+def _settled(gate: Gate) -> _View:
+    """Return what is seen when no change of ours is half way, or after PATIENCE what is seen and who changes it."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        view = _look(gate)
+        if view.complete:
+            return view
+        # In this order: a change that was under way is now either still so, or has left its mark.
+        changing = state.holder(gate.places.lock)
+        if changing is None and view.is_as_before(state.load(gate.places.state)):
+            return view
+        if time.monotonic() >= end:
+            return replace(view, changing=changing)
+        time.sleep(PAUSE)
 
 
-def _standing(gate: Gate, wanted: Wanted, known: State) -> tuple[str | None, Standing | None, str]:
+def _look(gate: Gate) -> _View:
+    known = state.load(gate.places.state)
+    # Of a broken file, what was applied last.
+    wanted, problem = gate.in_force(replace(known, friends=known.friends or "", settings=known.settings or ""))
+    made = gate.plan(wanted, known)
     try:
         backend = gate.backend(wanted.settings.gate.backend, known)
-        return backend.name, backend.standing(), ""
+        return _View(known, wanted, problem, made, backend.name, backend.standing(), "")
     except FilterError as error:
-        return None, None, str(error)
-
-
-def _is_whole(backend: str | None, standing: Standing | None, known: State) -> bool:
-    """Tell whether the rules, in every family, are those that were loaded last: a part of them keeps nobody out."""
-    applied = known.applied
-    if standing is None or applied is None:
-        return False
-    return standing.shape and (applied.backend, applied.frame) == (backend, standing.frame)
-
-
-def _in_force(entry: Entry, standing: Standing) -> bool:
-    return covering(entry.network, standing) is not None
+        return _View(known, wanted, problem, made, None, None, str(error))
 
 
 def covering(network: Network, standing: Standing) -> Network | None:
@@ -128,9 +174,8 @@ def _by_network(addresses: Iterable[Address], entries: Iterable[Entry]) -> Count
 
 def text(shown: dict[str, Any]) -> str:
     """Return the status for people."""
-    wall = "stands" if shown["complete"] else ("stands, and lacks entries" if shown["present"] else "IS NOT THERE")
     ports = ", ".join(str(port) for port in shown["ports"])
-    lines = [f"wall      {wall} ({shown['backend'] or 'no packet filter'}), port {ports}"]
+    lines = [f"wall      {_wall(shown)} ({shown['backend'] or 'no packet filter'}), port {ports}"]
     lines.append(
         f"agent     {'process ' + str(shown['agent']) if shown['agent'] else 'does not run: nothing is healed'}"
     )
@@ -150,6 +195,14 @@ def text(shown: dict[str, Any]) -> str:
     if shown["relay"] != "running":
         lines.append(f"relay     {shown['relay']}, so who is connected is not shown")
     return "\n".join(lines)
+
+
+def _wall(shown: dict[str, Any]) -> str:
+    if not shown["present"]:
+        return "IS NOT THERE"
+    if shown["changing"] is not None:
+        return f"is being changed by process {shown['changing']}"
+    return "stands" if shown["complete"] else "stands, and lacks entries"
 
 
 def _line(entry: dict[str, Any]) -> str:
