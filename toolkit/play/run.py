@@ -20,7 +20,7 @@ import platformdirs
 
 from toolkit.console import block, say, step
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.play import info
+from toolkit.play import info, printed
 from toolkit.play.log import LANGUAGE, Follower
 
 if TYPE_CHECKING:
@@ -76,12 +76,14 @@ def refuse_old(found: tuple[int, int, int], room: Room, *, hosting: bool) -> Non
 def show(plan: Plan, installation: Installation) -> None:
     """Print the command, and keep the files that it names. Raises UserError.
 
-    They are in a folder named by what is in it: a command that was printed before goes on meaning what it meant.
+    They are in a folder named by what is in it: a command that was printed before goes on meaning what it meant, until
+    many others were.
     """
     place = _place(installation)
     meant = "\0".join([*plan.argv(place), plan.config(place)])
     folder = place / f"printed-{hashlib.sha256(meant.encode()).hexdigest()[:12]}"
     _write(plan, folder)
+    printed.tidy(place, folder)
     block("netplay.cfg, read after your own settings", plan.config(folder).splitlines())
     say()
     say(shlex.join(plan.argv(folder)))

@@ -23,6 +23,7 @@ from toolkit.errors import BAD_INPUT, HOST_UNUSABLE
 from toolkit.hosts import parse_host
 from toolkit.inventory import Entry
 from toolkit.play import settings
+from toolkit.play.printed import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,6 +96,18 @@ def test_a_printed_command_stays_what_it_was_when_another_is_printed(
     assert config_of("play.join") != hosting
     assert hosting.read_text() == before
     assert config_of("play.host", "--password", "secret word") == hosting
+
+
+def test_the_files_of_printed_commands_do_not_become_ever_more(mine: FakeMachine, relay: str, invoke: Typing) -> None:
+    play = mine.home / ".cache/netplay-relay/play"
+    for number in range(30):
+        (play / f"printed-{number:012x}").mkdir(parents=True)
+    chosen = ("--core", "nestopia", "--content", str(mine.home / "game.nes"), "--relay", relay, "--print")
+    done = invoke("play.join", *chosen, "--retroarch", str(mine.bin / "retroarch"))
+    assert (done.code, done.stderr) == (0, "")
+    config = next(word for word in shlex.split(done.stdout.splitlines()[-1]) if word.startswith("--appendconfig="))
+    assert Path(config.partition("=")[2]).exists()
+    assert len([*play.iterdir()]) == KEPT
 
 
 def test_what_is_run_is_followed_by_its_exit_code(mine: FakeMachine, relay: str, invoke: Typing) -> None:
