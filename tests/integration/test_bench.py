@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 WITHIN = 110
+# A game that is read now and then waits 16 frames of 60 a second for it.
+LAZY_READ_US = 16 / 60 * 1e6
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -119,6 +121,16 @@ def test_the_generator_gets_back_all_that_it_sent(program: Path, link: Link) -> 
     assert played.whole
     assert played.sent > 0
     assert played.latency["p50"] <= played.latency["p99"] <= played.latency["max"]
+
+
+def test_a_game_that_is_read_now_and_then_is_whole_too_and_not_measured(program: Path, link: Link) -> None:
+    host, client = socket.socketpair()
+    with host, client:
+        played = play(program, Load([link, Link(host, client)], measured=2, warm=0.1, seconds=0.5), None)
+        alone = play(program, Load([link], warm=0.1, seconds=0.5), None)
+    assert played.whole
+    assert played.sent == pytest.approx(2 * alone.sent, abs=4)
+    assert 0 < played.latency["max"] < LAZY_READ_US
 
 
 def test_the_generator_says_when_connections_break(program: Path, link: Link) -> None:

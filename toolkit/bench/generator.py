@@ -30,11 +30,14 @@ class GeneratorError(Exception):
 class Load:
     """What to play: links with a game on each, one with savestates as fast as they go, one whose client stopped.
 
+    measured: of so many games one has its latency measured, and what arrives in the others is read a few times a second
+    only. That costs the generator less, which so can load a relay that is nearly as fast as itself.
     warm and seconds are times before and in the measured window, stall_rate is savestates a second to the stalled
     client, seed fixes the phases of all players.
     """
 
     games: Sequence[Link] = ()
+    measured: int = 1
     bulk: Link | None = None
     stalled: Link | None = None
     stall_rate: float = 25.0
@@ -44,7 +47,10 @@ class Load:
 
     def lines(self) -> str:
         """Return it as the generator reads it."""
-        lines = [f"link {link.host.fileno()} {link.client.fileno()}" for link in self.games]
+        lines = [
+            f"{'lazy' if number % self.measured else 'link'} {link.host.fileno()} {link.client.fileno()}"
+            for number, link in enumerate(self.games)
+        ]
         if self.bulk:
             lines.append(f"bulk {self.bulk.host.fileno()} {self.bulk.client.fileno()}")
         if self.stalled:

@@ -17,6 +17,8 @@ BUSY: Final = 0.9
 """Part of the window a relay runs when its core is full: the rest is the kernel's, and the scheduler's."""
 RAMP_FIRST: Final = 100
 RAMP_FACTOR: Final = 1.2
+STRIDE: Final = 4
+"""A ramp goes up by this many steps at once, and by single ones where it ended: 1.2 and 1.05."""
 
 RELAY_LIMIT, GENERATOR_LIMIT, TOP = "relay", "generator", "top"
 
@@ -48,11 +50,14 @@ def limit(played: Played) -> str:
 def steps(top: int) -> list[int]:
     """Return the session counts of a ramp, the same for every relay so that pairs can be compared."""
     counts = [min(RAMP_FIRST, top)]
-    while counts[-1] * RAMP_FACTOR <= top:
-        counts.append(round(counts[-1] * RAMP_FACTOR))
+    while (count := round(RAMP_FIRST * RAMP_FACTOR ** (len(counts) / STRIDE))) <= top:
+        counts.append(count)
     return counts
 
 
 def step_near(ladder: list[int], sessions: float) -> int:
-    """Return the index of the last step of a ladder that is not above a number of sessions; 0 if all are."""
-    return max((index for index, count in enumerate(ladder) if count <= sessions), default=0)
+    """Return the index of the last step of a ladder that is not above a number of sessions; 0 if all are.
+
+    Counted in whole strides, so that every relay meets the same steps on its way up.
+    """
+    return max((index for index in range(0, len(ladder), STRIDE) if ladder[index] <= sessions), default=0)

@@ -33,8 +33,8 @@ def bench(plan: Plan, *, as_json: bool = False, markdown: bool = False) -> None:
     results = Results(plan)
     for event, data in events(plan):
         if event == "begin":
-            results.machine, results.realtime = data["machine"], data["realtime"]
-            progress.begin(realtime=data["realtime"])
+            results.machine, results.urgent = data["machine"], data["urgent"]
+            progress.begin(urgent=data["urgent"])
         elif event == "record":
             results.add(records.from_json(data))
             progress.show(records.from_json(data))

@@ -21,11 +21,11 @@ class Progress:
         self._plan = plan
         self._begun = time.monotonic()
 
-    def begin(self, *, realtime: bool) -> None:
+    def begin(self, *, urgent: bool) -> None:
         """Say what is about to happen."""
         plan = self._plan
         self._write(f"{plan.sessions} sessions; rounds: {plan.runs}; parts: {', '.join(plan.parts)}")
-        if not realtime:
+        if not urgent:
             self._write("without root everything runs at ordinary priority: other programs disturb it more easily")
 
     def show(self, record: Record) -> None:

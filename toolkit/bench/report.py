@@ -164,7 +164,7 @@ def machine_line(results: Results) -> str:
     """Return what everything was measured on."""
     machine = results.machine
     kind = "virtual" if machine["virtual"] == "yes" else "physical"
-    priority = "real-time priority" if results.realtime else "ordinary priority"
+    priority = "the most urgent priority" if results.urgent else "ordinary priority"
     return (
         f"{machine['processor']}, {machine['cores']} cores, {kind}, Linux {machine['kernel']}, "
         f"TCP {machine['congestion']}, Python {machine['python']}, HAProxy {machine['haproxy']}, {priority}"

@@ -27,7 +27,7 @@ class Results:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.machine: dict[str, str] = {}
-        self.realtime = False
+        self.urgent = False
         self.records: list[Record] = []
 
     def add(self, record: Record) -> None:
@@ -93,7 +93,7 @@ class Results:
         return {
             "plan": dataclasses.asdict(self.plan),
             "machine": self.machine,
-            "realtime": self.realtime,
+            "urgent": self.urgent,
             "figures": {name: self._figures(name) for name in self.contenders},
             "ratios": {
                 ours: {theirs: self._ratios(ours, theirs) for theirs in self.yardsticks} for ours in self.plan.ours

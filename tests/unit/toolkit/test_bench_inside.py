@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -94,6 +95,13 @@ def test_a_load_is_told_to_the_generator_by_descriptors() -> None:
         load = Load([Link(a, b)], stalled=Link(c, d), stall_rate=20)
         assert load.lines() == f"link {a.fileno()} {b.fileno()}\nstall {c.fileno()} {d.fileno()} 20\n"
         assert sorted(load.fds()) == sorted(sock.fileno() for sock in (a, b, c, d))
+
+
+def test_of_so_many_games_one_is_measured() -> None:
+    with contextlib.ExitStack() as opened:
+        games = [Link(*(opened.enter_context(socket.socket()) for _ in range(2))) for _ in range(5)]
+        words = [line.split()[0] for line in Load(games, measured=3).lines().splitlines()]
+        assert words == ["link", "lazy", "lazy", "link", "lazy"]
 
 
 def test_the_generators_result_is_read_with_what_the_relay_used() -> None:

@@ -21,7 +21,7 @@ MACHINE = {
     "python": "3.11.2",
     "haproxy": "2.6.12",
 }
-BEGIN = json.dumps({"begin": {"machine": MACHINE, "realtime": True}})
+BEGIN = json.dumps({"begin": {"machine": MACHINE, "urgent": True}})
 RECORD = json.dumps({"record": records.as_json(Bulk(RELAY, 0, 2500.0, 0.0, ""))})
 PLAN = Plan(runs=1, parts=("bulk",))
 

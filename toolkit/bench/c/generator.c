@@ -4,6 +4,8 @@
  *
  * Standard input, a line each, naming the descriptors of a link's two ends:
  *     link A B          a game: each end sends INPUT commands of 24 to 60 bytes at a phase of its own
+ *     lazy A B          the same, but what arrives is read a few times a second only, and its latency is not measured:
+ *                       that costs the generator half as much, so that it can load a relay that is as fast as itself
  *     bulk A B          A sends savestates to B as fast as B takes them
  *     stall A B RATE    A sends RATE savestates a second to B, which never reads
  * Standard output: "begin" and "end" around the measured window, then one line of JSON. Times in it are microseconds.
@@ -38,6 +40,8 @@ enum {
     MOST_LINKS = 8192,
     /* Sent in a row at most, before what has arrived is read. */
     BURST = 32,
+    /* A lazy player reads once in so many messages it sends: far less than a socket buffer has arrived by then. */
+    LAZY = 16,
 };
 #define SECOND 1000000000ull
 #define DRAIN (2 * SECOND)
@@ -47,17 +51,20 @@ enum role { PLAYER, BLOB_SENDER, BLOB_READER, STALL_SENDER, STALLED };
 struct end {
     int fd;
     enum role role;
-    int gone;
+    int gone, lazy;
     uint32_t number; /* the player's, 0 is the host */
     uint32_t frame;
     uint64_t phase;
     uint64_t interval; /* between savestates, of a STALL_SENDER */
     size_t offset;     /* sent of the current savestate */
+    unsigned unread;   /* messages a lazy player has sent since it read */
     unsigned have;     /* bytes of a message that has not arrived whole */
     unsigned char partial[LARGEST];
 };
 
 static int loop;
+/* A wait shorter than this is not slept: to set a timer and to stop it costs as much time as a message. */
+static uint64_t shortest_sleep;
 static struct end ends[2 * MOST_LINKS];
 static struct end *players[2 * MOST_LINKS];
 static unsigned count_ends, count_players;
@@ -162,12 +169,22 @@ static void take_input(struct end *end)
         memcpy(&stamp, scratch + at + 16, sizeof stamp);
         if (in_window(stamp)) {
             received++;
-            keep(&latency, now - stamp);
+            if (!end->lazy)
+                keep(&latency, now - stamp);
         }
         at += whole;
     }
     end->have = (unsigned)(size - at);
     memcpy(end->partial, scratch + at, end->have);
+}
+
+static void take_turn(struct end *end, uint64_t due)
+{
+    send_input(end, due);
+    if (end->lazy && ++end->unread == LAZY) {
+        end->unread = 0;
+        take_input(end);
+    }
 }
 
 /* Send what is left of the current savestate; returns whether the socket took all of it. */
@@ -223,10 +240,13 @@ static struct end *add(int fd, enum role role, uint32_t events)
     return end;
 }
 
-static void add_player(int fd, uint32_t number, uint64_t period)
+static void add_player(int fd, uint32_t number, uint64_t period, int lazy)
 {
-    struct end *end = add(fd, PLAYER, EPOLLIN);
+    /* The kernel tells of an end that is gone whether it was asked or not. */
+    struct end *end = add(fd, PLAYER, lazy ? 0 : EPOLLIN);
     end->number = number;
+    end->lazy = lazy;
+    end->unread = (unsigned)random_below(LAZY);
     end->phase = random_below(period);
     players[count_players++] = end;
 }
@@ -237,9 +257,12 @@ static void read_links(uint64_t period)
     int a, b;
     double rate = 0;
     while (count_ends < 2 * MOST_LINKS && scanf("%7s %d %d", kind, &a, &b) == 3) {
-        if (!strcmp(kind, "link")) {
-            add_player(a, 0, period);
-            add_player(b, 1, period);
+        int lazy = !strcmp(kind, "lazy");
+        if (lazy)
+            shortest_sleep = SECOND / 50000;
+        if (lazy || !strcmp(kind, "link")) {
+            add_player(a, 0, period, lazy);
+            add_player(b, 1, period, lazy);
         } else if (!strcmp(kind, "bulk")) {
             add(a, BLOB_SENDER, EPOLLOUT);
             add(b, BLOB_READER, EPOLLIN);
@@ -261,7 +284,7 @@ static int by_phase(const void *left, const void *right)
 static void wait_until(uint64_t due)
 {
     struct epoll_event events[BATCH];
-    uint64_t now = now_ns(), left = due > now ? due - now : 0;
+    uint64_t now = now_ns(), left = due > now + shortest_sleep ? due - now : 0;
     struct timespec wait = {.tv_sec = (time_t)(left / SECOND), .tv_nsec = (long)(left % SECOND)};
     int count = (int)syscall(SYS_epoll_pwait2, loop, events, BATCH, &wait, NULL, 8);
     for (int i = 0; i < count; i++)
@@ -313,7 +336,7 @@ static void play(uint64_t start, uint64_t period)
             if (due > now_ns())
                 break;
             if (!players[next]->gone)
-                send_input(players[next], due);
+                take_turn(players[next], due);
             if (++next == count_players) {
                 next = 0;
                 round += period;
@@ -331,6 +354,11 @@ static void play(uint64_t start, uint64_t period)
 static void drain(void)
 {
     uint64_t end = now_ns() + DRAIN;
+    for (unsigned i = 0; i < count_players; i++)
+        if (players[i]->lazy && !players[i]->gone) {
+            struct epoll_event event = {.events = EPOLLIN, .data.ptr = players[i]};
+            epoll_ctl(loop, EPOLL_CTL_MOD, players[i]->fd, &event);
+        }
     while (received + blocked < sent && now_ns() < end)
         wait_until(now_ns() + SECOND / 100);
 }
