@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
 
 from relay.config import ConfigError
 from relay.gate import expiry
@@ -18,6 +16,8 @@ from toolkit.inventory import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tomlkit import TOMLDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def without(text: str, path: Path, name: str) -> str:
     entries.remove(next(entry for entry in entries if entry["name"] == name))
     if not entries:
         document.remove("friend")
-    changed = tomlkit.dumps(document)
+    changed = document.as_string()
     parse(changed, path)
     return changed
 
@@ -113,18 +113,18 @@ def _entry(wish: Wish) -> str:
             f"no address was given for {wish.name}",
             fix=f"invoke friends.add {wish.name} --ip 203.0.113.7, or --dns {wish.name}.example.org",
         )
-    entry = tomlkit.table()
-    entry.add("name", wish.name)
-    for key, values in (("ip", wish.addresses), ("dns", wish.names)):
-        if values:
-            entry.add(key, values[0] if len(values) == 1 else list(values))
-    if wish.until is not None:
-        entry.add("until", expiry.written(wish.until))
-    if wish.note:
-        entry.add("note", wish.note)
-    entries = tomlkit.aot()
-    entries.append(entry)
-    return tomlkit.dumps({"friend": entries})
+    values: dict[str, str | Sequence[str]] = {"ip": wish.addresses, "dns": wish.names}
+    values |= {"until": "" if wish.until is None else expiry.written(wish.until), "note": wish.note}
+    given = "".join(f"{key} = {_value(value)}\n" for key, value in values.items() if value)
+    return f"[[friend]]\nname = {_value(wish.name)}\n{given}"
+
+
+def _value(value: str | Sequence[str]) -> str:
+    """Return text, or several, as TOML writes them; one alone needs no list."""
+    if not isinstance(value, str):
+        return _value(value[0]) if len(value) == 1 else f"[{', '.join(map(_value, value))}]"
+    # JSON's, but for a sign that TOML wants escaped. To load what edits files takes as long as all else here.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _changed(text: str, path: Path, wish: Wish) -> str:
@@ -145,10 +145,13 @@ def _changed(text: str, path: Path, wish: Wish) -> str:
         entry["until"] = expiry.written(wish.until)
     if wish.note:
         entry["note"] = wish.note
-    return tomlkit.dumps(document)
+    return document.as_string()
 
 
-def _document(text: str, path: Path) -> Any:
+def _document(text: str, path: Path) -> TOMLDocument:
+    import tomlkit  # slow to load, and a new friend needs no editing
+    from tomlkit.exceptions import TOMLKitError
+
     try:
         return tomlkit.parse(text)
     except TOMLKitError as error:  # what tomllib reads and tomlkit does not

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.tasks import task
 
 from toolkit.errors import user_errors
-from toolkit.lab import DEFAULT_SPEC, Lab, show, take_down
+from toolkit.lab.spec import DEFAULT_SPEC
 
 if TYPE_CHECKING:
     from invoke.context import Context
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
 @user_errors
 def up(_: Context, name: str = DEFAULT_SPEC.name) -> None:
     """Bring the lab up, or what is missing of it."""
+    from dataclasses import replace
+
+    from toolkit.lab import Lab, show
+
     Lab.up(replace(DEFAULT_SPEC, name=name), show.progress)
     show.table(Lab.status(name))
 
@@ -27,6 +30,8 @@ def up(_: Context, name: str = DEFAULT_SPEC.name) -> None:
 @user_errors
 def down(_: Context, name: str = DEFAULT_SPEC.name) -> None:
     """Take the lab down and remove all of it."""
+    from toolkit.lab import show, take_down
+
     there = take_down(name)
     show.progress(f"the lab {name} is down" if there else f"there is no lab {name}")
 
@@ -35,6 +40,8 @@ def down(_: Context, name: str = DEFAULT_SPEC.name) -> None:
 @user_errors
 def status(_: Context, name: str = DEFAULT_SPEC.name, json: bool = False) -> None:
     """Show the lab's nodes and their addresses."""
+    from toolkit.lab import Lab, show
+
     found = Lab.status(name)
     if json:
         show.as_json(found)
@@ -46,6 +53,8 @@ def status(_: Context, name: str = DEFAULT_SPEC.name, json: bool = False) -> Non
 @user_errors
 def ssh(_: Context, name: str = DEFAULT_SPEC.name, node: str = "relay") -> None:
     """Open a shell in a host of the lab, or on a client's network."""
+    from toolkit.lab import Lab, show
+
     raise SystemExit(show.shell(Lab.load(name), node))
 
 

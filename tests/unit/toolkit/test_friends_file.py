@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
+import tomlkit
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolkit import friends
 from toolkit.errors import UserError
-from toolkit.friends_edit import Wish, put, sendable, wished, without
+from toolkit.friends_edit import Wish, _entry, put, sendable, wished, without
 
 OWN = """\
 # My friends
@@ -33,6 +37,19 @@ def path(tmp_path: Path) -> Path:
 def test_a_new_friend_stands_at_the_end_and_all_else_stays(path: Path) -> None:
     assert put(path, Wish("carla", ["192.0.2.1"], note="new"))
     assert path.read_text() == OWN + '\n[[friend]]\nname = "carla"\nip = "192.0.2.1"\nnote = "new"\n'
+
+
+TEXT = st.characters(exclude_categories=["Cs"])
+
+
+@given(st.text(TEXT), st.lists(st.text(TEXT, min_size=1)))
+def test_a_new_friend_is_written_as_what_edits_the_file_would(note: str, names: list[str]) -> None:
+    """Whatever was typed for a note, quotes and line ends too, is one value; names are checked when all is read."""
+    written = _entry(Wish("anna", ["192.0.2.1"], names, note=note))
+    values = {"name": "anna", "ip": "192.0.2.1", "dns": names[0] if len(names) == 1 else names, "note": note}
+    kept = {key: value for key, value in values.items() if value}
+    assert tomllib.loads(written) == {"friend": [kept]}
+    assert tomlkit.parse(written).unwrap() == {"friend": [kept]}
 
 
 def test_another_address_of_a_friend_is_added_to_theirs(path: Path) -> None:
