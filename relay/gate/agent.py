@@ -19,7 +19,7 @@ from typing import Any
 
 from relay import service
 from relay.config import ConfigError
-from relay.gate import commit, events, fronts, names, state
+from relay.gate import commit, events, fronts, leftover, names, state
 from relay.gate import wanted as files
 from relay.gate.backend import FilterError
 from relay.gate.host import Gate, Outcome
@@ -62,6 +62,7 @@ class Agent:
         self._next_expiry: int | None = None
         self._looked = self._surveyed = float("-inf")
         self._complaint = ""
+        self._left = ""
         self._blind = False
         self._absent = [home for home in fronts.HOMES if not home.exists()]
         self._outdated = False
@@ -177,11 +178,20 @@ class Agent:
             log.warning("somebody changed our rules (%s); they are as they should be again", done)
         for complaint in outcome.complaints:
             log.warning("%s", complaint)
+        self._note_leftover(known)
         if outcome.complaints and (new := [str(home) for home in self._absent if home.exists()]):
             self._outdated = True
             log.warning("%s is newer than this service, which may not write there: it starts anew", ", ".join(new))
         for record in outcome.opened:
             log.info("opened port %s in %s", ", ".join(map(str, record["ports"])), record["tool"])
+
+    def _note_leftover(self, known: State) -> None:
+        """Log once that rules of a former filter stand, and once that they are gone."""
+        left = known.leftover.backend if known.leftover else ""
+        if left != self._left:
+            for sentence in leftover.sentences(known) or [f"what {self._left} held of ours is gone now"]:
+                log.warning("%s", sentence)
+        self._left = left
 
     def _complain(self, what: str) -> None:
         """Log a problem once, and leave it where `gate status` finds it."""

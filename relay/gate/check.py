@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.gate import allowlist, expiry, places, state, subject
+from relay.gate import allowlist, expiry, leftover, places, state, subject
 from relay.gate.backend import FilterError
 from relay.gate.coexist import Coexistence
 from relay.gate.friends import Friend, Network
@@ -68,6 +68,7 @@ class _Chain:
         yield from (self._time(friend) for friend in holders)
         yield from (self._name(friend, name) for friend in holders for name in friend.names)
         yield from self._filter()
+        yield from self._former_filter()
         yield from self._others()
         yield from self._allowlist()
         yield from self._relay()
@@ -145,6 +146,21 @@ class _Chain:
             return
         for network in self._whom.networks:
             yield self._element(backend.name, standing, network)
+
+    def _former_filter(self) -> Iterator[Step]:
+        """Yield what the filter used before does, where its rules could not be taken away."""
+        if (left := self._known.leftover) is None:
+            return
+        try:
+            standing = leftover.backend(self._gate, left).standing()
+        except FilterError:
+            for said in leftover.sentences(self._known):
+                yield Step("filter", None, f"{said[0].upper()}{said[1:]}.")
+            return
+        if standing is None:
+            return
+        for network in self._whom.networks:
+            yield self._element(f"The rules of before still stand in {left.backend}, which", standing, network)
 
     def _element(self, name: str, standing: Standing, network: Network) -> Step:
         elements = [element for held in standing.sets.values() for element in held if _holds(element, network)]

@@ -60,7 +60,7 @@ survey
 remove [--keep-config]
     Take away rules, openings in other firewalls, allowlist, state and (without --keep-config) friends.toml. The agent
     must have been stopped. {"changed": bool, "rules": [backend], "closed": [sentence], "files": [path],
-    "saved": [sentence] (as survey)}
+    "left": [sentence] (of a packet filter used before), "saved": [sentence] (as survey)}
 
 agent
     Keep the wall standing; a service (Type=notify). It exits 0 on SIGTERM and leaves the wall as it is.

@@ -169,7 +169,7 @@ def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
     answer = {**remove.remove(gate, keep_config=arguments.keep_config), "saved": saved.notices()}
     gone = [f"removed: {one}" for one in (*answer["rules"], *answer["closed"], *answer["files"])]
-    return DONE, answer, "\n".join([*(gone or ["nothing of ours was there"]), *answer["saved"]])
+    return DONE, answer, "\n".join([*(gone or ["nothing of ours was there"]), *answer["left"], *answer["saved"]])
 
 
 def _agent(gate: Gate, _: argparse.Namespace) -> Answer:

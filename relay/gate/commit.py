@@ -13,13 +13,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import relay
 from relay.config import ConfigError
-from relay.gate import places, state
+from relay.gate import leftover, places, state
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
@@ -59,14 +59,9 @@ def load(path: Path) -> Pending | None:
     """Return the push that waits for its confirmation, None when none does."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        return Pending(**_known(Pending, held))
+        return Pending(**state.known_of(Pending, held))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _known(kind: type[Pending | Applied | Name], held: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what this release knows of what was written down: another one may have armed the push."""
-    return {item.name: held[item.name] for item in fields(kind) if item.name in held}
 
 
 def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: float) -> Pending:
@@ -175,13 +170,17 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     known.names, known.friends = _names(pending, known.names), pending.listed
     places.write(gate.places.friends, pending.friends)
     places.write(_allowlist(gate, known), pending.allowlist, gate.shared())
-    used, known.applied = known.applied, Applied(**_known(Applied, pending.applied)) if pending.applied else None
+    used, known.applied = (
+        known.applied,
+        Applied(**state.known_of(Applied, pending.applied)) if pending.applied else None,
+    )
     if why:
         known.rolled_back = {"at": int(gate.clock()), "token": token, "why": why}
     try:
         gate.named(pending.backend, known).restore(pending.snapshot)
         if used and used.backend != pending.backend:
-            gate.named(used.backend, State(applied=used)).remove(known.created)
+            leftover.note(known, used)
+            leftover.take_away(gate, known, pending.backend, now=True)
         _close_again(gate, known, pending)
     finally:
         state.save(gate.places.state, known)
@@ -195,7 +194,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
 
 def _names(pending: Pending, known: Mapping[str, Name]) -> dict[str, Name]:
     """Return the answers of before the push, and those found since."""
-    before = {name: Name(**_known(Name, entry)) for name, entry in pending.names.items()}
+    before = {name: Name(**state.known_of(Name, entry)) for name, entry in pending.names.items()}
     return before | {name: entry for name, entry in known.items() if entry.addresses or name not in before}
 
 

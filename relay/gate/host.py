@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.gate import guard, names, places, plan, wall, wanted
+from relay.gate import guard, leftover, names, places, plan, wall, wanted
 from relay.gate.backend import Backend, Done, FilterError, enforce
 from relay.gate.nftables import Nftables
 from relay.gate.places import Places
@@ -140,20 +140,15 @@ class Gate:
         desired = self.wall(wanted, made, state)
         before = state.applied
         backend = self.backend(wanted.settings.gate.backend, state)
-        former = before.backend if before and before.backend != backend.name else None
-        created = state.created
         done, state.applied = enforce(backend, desired, before, self.clock)
         outcome = Outcome(made, desired, backend.name, done)
-        state.created = sorted({*([] if former else created), *backend.made})
+        if before and before.backend != backend.name:
+            leftover.note(state, before)
+        state.created = sorted({*state.created, *backend.made})
         if done.changed:
             # Before anything that takes time or can fail: what stands and is not known to be ours counts as no wall.
             self.remember(state)
-        if former:
-            try:
-                self.named(former, State(applied=before)).remove(created)
-            except FilterError as error:
-                # It lets in fewer than it should, nobody more; the wall that counts stands.
-                outcome.complaints.append(f"what {former} held of ours could not be taken away: {error}")
+        leftover.take_away(self, state, backend.name, now=done.changed or survey)
         outcome.allowlist = places.write(self.allowlist(wanted), made.allowlist(), self.shared())
         state.friends, state.settings = wanted.text, wanted.settings_text
         note_seen(state, done.standing, self.clock())

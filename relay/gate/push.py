@@ -5,13 +5,12 @@ Nothing is touched before the file, every name in it and the packet filter's own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from relay.config import ConfigError
-from relay.gate import commit, names, places, state
+from relay.gate import commit, leftover, names, places, state
 from relay.gate import friends as friendslist
 from relay.gate.backend import FilterError, enforce
 from relay.gate.host import Gate, Outcome
@@ -143,20 +142,20 @@ def _result(outcome: Outcome, known: State, files: bool, *, checked: bool = Fals
         "next_expiry": outcome.plan.next_expiry,
         "opened": outcome.opened,
         "others": known.others,
-        "warnings": warnings(outcome.plan, known.names) + outcome.complaints,
+        "warnings": warnings(outcome.plan, known) + outcome.complaints,
         "token": None,
         "rollback_at": None,
         "rollback_by": None,
     }
 
 
-def warnings(made: Plan, known: Mapping[str, state.Name]) -> list[str]:
-    """Return the plan's warnings and what is to be said of names: sentences for the owner."""
+def warnings(made: Plan, known: State) -> list[str]:
+    """Return the plan's warnings, and what is to be said of names and of a former filter: sentences for the owner."""
     found = list(made.warnings)
     found += [f"{friend.name}'s entry is over." for friend in made.expired]
     silent = {name for _, name in made.unresolved}
-    for name, entry in known.items():
+    for name, entry in known.names.items():
         if entry.error:
             kept = f"the last good answer is kept: {', '.join(entry.addresses)}"
             found.append(f"{name}: {entry.error}; {'nobody gets in by it' if name in silent else kept}.")
-    return found
+    return found + leftover.sentences(known)

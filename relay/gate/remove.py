@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from relay.config import ConfigError
-from relay.gate import commit, places, state
+from relay.gate import commit, leftover, places, state
 from relay.gate.coexist import Coexistence
 from relay.gate.errors import AgentRunsError
 from relay.gate.host import Gate
@@ -28,12 +28,19 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
             commit.disarm(gate, pending.token)
         undone = Coexistence(gate.programs, "").close()
         removed = _rules(gate, known)
+        leftover.take_away(gate, known, "", now=True)
         files = _files(gate, keep_config=keep_config)
     for path in (gate.places.lock, gate.places.agent):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not empty, or not there
         gate.places.state_dir.rmdir()
-    return {"changed": bool(undone or removed or files), "rules": removed, "closed": undone, "files": files}
+    return {
+        "changed": bool(undone or removed or files),
+        "rules": removed,
+        "closed": undone,
+        "files": files,
+        "left": leftover.sentences(known),
+    }
 
 
 def _rules(gate: Gate, known: State) -> list[str]:

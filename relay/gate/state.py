@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,22 @@ class Applied:
 
 
 @dataclass(slots=True)
+class Leftover:
+    """What may still stand in the packet filter used before.
+
+    created: tables of iptables that are there through it. life: which start of the host, and network, it is of. tried,
+    why: when it was last tried to take it away, and why that failed.
+    """
+
+    backend: str
+    plain: bool = False
+    created: list[str] = field(default_factory=list)
+    life: str = ""
+    tried: float = 0.0
+    why: str = ""
+
+
+@dataclass(slots=True)
 class Name:
     """What is known of a DNS name: the last good answer and its time, the last complaint ("": none) and its time."""
 
@@ -52,9 +68,10 @@ class State:
     names: by DNS name. seen: when an entry's element last let somebody in. packets: its count then. healed: how often
     the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls; opening:
     what was begun there, and may be open in part. others: what they do, in sentences. created: tables of iptables that
-    were not there before. rolled_back: when and why a push was taken back. controller: where the last push came from
-    (SSH_CONNECTION). friends: the text of friends.toml applied last; settings: that of relay.toml ("": there was none).
-    problem: why the wall is not what the files ask for, "" when it is.
+    were not there before. leftover: of the packet filter used before. rolled_back: when and why a push was taken back.
+    controller: where the last push came from (SSH_CONNECTION). friends: the text of friends.toml applied last;
+    settings: that of relay.toml ("": there was none). problem: why the wall is not what the files ask for, "" when it
+    is.
     """
 
     applied: Applied | None = None
@@ -66,6 +83,7 @@ class State:
     opening: list[dict[str, Any]] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
+    leftover: Leftover | None = None
     rolled_back: dict[str, Any] | None = None
     controller: str = ""
     friends: str | None = None
@@ -79,13 +97,18 @@ def load(path: Path) -> State:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("version") != VERSION:
             return State()
-        known = {item.name for item in dataclasses.fields(State)}
-        state = State(**{key: value for key, value in data.items() if key in known})
-        state.applied = Applied(**data["applied"]) if data.get("applied") else None
-        state.names = {name: Name(**value) for name, value in data.get("names", {}).items()}
+        state = State(**known_of(State, data))
+        state.applied = Applied(**known_of(Applied, data["applied"])) if data.get("applied") else None
+        state.leftover = Leftover(**known_of(Leftover, data["leftover"])) if data.get("leftover") else None
+        state.names = {name: Name(**known_of(Name, value)) for name, value in data.get("names", {}).items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return State()
     return state
+
+
+def known_of(kind: type[Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this release knows of what was written down: it may have been another one."""
+    return {item.name: held[item.name] for item in dataclasses.fields(kind) if item.name in held}
 
 
 def save(path: Path, state: State) -> bool:

@@ -88,7 +88,7 @@ def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
         "expired": [{"friend": friend.name, "until": friend.until} for friend in made.expired],
         "names": {name: {"addresses": n.addresses, "at": n.at, "error": n.error} for name, n in known.names.items()},
         "packets": dict(standing.packets) if standing else {},
-        "warnings": warnings(made, known.names),
+        "warnings": warnings(made, known),
         "others": known.others,
         "opened": known.opened,
         "pending": {"token": pending.token, "deadline": int(pending.deadline)} if pending else None,

@@ -153,7 +153,7 @@ class Iptables:
                 tables.drop_empty("ip" if version == 4 else "ip6", "filter")
 
     def _remove(self) -> None:
-        for version in self.versions:
+        for version in self.versions if self.is_visible() else ():
             saved = self._saved(version)
             if text := iptables.removal(iptables.chains(saved), iptables.jumps(saved)):
                 self._restore(version, text)

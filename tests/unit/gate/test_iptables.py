@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 import pytest
 
-from relay.gate import ipset, iptables, plan, wall
+from relay.gate import ipset, iptables, openers, plan, wall
 from relay.gate.backend import FilterError, enforce
 from relay.gate.friends import Friend
 from relay.gate.programs import ProgramError
@@ -320,3 +321,21 @@ def test_what_iptables_refuses_is_put_back_and_said() -> None:
     scripted = ScriptedPrograms({"iptables-save": bare, "ip6tables-save": bare, "iptables-restore": refusal})
     with pytest.raises(FilterError, match=r"Couldn't load match `connlimit'\. Nothing has changed"):
         enforce(Iptables(scripted), WALL, None, lambda: NOW)
+
+
+@pytest.mark.parametrize(("names", "asked"), [("nat\nfilter\n", True), ("nat\n", False), (None, False)])
+def test_legacy_iptables_whose_tables_are_not_in_the_kernel_holds_nothing_to_take_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str | None, *, asked: bool
+) -> None:
+    """To ask for them would load modules, and on a kernel that has none of these fail for ever."""
+    path = tmp_path / "names"
+    if names is not None:
+        path.write_text(names)
+    monkeypatch.setattr(openers, "LEGACY", {"iptables-legacy": path})
+    missing = ProgramError(["iptables-save"], 3, "Table does not exist")
+    scripted = ScriptedPrograms({"iptables -V": "iptables v1.8.9 (legacy)", "iptables-save": missing})
+    if asked:
+        with pytest.raises(FilterError, match="Table does not exist"):
+            Iptables(scripted).remove()
+    else:
+        Iptables(scripted).remove()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.support.gate_host import ANNA4, ANNA6, MULTI, OTHER, PORT, STRANGER4, STRANGER6, GateHost
+from tests.support.gate_host import ANNA4, ANNA6, BEN4, MULTI, OTHER, PORT, STRANGER4, STRANGER6, GateHost
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 
 ANNA = f'[[friend]]\nname = "anna"\nip = ["{ANNA4}", "{ANNA6}"]\n'
+BEN = f'[[friend]]\nname = "ben"\nip = "{BEN4}"\n'
 CLOSED_TABLE = """
 table inet mine {
 	chain incoming {
@@ -172,3 +174,27 @@ def test_the_gate_stays_while_its_agent_runs(nft_host: GateHost) -> None:
     assert agent.stop(terminate=True) == 0
     assert not nft_host.gets_in(STRANGER4), "the wall stands without it"
     assert nft_host.gate("remove")["rules"] == ["nftables"]
+
+
+def test_rules_of_the_filter_used_before_keep_nobody_out_for_longer_than_its_program_is_missing(
+    nft_host: GateHost, tmp_path: Path
+) -> None:
+    programs = [path for path in (tmp_path / "bin").iterdir() if "tables" in path.name]
+    nft_host.settings('[gate]\nbackend = "iptables"\n')
+    nft_host.apply(ANNA)
+    for path in programs:
+        path.rename(tmp_path / path.name)
+    nft_host.settings('[gate]\nbackend = "nftables"\n')
+    (warning,) = nft_host.apply(ANNA + BEN)["warnings"]
+    assert warning.startswith("what iptables held of ours could not be taken away: iptables is not on this host any")
+    assert nft_host.gets_in(ANNA4)
+    assert not nft_host.gets_in(BEN4)
+    assert nft_host.gate("status")["warnings"] == [warning]
+    for path in programs:
+        (tmp_path / path.name).rename(path)
+    because = nft_host.gate("check", "ben", code=5)["because"]
+    assert because.startswith(f"The rules of before still stand in iptables, which refuses {BEN4}/32: ")
+    nft_host.agent()
+    wait_for(lambda: nft_host.gets_in(BEN4), 20, "the agent to take them away")
+    wait_for(lambda: not nft_host.gate("status")["warnings"], 10, "it to be known")
+    assert nft_host.gate("check", "ben")["verdict"] == "in"
