@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from relay.gate import fronts, openers
-from relay.gate.foreign import Chain, Ruleset, entries, forwards, iptables_input
+from relay.gate.foreign.chain import Chain
+from relay.gate.foreign.iptables import forwards, iptables_input
+from relay.gate.foreign.nft import Ruleset, entries
 from relay.gate.openers import LEGACY, OUR_TABLE, lists
 from relay.gate.programs import Programs
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from relay.gate.foreign import iptables_input
+from relay.gate.foreign.iptables import iptables_input
 from relay.gate.friends import Network
 from relay.gate.ipset import SET_NAMES, by_set, members
 from relay.gate.plan import order

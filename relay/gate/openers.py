@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from relay.gate.foreign import entries
+from relay.gate.foreign.nft import entries
 from relay.gate.fronts import TAG
 from relay.gate.programs import ProgramError, Programs
 

@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.config import ConfigError
-from relay.gate import allowlist, foreign, iptables, nft, plan, wall
+from relay.gate import allowlist, iptables, nft, plan, wall
+from relay.gate.foreign.iptables import iptables_input
+from relay.gate.foreign.nft import Ruleset, entries
 from relay.gate.friends import Friend, Network, parse, pinned
 from relay.gate.ipset import SET_NAMES
 from tests.support.packet_filters import NO_VERDICT, Address, IptablesInterpreter, NftInterpreter, Packet
@@ -258,13 +260,13 @@ def test_rules_that_nobody_can_read_decide_nothing(statements: list[object], wor
     where = {"family": "inet", "table": "mine"}
     rules = [{"rule": {**where, "chain": "in", "expr": statement}} for statement in (statements, *statements)]
     chain = {"chain": {**where, "name": "in", "hook": "input", "policy": "accept"}}
-    listed = foreign.entries(json.dumps({"nftables": [chain, *rules]}))
-    assert isinstance(foreign.Ruleset(listed, 55435).inputs()[0].lets_in(), bool)
+    listed = entries(json.dumps({"nftables": [chain, *rules]}))
+    assert isinstance(Ruleset(listed, 55435).inputs()[0].lets_in(), bool)
     saved = "\n".join([":INPUT ACCEPT [0:0]", *(f"-A INPUT {word}" for word in words)])
-    found = foreign.iptables_input(saved, "ip", 55435)
+    found = iptables_input(saved, "ip", 55435)
     assert found is not None
     assert isinstance(found.lets_in(), bool)
-    assert foreign.entries(saved) == []
+    assert entries(saved) == []
 
 
 def test_the_interpreters_do_not_take_everything_for_granted() -> None:

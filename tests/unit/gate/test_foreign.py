@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from relay.gate.foreign import Ruleset, entries, forwards, iptables_input
+from relay.gate.foreign.iptables import forwards, iptables_input
+from relay.gate.foreign.nft import Ruleset, entries
 
 PORT = 55435
 TCP_DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from relay import config
-from relay.gate import foreign, iptables, push, state
+from relay.gate import iptables, push, state
 from relay.gate.coexist import Coexistence
+from relay.gate.foreign.iptables import iptables_input
+from relay.gate.foreign.nft import Ruleset
 from relay.gate.push import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from toolkit import deploy, zipapp
@@ -96,7 +98,7 @@ DROPPING = ":INPUT DROP [0:0]\n-A INPUT -p udp -m udp --dport 55435 -j ACCEPT\n-
     [(55435, "udp", True), (55435, "tcp", False), (55440, "tcp", True), (55440, "udp", False)],
 )
 def test_rules_of_others_are_walked_by_tcp_or_by_udp(port: int, protocol: str, through: bool) -> None:
-    chain = foreign.iptables_input(DROPPING, "ip", port, protocol)
+    chain = iptables_input(DROPPING, "ip", port, protocol)
     assert chain is not None
     assert chain.lets_in() == through
     matched = {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": 55435}
@@ -105,5 +107,5 @@ def test_rules_of_others_are_walked_by_tcp_or_by_udp(port: int, protocol: str, t
         {"chain": {**where, "hook": "input", "policy": "drop"}},
         {"rule": {**where, "chain": "in", "expr": [{"match": matched}, {"accept": None}]}},
     ]
-    (nft,) = foreign.Ruleset(entries, port, protocol).inputs()
+    (nft,) = Ruleset(entries, port, protocol).inputs()
     assert nft.lets_in() == ((port, protocol) == (55435, "udp"))
