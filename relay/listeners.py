@@ -40,7 +40,7 @@ def obtain(config: Config, state: dict[str, Any] | None) -> Listeners:
         found = [sockets.inherit(fd) for fd in (*state["listeners"], *state["datagrams"])]
         return _activated(config, found)
     if state is not None:
-        streams = _reconcile(config, [sockets.inherit(fd) for fd in state["listeners"]])
+        streams = _reconcile(config, [_listener(sockets.inherit(fd)) for fd in state["listeners"]])
     elif passed := service.inherited_sockets():
         return _activated(config, passed)
     else:
@@ -49,13 +49,17 @@ def obtain(config: Config, state: dict[str, Any] | None) -> Listeners:
 
 
 def _activated(config: Config, found: list[socket.socket]) -> Listeners:
-    streams = [sock for sock in found if sock.type == socket.SOCK_STREAM]
+    streams = [_listener(sock) for sock in found if sock.type == socket.SOCK_STREAM]
     datagrams = [sock for sock in found if sock.type == socket.SOCK_DGRAM]
     if not config.lan.answer:
         for sock in datagrams:
             sock.close()
         datagrams = []
     return Listeners(streams, datagrams, activated=True)
+
+
+def _listener(sock: socket.socket) -> socket.socket:
+    return sockets.Listener(fileno=sock.detach())
 
 
 def _wanted(config: Config) -> list[tuple[str, int]]:

@@ -7,10 +7,7 @@ stands behind a connection: one sweep looks at all deadlines.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
-import logging
-import os
 import secrets
 import socket
 import time
@@ -19,14 +16,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from relay import lan, protocol, snapshot, sockets, tcpinfo
+from relay import lan, protocol, snapshot, sockets
 from relay.config import Config
 from relay.endings import Endings
 from relay.ends import End
+from relay.entrance import Entrance
 from relay.farewell import Farewells
 from relay.forward import Forwarder
 from relay.gate.allowlist import Allowlist
 from relay.hall import Hall
+from relay.journal import Journal
 from relay.observe import Events, log
 from relay.outcomes import Outcome
 from relay.protocol import Address
@@ -54,8 +53,6 @@ SWEEP = 0.25
 # Sockets that are being closed with words still to be read. Strangers have few, and none of the others'.
 FAREWELLS = 512
 FAREWELLS_TO_STRANGERS = 32
-# How long (seconds) nothing is accepted when there is no file descriptor left at all.
-OUT_OF_FILES = 0.1
 READ_SIZE = 4096
 
 
@@ -90,11 +87,9 @@ class Server:
             lambda conn: sockets.acked(self._socks[conn]),
             config.coreless.devices,
         )
-        self.listeners = list(listeners)
         self.drained = asyncio.Event()
         self.endings = Endings()
         self._config = config
-        self._events = events
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._allowlist = Allowlist(config.gate.allowlist)
@@ -103,6 +98,8 @@ class Server:
         buffers = config.buffers
         self._readiness = Readiness(self._loop, selector)
         self._forwarder = Forwarder(self._readiness, self._end, buffers.slow_client, buffers.slow_clients)
+        self.entrance = Entrance(self._loop, self._readiness, listeners, self._connected, events)
+        self._journal = Journal(events, self.endings, clock)
         self.hall = Hall(
             self._loop,
             self._readiness,
@@ -117,16 +114,13 @@ class Server:
         self._socks: dict[Conn, socket.socket] = {}
         # One for all: a method looked up anew is an object, and each connection would keep its own.
         self._told = self._readable
-        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._timer: asyncio.TimerHandle | None = None
         self._todo: deque[Action] = deque()
         self._performing = False
-        self._shed_told, self._shed_count = float("-inf"), 0
 
     def start(self) -> None:
         """Begin to accept and to watch the time."""
-        for listener in self.listeners:
-            self._listen(listener)
+        self.entrance.open()
         self._tick()
 
     def sweep(self) -> None:
@@ -142,16 +136,11 @@ class Server:
         """End everything now."""
         if self._timer:
             self._timer.cancel()
-        for listener in self.listeners:
-            self._readiness.forget(listener.fileno())
-            listener.close()
+        self.entrance.close()
         self._perform(self.board.shutdown(self._clock()))
         self._readiness.close()
         self._farewells.close()
         self._to_strangers.close()
-        if self._reserve is not None:
-            os.close(self._reserve)
-            self._reserve = None
 
     def allows(self, address: Address) -> bool:
         """Tell whether the allowlist knows an address."""
@@ -166,7 +155,7 @@ class Server:
 
     def lan_rooms(self) -> list[lan.Room]:
         """Return what LAN discovery may say: whatever can be joined without an id, at the port it is at."""
-        ports = dict.fromkeys(listener.getsockname()[1] for listener in self.listeners)
+        ports = dict.fromkeys(listener.getsockname()[1] for listener in self.entrance.listeners)
         rooms = []
         for port in ports:
             session, table = self.board.session_at(port), self.board.tables.at.get(port)
@@ -205,7 +194,7 @@ class Server:
         board, conns = snapshot.dump(self.board)
         return {
             "board": board,
-            "listeners": [listener.fileno() for listener in self.listeners],
+            "listeners": [listener.fileno() for listener in self.entrance.listeners],
             "conns": [self._capture_conn(conn) for conn in conns],
             "farewells": self._farewells.capture(),
         }
@@ -250,46 +239,6 @@ class Server:
         for fd, waiting in data["farewells"]:
             self._farewells.say(sockets.inherit(fd), b64decode(waiting))
 
-    # Accepting.
-
-    def _listen(self, listener: socket.socket) -> None:
-        if listener.fileno() >= 0:
-            self._readiness.watch(listener.fileno(), self._accept, (listener, listener.getsockname()[1]))
-
-    def _accept(self, at: tuple[socket.socket, int]) -> None:
-        """Accept one connection: games come between it and the next, so a flood does not keep them waiting."""
-        listener, port = at
-        try:
-            sock, peer = listener.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno in sockets.OUT_OF_FILES:
-                self._shed(listener)
-            # Anything else happened to one connection before it was ours (ECONNABORTED and the like).
-            return
-        sock.setblocking(False)
-        self._connected(sock, peer, port)
-
-    def _shed(self, listener: socket.socket) -> None:
-        # With no descriptor left, what waits in the backlog would wake the loop for ever: spend the reserve on
-        # accepting and closing one connection.
-        if self._reserve is not None:
-            os.close(self._reserve)
-        with contextlib.suppress(OSError):
-            listener.accept()[0].close()
-        try:
-            self._reserve = os.open(os.devnull, os.O_RDONLY)
-        except OSError:
-            self._reserve = None
-            self._readiness.forget(listener.fileno())
-            self._loop.call_later(OUT_OF_FILES, self._listen, listener)
-        self._shed_count += 1
-        if self._clock() - self._shed_told >= 1.0:
-            sentence = "out of file descriptors: {count} connections were closed unseen"
-            self._events.write(logging.WARNING, "out-of-files", sentence, count=self._shed_count)
-            self._shed_told, self._shed_count = self._clock(), 0
-
     def _connected(self, sock: socket.socket, peer: tuple[str, int], port: int) -> None:
         now = self._clock()
         address = protocol.canonical(peer[0])
@@ -328,7 +277,7 @@ class Server:
         Whatever fails at one of them keeps none of the others from being done.
         """
         self._todo += actions
-        if self._performing:
+        if self._performing or not self._todo:
             return
         self._performing = True
         while self._todo:
@@ -365,9 +314,9 @@ class Server:
         elif isinstance(action, Seat):
             self._seat(action.conn)
         elif isinstance(action, SessionOpened):
-            self._session_opened(action)
+            self._journal.opened(action)
         elif isinstance(action, SessionEnded):
-            self._session_ended(action)
+            self._journal.closed(action)
         elif isinstance(action, TableOpened):
             self.hall.opened(action)
         elif isinstance(action, TableClosed):
@@ -376,13 +325,14 @@ class Server:
             self.hall.said(action)
 
     def _send(self, conn: Conn, data: bytes) -> None:
-        if seat := self.hall.seats.of(conn):
-            self.hall.seats.send(seat, data)
+        if not (sock := self._socks.get(conn)):
+            if seat := self.hall.seats.of(conn):
+                self.hall.seats.send(seat, data)
             return
         if conn.state is State.CLOSED:
             return
         try:
-            sent = self._socks[conn].send(data)
+            sent = sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -438,7 +388,7 @@ class Server:
             self._readiness.forget(sock.fileno())
             received = 0
         else:
-            self._log_end(conn, 0)
+            self._journal.ended(conn, 0, len(self.board.sessions))
             return  # its socket went when something failed
         self._socks.pop(conn, None)
         if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
@@ -447,99 +397,18 @@ class Server:
             self._to_strangers.say(sock, waiting)
         else:
             sock.close()
-        self._log_end(conn, received)
+        self._journal.ended(conn, received, len(self.board.sessions))
 
     def _note(self, conn: Conn) -> None:
         """Keep what is known of a connection that is about to be closed."""
         if end := self._forwarder.end_of(conn):
             if self._forwarder.end_of(end.peer.conn):
-                self._note_end(end if end.to_host else end.peer)
+                self._journal.unlinked(end if end.to_host else end.peer)
         elif seat := self.hall.seats.of(conn):
             self.hall.note(seat)
         else:
-            self._note_refusal(conn)
+            self._journal.refused(conn)
 
     def _check_drained(self) -> None:
         if self.board.draining and not self.board.busy and not self._farewells:
             self.drained.set()
-
-    # The log.
-
-    def _session_opened(self, action: SessionOpened) -> None:
-        host = action.session.host
-        sentence = "session {session} opened by {address} on port {port}"
-        session = action.session.hint
-        self._events.write(
-            logging.INFO, "session-opened", sentence, session=session, address=host.address, port=host.room_port
-        )
-
-    def _session_ended(self, action: SessionEnded) -> None:
-        session = action.session
-        self._events.write(
-            logging.INFO,
-            "session-ended",
-            "session {session} ended: {outcome}, {joins} joins in {seconds} s",
-            session=session.hint,
-            outcome=action.outcome.value,
-            joins=session.joins,
-            seconds=self._clock() - session.since,
-        )
-        self.endings.add(
-            "session",
-            session=session.text,
-            address=str(session.host.address),
-            outcome=action.outcome.value,
-            seconds=round(self._clock() - session.since, 1),
-            joins=session.joins,
-        )
-
-    def _note_end(self, end: End) -> None:
-        """Keep what is known of a player whose link is about to be closed; end is the client's."""
-        conn, seen = end.conn, end.watcher.seen if end.watcher else None
-        self.endings.add(
-            "client",
-            session=conn.session.text if conn.session else "",
-            address=str(conn.address),
-            port=conn.port,
-            outcome=conn.outcome.value if conn.outcome else "",
-            seconds=round(self._clock() - conn.since, 1),
-            bytes_from_client=end.received,
-            bytes_from_host=end.peer.received,
-            to_client=tcpinfo.way(end.sock),
-            to_host=tcpinfo.way(end.peer.sock),
-            seen=seen.as_dict() if seen else None,
-        )
-
-    def _note_refusal(self, conn: Conn) -> None:
-        """Keep that a friend who wanted to join or to host did not get as far as a game."""
-        if (
-            conn.friend
-            and conn.kind in ("client", "host")
-            and conn.outcome not in (Outcome.HOST_LEFT, Outcome.SHUTDOWN)
-        ):
-            self.endings.add(
-                "refused",
-                session=conn.session.text if conn.session else "",
-                address=str(conn.address),
-                outcome=conn.outcome.value if conn.outcome else "",
-                seconds=round(self._clock() - conn.since, 1),
-            )
-
-    def _log_end(self, conn: Conn, received: int) -> None:
-        outcome = conn.outcome
-        noise = conn.kind == "unknown"  # a scanner, or somebody who never said what they are
-        if outcome is Outcome.AMBIGUOUS:
-            hint = "client {address} named no session and {count} are hosted: tell that friend relay|{port}|SESSION"
-            count, port = len(self.board.sessions), conn.room_port
-            self._events.write(logging.WARNING, "ambiguous", hint, address=conn.address, count=count, port=port)
-        self._events.write(
-            logging.DEBUG if noise else logging.INFO,
-            "connection-ended",
-            "{role} {address} ended: {outcome} after {seconds} s, {received} bytes",
-            role=conn.kind,
-            address=conn.address,
-            outcome=outcome.value if outcome else "",
-            seconds=self._clock() - conn.since,
-            received=received,
-            session=conn.session.hint if conn.session else "",
-        )

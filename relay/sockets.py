@@ -19,13 +19,23 @@ OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 DEAD_PEER = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 120_000}
 
 
-def listen(address: str, port: int, buffer: int) -> socket.socket:
+class Listener(socket.socket):
+    """A listening socket whose family and type are the kernel's numbers.
+
+    `accept` gives both to every new socket, and to make enums of them, as `socket.socket` does, is most of its work.
+    """
+
+    family = socket.SocketType.family  # type: ignore[assignment]
+    type = socket.SocketType.type  # type: ignore[assignment]
+
+
+def listen(address: str, port: int, buffer: int) -> Listener:
     """Open a listening socket on a numeric address; port 0 takes any free one. Raises OSError.
 
     IPv6 sockets take IPv6 only, so that "0.0.0.0" and "::" can stand beside each other.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = Listener(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # A stalled link then holds about half a MB of kernel memory and not ten; less costs savestates their speed.
@@ -68,7 +78,7 @@ def linked(sock: socket.socket) -> None:
     TCP_USER_TIMEOUT counts a closed window as no acknowledgement (tcp(7)), though the peer answers every probe: who
     only watches, and pauses, would be gone after two minutes.
     """
-    with contextlib.suppress(AttributeError, OSError):
+    with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0)
 
 

@@ -40,7 +40,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
         "age": round(now - _STARTED, 1),
         "draining": board.draining,
         "main_port": config.listen.port,
-        "ports": sorted({listener.getsockname()[1] for listener in server.listeners}),
+        "ports": sorted({listener.getsockname()[1] for listener in server.entrance.listeners}),
         "connections": {"now": board.connections, "most": config.limits.connections},
         "rooms": [
             {"id": room.id, "port": room.port or config.listen.port, "mode": config.mode_of(room).value}

@@ -42,10 +42,14 @@ KINDS = {
 }
 
 
-def _count_down(counter: Counter[bytes], source: bytes) -> None:
-    counter[source] -= 1
-    if not counter[source]:
-        del counter[source]
+def _count_up(counts: dict[bytes, int], source: bytes) -> None:
+    counts[source] = counts.get(source, 0) + 1
+
+
+def _count_down(counts: dict[bytes, int], source: bytes) -> None:
+    counts[source] -= 1
+    if not counts[source]:
+        del counts[source]
 
 
 class Switchboard:
@@ -76,6 +80,8 @@ class Switchboard:
         self.link_from_host_address = link_from_host_address
         self.sessions: dict[bytes, Session] = {}
         self.outcomes: Counter[Outcome] = Counter()
+        # How many are not closed.
+        self.connections = 0
         self.clients: Counter[str] = Counter()
         self.draining = False
         self._new_id = new_id
@@ -84,8 +90,8 @@ class Switchboard:
         self._claiming: dict[Conn, None] = {}
         self._waiting: dict[bytes, Conn] = {}
         self._linked: set[Conn] = set()
-        self._per_address: Counter[bytes] = Counter()
-        self._hosts_at: Counter[bytes] = Counter()
+        self._per_address: dict[bytes, int] = {}
+        self._hosts_at: dict[bytes, int] = {}
         self._setups: dict[bytes, tuple[float, float]] = {}
         self._next_host = 0
         self._actions: list[Action] = []
@@ -101,7 +107,8 @@ class Switchboard:
         deadline = now + self.timeouts.first_bytes
         conn = Conn(address, port, room_port, friend, now, State.OPENING, deadline, protocol.Opening())
         self._opening[conn] = None
-        self._per_address[conn.source] += 1
+        self.connections += 1
+        _count_up(self._per_address, conn.source)
         if outcome := self._over_limit(conn, now):
             self._close(conn, outcome)
         else:
@@ -190,28 +197,22 @@ class Switchboard:
     def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], clients: Counter[str], draining: bool) -> None:
         """Go on with connections of another switchboard (relay/snapshot.py); for a new one only."""
         self.outcomes, self.clients, self.draining = outcomes, clients, draining
+        self.connections = len(conns)
         self._opening = {conn: None for conn in conns if conn.state is State.OPENING}
         self._claiming = {conn: None for conn in conns if conn.state is State.CLAIMING}
         self._waiting = {conn.client_id: conn for conn in conns if conn.state is State.WAITING}
         self._linked = {conn for conn in conns if conn.state is State.LINKED}
-        self._per_address = Counter(conn.source for conn in conns)
+        self._per_address = dict(Counter(conn.source for conn in conns))
         for conn in conns:
             if conn.state is State.HOSTING and conn.session:
                 self.sessions[conn.session.id] = conn.session
-                self._hosts_at[conn.source] += 1
+                _count_up(self._hosts_at, conn.source)
                 self.rooms.hosted.add(conn.session.id)
 
     @property
     def busy(self) -> bool:
         """Whether anybody hosts, waits or plays."""
         return bool(self.sessions or self._claiming or self._waiting or self._linked or self.tables.at)
-
-    @property
-    def connections(self) -> int:
-        """How many connections are not closed."""
-        undecided = len(self._opening) + len(self._claiming)
-        seated = sum(len(table.seats) for table in self.tables.at.values())
-        return undecided + len(self._waiting) + len(self._linked) + len(self.sessions) + seated
 
     # New connections.
 
@@ -248,10 +249,9 @@ class Switchboard:
     # First bytes.
 
     def _opening_received(self, conn: Conn, data: bytes, now: float) -> None:
-        begun = conn.opening.size >= protocol.MAGIC_SIZE
         hello = conn.opening.feed(data)
         if hello is None:
-            if not begun and conn.opening.size >= protocol.MAGIC_SIZE:
+            if conn.opening.size >= protocol.MAGIC_SIZE > conn.opening.size - len(data):
                 conn.deadline = now + self.timeouts.header
             return
         if isinstance(hello, protocol.Unknown):
@@ -286,7 +286,7 @@ class Switchboard:
         return self._open_session(conn, now)
 
     def _same_place(self, conn: Conn) -> Conn | None:
-        if not self._hosts_at[conn.source]:
+        if conn.source not in self._hosts_at:
             return None
         claimed = {claim.peer for claim in self._claiming}
         hosts = (session.host for session in self.sessions.values() if session.host not in claimed)
@@ -322,7 +322,7 @@ class Switchboard:
             return self._close(conn, Outcome.ROOM_TAKEN)
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
         conn.control = protocol.Control()
-        self._hosts_at[conn.source] += 1
+        _count_up(self._hosts_at, conn.source)
         self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
         return None
 
@@ -502,6 +502,7 @@ class Switchboard:
             if conn.state is State.WAITING:
                 del self._waiting[conn.client_id], conn.session.waiting[conn.client_id]
         _count_down(self._per_address, conn.source)
+        self.connections -= 1
         conn.state = State.CLOSED
         conn.outcome = outcome
         conn.peer = None

@@ -40,10 +40,10 @@ def leave(relay: Relay, state: dict[str, Any]) -> None:
         loop.remove_writer(sock)
     ends, seats = list(server._forwarder), server.hall.seats._by_conn.values()
     linked = [each.sock for each in (*ends, *seats)]
-    for sock in (*server.listeners, *server._socks.values(), *linked, *server._farewells._left):
+    for sock in (*server.entrance.listeners, *server._socks.values(), *linked, *server._farewells._left):
         sock.close()
-    if server._reserve is not None:
-        os.close(server._reserve)
+    if server.entrance._reserve is not None:
+        os.close(server.entrance._reserve)
     server.stop = lambda: None  # type: ignore[method-assign]
 
 
@@ -114,7 +114,7 @@ def handed_over(relay: Relay) -> dict[str, Any]:
     """Return what its program would hand to the next one: the daemon's own way of it, but for the exec."""
     daemon = Daemon(CONFIG, None, Events(blurred=False))
     daemon._server = relay.server
-    daemon._listeners = listeners.Listeners(relay.server.listeners)
+    daemon._listeners = listeners.Listeners(relay.server.entrance.listeners)
     daemon._control = None
     written: list[dict[str, Any]] = []
     real = upgrade.become_new

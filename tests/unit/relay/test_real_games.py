@@ -246,8 +246,8 @@ async def test_a_friend_by_ipv4_is_the_same_one_on_a_listener_for_both_protocols
         both.bind(("::ffff:127.0.0.1", 0))
         both.listen()
         sockets.prepare(both)
-        relay.server.listeners.append(both)
-        relay.server._listen(both)
+        relay.server.entrance.listeners.append(both)
+        relay.server.entrance.listen(both)
         port = both.getsockname()[1]
         async with playing("127.0.0.1", port) as (host, link, client):
             await assert_unharmed(link, client)

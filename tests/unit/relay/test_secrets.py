@@ -112,13 +112,13 @@ async def test_no_whole_session_id_is_in_the_log_however_things_end(journal: Jou
 
 @pytest.mark.parametrize("outcome", Outcome)
 async def test_no_outcome_has_a_session_id_in_its_line(journal: Journal, outcome: Outcome) -> None:
-    session, server = a_session(), None
+    session = a_session()
     async with running() as relay:
-        server = relay.server
-        server._session_opened(SessionOpened(session))
+        written = relay.server._journal
+        written.opened(SessionOpened(session))
         for kind in ("host", "client", "link", "unknown"):
-            server._log_end(dataclasses.replace(session.host, kind=kind, outcome=outcome), 7)
-        server._session_ended(SessionEnded(session, outcome))
+            written.ended(dataclasses.replace(session.host, kind=kind, outcome=outcome), 7, 2)
+        written.closed(SessionEnded(session, outcome))
     assert journal.text.count(outcome.value) >= 5
     journal.assert_without(session.id, session.host.client_id)
 

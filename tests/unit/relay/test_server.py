@@ -199,8 +199,8 @@ async def test_ipv6_clients_play_with_an_ipv4_host() -> None:
     async with running() as four:
         listener.listen()
         listener.setblocking(False)
-        four.server._listen(listener)
-        four.server.listeners.append(listener)
+        four.server.entrance.listen(listener)
+        four.server.entrance.listeners.append(listener)
         host = await FakeHost.host(four.address, four.port)
         client = await FakeClient.join("::1", listener.getsockname()[1], host.session)
         link = await host.link()
@@ -285,7 +285,7 @@ async def test_without_file_descriptors_the_relay_sheds_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running() as relay, playing(relay.address, relay.port) as (_host, link, client):
-        listener = relay.server.listeners[0]
+        listener = relay.server.entrance.listeners[0]
 
         class OutOfFiles:
             failures = 1
@@ -299,7 +299,7 @@ async def test_without_file_descriptors_the_relay_sheds_and_goes_on(
         # Without a turn of the event loop in between, so that the connection still waits in the backlog.
         with socket.create_connection((relay.address, relay.port), timeout=5) as shut_out:
             with caplog.at_level(logging.WARNING, "netplay-relay"):
-                relay.server._accept((OutOfFiles(), relay.port))  # type: ignore[arg-type]
+                relay.server.entrance._accept((OutOfFiles(), relay.port))  # type: ignore[arg-type]
             assert shut_out.recv(1) == b""
         assert "out of file descriptors" in caplog.text
         await client.send(b"unharmed")

@@ -355,7 +355,7 @@ def test_a_stop_while_the_new_program_is_checked_keeps_its_bound(running: Runnin
 
 def test_a_stop_that_comes_when_the_state_is_written_is_obeyed_by_the_new_program(running: Running) -> None:
     deed = "board, conns = snapshot.dump(self.board)"
-    suicide = f"{deed}; import signal; os.kill(os.getpid(), signal.SIGTERM)"
+    suicide = f"{deed}; import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
     running.replace("server.py", deed, suicide)
     running.ask("upgrade")
     running.replace("server.py", suicide, deed)

@@ -1,0 +1,115 @@
+"""What is written down of sessions and connections: a line in the log, and what `netplay-relay status` shows of them.
+
+Words for outcomes are in relay/outcomes.py. Session ids stand in the log by their beginning only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from relay import tcpinfo
+from relay.endings import Endings
+from relay.ends import End
+from relay.observe import Events
+from relay.outcomes import Outcome
+from relay.states import Conn, Session, SessionEnded, SessionOpened
+
+
+class Journal:
+    """Writes to the log and to the list of endings. clock returns the seconds in which connections are dated."""
+
+    def __init__(self, events: Events, endings: Endings, clock: Callable[[], float]) -> None:
+        self._events = events
+        self._endings = endings
+        self._clock = clock
+
+    def opened(self, action: SessionOpened) -> None:
+        """Write down that a host has a session."""
+        session = action.session
+        self._events.write(
+            logging.INFO,
+            "session-opened",
+            "session {session} opened by {address} on port {port}",
+            session=session.hint,
+            address=session.host.address,
+            port=session.host.room_port,
+        )
+
+    def closed(self, action: SessionEnded) -> None:
+        """Write down that a session is over."""
+        session, outcome = action.session, action.outcome.value
+        seconds = self._clock() - session.since
+        self._events.write(
+            logging.INFO,
+            "session-ended",
+            "session {session} ended: {outcome}, {joins} joins in {seconds} s",
+            session=session.hint,
+            outcome=outcome,
+            joins=session.joins,
+            seconds=seconds,
+        )
+        self._endings.add(
+            "session",
+            session=session.text,
+            address=str(session.host.address),
+            outcome=outcome,
+            seconds=round(seconds, 1),
+            joins=session.joins,
+        )
+
+    def unlinked(self, end: End) -> None:
+        """Keep what is known of a player whose link is about to be closed; end is the client's."""
+        conn, seen = end.conn, end.watcher.seen if end.watcher else None
+        self._endings.add(
+            "client",
+            session=_text(conn.session),
+            address=str(conn.address),
+            port=conn.port,
+            outcome=_word(conn),
+            seconds=round(self._clock() - conn.since, 1),
+            bytes_from_client=end.received,
+            bytes_from_host=end.peer.received,
+            to_client=tcpinfo.way(end.sock),
+            to_host=tcpinfo.way(end.peer.sock),
+            seen=seen.as_dict() if seen else None,
+        )
+
+    def refused(self, conn: Conn) -> None:
+        """Keep that a friend who wanted to join or to host did not get as far as a game; others are not kept."""
+        wanted = conn.kind in ("client", "host") and conn.outcome not in (Outcome.HOST_LEFT, Outcome.SHUTDOWN)
+        if conn.friend and wanted:
+            self._endings.add(
+                "refused",
+                session=_text(conn.session),
+                address=str(conn.address),
+                outcome=_word(conn),
+                seconds=round(self._clock() - conn.since, 1),
+            )
+
+    def ended(self, conn: Conn, received: int, sessions: int) -> None:
+        """Write down that a connection has ended, after so many bytes from it, with so many sessions open."""
+        noise = conn.kind == "unknown"  # a scanner, or somebody who never said what they are
+        if conn.outcome is Outcome.AMBIGUOUS:
+            hint = "client {address} named no session and {count} are hosted: tell that friend relay|{port}|SESSION"
+            port = conn.room_port
+            self._events.write(logging.WARNING, "ambiguous", hint, address=conn.address, count=sessions, port=port)
+        self._events.write(
+            logging.DEBUG if noise else logging.INFO,
+            "connection-ended",
+            "{role} {address} ended: {outcome} after {seconds} s, {received} bytes",
+            role=conn.kind,
+            address=conn.address,
+            outcome=_word(conn),
+            seconds=self._clock() - conn.since,
+            received=received,
+            session=conn.session.hint if conn.session else "",
+        )
+
+
+def _word(conn: Conn) -> str:
+    return conn.outcome.value if conn.outcome else ""
+
+
+def _text(session: Session | None) -> str:
+    return session.text if session else ""
