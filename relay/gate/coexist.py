@@ -115,30 +115,37 @@ class Coexistence:
     def _chains(self, rulesets: dict[int, Ruleset], active: set[str]) -> Iterator[Finding]:
         """Yield a finding for each foreign chain of nftables, those of the front ends left out."""
         chains: dict[tuple[str, str, str], list[int]] = {}
+        printed: dict[tuple[str, str, str], str] = {}
         for port, ruleset in rulesets.items():
             for chain in ruleset.inputs():
                 place = (chain.family, chain.table, chain.name)
                 if chain.is_bare() or place[:2] == OUR_TABLE or (chain.table == "firewalld" and "firewalld" in active):
                     continue
-                if place[:2] in IPTABLES and ("ufw" in active or self._backend == "iptables"):
+                if _program(place) and ("ufw" in active or self._backend == "iptables"):
                     continue
                 shut = chains.setdefault(place, [])
-                if not self._chain(chain, port).lets_in():
+                if place not in printed:
+                    printed[place] = self._saved(chain)
+                # As the tool that wrote it prints it: nft has no words for much that iptables says.
+                as_written = iptables_input(printed[place], chain.family, port, self._protocol) or chain
+                if not as_written.lets_in():
                     shut.append(port)
         for place, shut in chains.items():
-            yield self._found(place, shut)
+            yield self._found(place, shut, by_iptables=bool(printed[place]))
 
-    def _chain(self, chain: Chain, port: int) -> Chain:
-        """Return a chain as the tool that wrote it prints it: nft has no words for much that iptables says."""
-        program = IPTABLES.get((chain.family, chain.table))
-        saved = self._programs.answer([f"{program}-nft-save", "-t", "filter"]) if program else ""
-        return iptables_input(saved, chain.family, port, self._protocol) or chain
+    def _saved(self, chain: Chain) -> str:
+        """Return what iptables prints of its own chain, "" for one that was written by nft."""
+        program = _program((chain.family, chain.table, chain.name))
+        if not program or chain.by_nft:
+            return ""
+        saved = self._programs.answer([f"{program}-nft-save", "-t", "filter"])
+        return saved if re.search(r"^:INPUT ", saved, re.MULTILINE) else ""
 
-    def _found(self, place: tuple[str, str, str], shut: list[int]) -> Finding:
-        family, table, name = place
-        program = IPTABLES.get((family, table))
-        if program and self._programs.find(f"{program}-nft-restore"):
+    def _found(self, place: tuple[str, str, str], shut: list[int], *, by_iptables: bool) -> Finding:
+        program = _program(place)
+        if by_iptables and self._programs.find(f"{program}-nft-restore"):
             return _iptables_finding(f"{program}-nft", shut)
+        family, table, name = place
         what = f"table {family} {table}, chain {name}"
         state = f"drops what comes to port {listed(shut)}" if shut else "lets the port through"
         command = " ".join(openers.insertion(place, shut)) if shut else ""
@@ -165,6 +172,12 @@ class Coexistence:
             else ""
         )
         return forwards(nat, port)
+
+
+def _program(place: tuple[str, str, str]) -> str:
+    """Return the iptables whose chain that is, "" for one that somebody has made in its table by nft."""
+    family, table, name = place
+    return IPTABLES.get((family, table), "") if name == "INPUT" else ""
 
 
 def _iptables_finding(program: str, shut: list[int]) -> Finding:

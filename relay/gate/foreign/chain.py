@@ -25,13 +25,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain at the input hook: where it is, its policy ("accept" or "drop"), and the rules of it and all others."""
+    """A chain at the input hook: where it is, its policy ("accept" or "drop"), and the rules of it and all others.
+
+    by_nft: some rule in its table is of a kind that iptables does not make, and may print as what it is not.
+    """
 
     family: str
     table: str
     name: str
     policy: str
     rules: Mapping[str, list[Rule]]
+    by_nft: bool = False
 
     def is_bare(self) -> bool:
         """Tell whether it does nothing at all, as chains that are there since somebody has looked."""

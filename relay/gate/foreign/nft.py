@@ -28,6 +28,7 @@ class Ruleset:
         self._protocol = protocol
         self._chains = [entry["chain"] for entry in entries if "chain" in entry]
         self._rules: dict[tuple[str, str], dict[str, list[Rule]]] = {}
+        self._by_nft: set[tuple[str, str]] = set()
         self.forwards = False
         for rule in (entry["rule"] for entry in entries if "rule" in entry):
             place = self._rules.setdefault((rule["family"], rule["table"]), {})
@@ -42,6 +43,7 @@ class Ruleset:
                 chain["name"],
                 chain.get("policy", "accept"),
                 self._rules.get((chain["family"], chain["table"]), {}),
+                (chain["family"], chain["table"]) in self._by_nft,
             )
             for chain in self._chains
             if chain.get("hook") == "input" and chain["family"] in ("inet", "ip", "ip6")
@@ -52,6 +54,8 @@ class Ruleset:
         try:
             found = self._rule(rule)
             self.forwards = self.forwards or self._forwards(rule["expr"])
+            if _is_by_nft(rule["expr"]):
+                self._by_nft.add((rule["family"], rule["table"]))
         except UNREADABLE:
             return Rule(None, "")
         return found
@@ -119,6 +123,16 @@ class Ruleset:
 
     def _names_port(self, match: dict[str, Any]) -> bool:
         return self._value(match["left"]) == self._port and self._matches(match) is True
+
+
+def _is_by_nft(statements: list[dict[str, Any]]) -> bool:
+    """Tell whether a rule is none of iptables': that counts always, and matches no set of nft's."""
+    counts = any("counter" in part for part in statements)
+    return not counts or any("vmap" in part or _is_set(part.get("match", {}).get("right")) for part in statements)
+
+
+def _is_set(right: Any) -> bool:
+    return (isinstance(right, dict) and "set" in right) or (isinstance(right, str) and right.startswith("@"))
 
 
 def _extension(value: Any, match: bool | None, verdict: str) -> tuple[bool | None, str]:

@@ -128,3 +128,22 @@ def test_the_input_chain_of_iptables(rules: list[str], policy: str, answer: bool
 
 def test_a_host_without_that_table_has_no_input_chain() -> None:
     assert iptables_input("", "ip", PORT) is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "by_nft"),
+    [
+        ([match(TCP_DPORT, 22), {"counter": {"packets": 0, "bytes": 0}}, ACCEPT], False),
+        ([{"xt": {"type": "match", "name": "limit"}}, {"counter": {"packets": 0, "bytes": 0}}, ACCEPT], False),
+        ([match(TCP_DPORT, 22), ACCEPT], True),
+        ([match(TCP_DPORT, {"set": [22, 80]}), {"counter": {"packets": 0, "bytes": 0}}, ACCEPT], True),
+        ([match(TCP_DPORT, "@mine"), {"counter": {"packets": 0, "bytes": 0}}, ACCEPT], True),
+    ],
+)
+def test_a_rule_without_a_count_or_with_a_set_was_written_for_nft(rule: list[object], *, by_nft: bool) -> None:
+    """What iptables-save makes of such a rule may be another one."""
+    where = {"family": "ip", "table": "filter"}
+    chain = {"chain": {**where, "name": "INPUT", "hook": "input", "policy": "drop"}}
+    listed = [chain, {"rule": {**where, "chain": "INPUT", "expr": rule}}]
+    (found,) = Ruleset(listed, PORT).inputs()
+    assert found.by_nft == by_nft

@@ -47,6 +47,30 @@ def test_a_table_of_somebody_else_that_drops_is_opened_for_friends_alone(nft_hos
     assert nft_host.rulesets() == before
 
 
+@pytest.mark.parametrize(
+    ("chain", "rule"),
+    [
+        ("INPUT", "tcp dport { 22, 2222 } accept"),
+        ("input", "tcp dport 2222 accept"),
+        ("INPUT", "tcp dport 2222 accept"),
+    ],
+)
+def test_a_table_with_a_name_of_iptables_that_somebody_wrote_for_nft_is_opened_and_closed(
+    nft_host: GateHost, chain: str, rule: str
+) -> None:
+    """As iptables-restore-translate makes them; iptables may have no words for what is in there."""
+    table = f"table ip filter {{\n\tchain {chain} {{\n\t\ttype filter hook input priority filter; policy drop;\n"
+    nft_host.run(["nft", "-f", "-"], f"{table}\t\t{rule}\n\t}}\n}}\n")
+    before = nft_host.rulesets()
+    nft_host.apply(ANNA)
+    assert nft_host.gets_in(ANNA4)
+    assert not nft_host.gets_in(STRANGER4)
+    assert nft_host.gets_in(STRANGER4, OTHER)
+    assert not nft_host.apply(ANNA, "--survey")["changed"]
+    nft_host.gate("remove")
+    assert nft_host.rulesets() == before
+
+
 def test_an_opening_that_its_owner_swept_away_is_made_again(nft_host: GateHost) -> None:
     nft_host.run(["nft", "-f", "-"], CLOSED_TABLE)
     nft_host.apply(ANNA)
