@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relay.gate.foreign.iptables import iptables_input
-from relay.gate.friends import Network
+from relay.gate.friends import WIDEST, Network
 from relay.gate.ipset import SET_NAMES, by_set, members
 from relay.gate.plan import order
 from relay.gate.wall import LOG_PREFIX, Standing, Wall, parse_network
@@ -28,7 +28,7 @@ PORTS_PER_RULE = 15
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
 _COUNTS = re.compile(r"^\[\d+:\d+\] ")
 # What is about some sources decides nothing for a stranger; there may be thousands of such rules.
-_FROM = re.compile(r"-A \S+ -s ")
+_FROM = re.compile(r"-A \S+ -s (\S+)/(\d+) ")
 _BY = re.compile(r"-A \S+ (?:(?:! )?-[sd] \S+ )*-i (\S+)")
 _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
 _COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
@@ -116,8 +116,10 @@ def bypassed(saved: str, rules: Iterable[str], uplinks: Sequence[str] = ()) -> b
 
 def _is_for_some(line: str, uplinks: Sequence[str]) -> bool:
     """Tell whether a rule is about sources, or an interface, that are not a stranger's."""
+    if (few := _FROM.match(line)) and int(few[2]) >= WIDEST[6 if ":" in few[1] else 4]:
+        return True
     if not (by := _BY.match(line)):
-        return bool(_FROM.match(line))
+        return False
     name = by[1]
     return not any(uplink == name or (name[-1] == "+" and uplink.startswith(name[:-1])) for uplink in uplinks)
 
