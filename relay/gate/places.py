@@ -58,9 +58,12 @@ class Places:
 
 
 def read(path: Path) -> str | None:
-    """Return a text, None when there is no such file. Raises OSError, UnicodeDecodeError."""
+    """Return a text, None when there is no such file. Raises OSError.
+
+    Line ends, and bytes that are no UTF-8, come back as they were when it is written again.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
 
@@ -84,11 +87,11 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "wb") as file:
             if like is not None and like.exists():
                 os.fchown(file.fileno(), -1, like.stat().st_gid)
                 os.fchmod(file.fileno(), SHARED)
-            file.write(text)
+            file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -110,7 +113,7 @@ def sync(folder: Path) -> None:
 
 
 def _is(path: Path, text: str) -> bool:
-    with contextlib.suppress(OSError, UnicodeDecodeError):
+    with contextlib.suppress(OSError):
         return read(path) == text
     return False
 

@@ -548,3 +548,32 @@ def test_what_a_push_opened_elsewhere_stays_known_when_it_cannot_be_closed(
     monkeypatch.setattr(Coexistence, "close", close)
     assert commit.roll_back(gate, answer["token"], "late")
     assert state.load(gate.places.state).opened == known.opened
+
+
+def test_a_list_on_the_host_that_is_no_text_is_replaced_and_comes_back_as_it_was(gate: MemoryGate) -> None:
+    """Somebody has edited it there, with an editor that writes latin-1."""
+    apply(gate, ANNA)
+    broken = ANNA.encode() + b"# j\xfcrgen\r\n"
+    gate.places.friends.write_bytes(broken)
+    answer = apply(gate, BEN, rollback_after=60)
+    assert gate.filter.holds() == {"5.6.7.9/32"}
+    assert commit.roll_back(gate, answer["token"], "late")
+    assert gate.places.friends.read_bytes() == broken
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+
+
+def test_an_allowlist_that_is_no_text_is_written_anew(gate: MemoryGate) -> None:
+    """As a disk that fails may leave it."""
+    apply(gate, ANNA)
+    text = gate.places.allowlist.read_text()
+    gate.places.allowlist.write_bytes(b"\xff\xfe")
+    assert apply(gate)["changed"]
+    assert gate.places.allowlist.read_text() == text
+
+
+def test_the_same_list_again_from_a_windows_editor_changes_nothing(gate: MemoryGate) -> None:
+    """Its lines end in CR and LF, on the host too."""
+    text = ANNA.replace("\n", "\r\n")
+    assert apply(gate, text)["changed"]
+    assert gate.places.friends.read_bytes() == text.encode()
+    assert not apply(gate, text, rollback_after=60)["changed"]
