@@ -123,7 +123,8 @@ def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
     why = "it was not confirmed in time" if arguments.timer else "whoever pushed it took it back"
     done = False
     if not arguments.after or commit.wait(gate, token, arguments.after):
-        with state.locked(gate.places.lock):
+        # Who is locked out has nothing but this timer: it does not give up before a change that hangs.
+        with state.locked(gate.places.lock, patience=commit.LONGEST if arguments.timer else state.PATIENCE):
             done = commit.roll_back(gate, token, why)
     text = "rolled back: what stood before stands again" if done else "nothing waits to be rolled back"
     return DONE, {"rolled_back": done}, text

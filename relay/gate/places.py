@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -100,6 +101,14 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
         raise
     sync(path.parent)
     return True
+
+
+def unfinished(path: Path) -> list[Path]:
+    """Return what is left of writes of a file in the middle of which the host lost its power."""
+    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")
+    with contextlib.suppress(OSError):
+        return [one for one in path.parent.iterdir() if named.fullmatch(one.name)]
+    return []
 
 
 def sync(folder: Path) -> None:

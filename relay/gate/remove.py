@@ -7,6 +7,7 @@ from typing import Any
 
 from relay.config import ConfigError
 from relay.gate import commit, leftover, places, state
+from relay.gate.backend import FilterError
 from relay.gate.coexist import Coexistence
 from relay.gate.errors import AgentRunsError
 from relay.gate.host import Gate
@@ -52,10 +53,21 @@ def _rules(gate: Gate, known: State) -> list[str]:
             removed.append(table.name)
     kind = variant(gate.programs)
     chains = Iptables(gate.programs, kind) if kind is not None else None
-    if chains and (_uses_iptables(known) or chains.is_visible()) and chains.standing() is not None:
+    if chains and _stand(chains, known):
         chains.remove(known.created)
         removed.append(chains.name)
     return removed
+
+
+def _stand(chains: Iptables, known: State) -> bool:
+    """Tell whether anything of ours stands in iptables. Raises FilterError where it was used and cannot be asked."""
+    used = _uses_iptables(known)
+    try:
+        return (used or chains.is_visible()) and chains.standing() is not None
+    except FilterError:
+        if used:
+            raise
+        return False  # a host may have the programs, and a kernel that has nothing of what they are for
 
 
 def _uses_iptables(known: State) -> bool:
@@ -68,4 +80,6 @@ def _files(gate: Gate, *, keep_config: bool) -> list[str]:
     except ConfigError:
         own_allowlist = gate.places.allowlist
     gone = [own_allowlist, gate.places.state, *([] if keep_config else [gate.places.friends])]
+    for path in (own_allowlist, gate.places.state, gate.places.pending, gate.places.friends):
+        gone += places.unfinished(path)
     return [str(path) for path in gone if places.write(path, None)]

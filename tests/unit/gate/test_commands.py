@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import socket
@@ -448,3 +449,51 @@ def test_what_is_announced_is_read_away() -> None:
         theirs.send(b"x")
         wait_for(lambda: events.drain(ours), 5, "the announcement")
         assert not events.drain(ours)
+
+
+def test_an_iptables_that_cannot_be_listed_and_is_not_used_is_no_reason_to_leave_all_else(
+    terminal: Terminal,
+) -> None:
+    """A kernel may have nothing of what a package that is installed is for."""
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    failing = ProgramError(["iptables-save"], 3, "Table does not exist (do you need to insmod?)")
+    terminal.gate.programs.answers |= {  # type: ignore[attr-defined]
+        "nft": "", "iptables-restore": failing, "iptables-save": failing, "ip6tables-save": failing,
+        "iptables -V": "iptables v1.8.9 (nf_tables)",
+    }  # fmt: skip
+    answer = terminal.ask("remove")
+    assert answer["rules"] == ["nftables"]
+    assert not terminal.gate.places.allowlist.exists()
+
+
+def test_the_timer_of_a_push_waits_for_a_change_that_takes_minutes(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewalld that hangs costs half a minute for each question; after it nobody else may be there to take back."""
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    token = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=BEN)["token"]
+    with contextlib.ExitStack() as change:
+        change.enter_context(state.locked(terminal.gate.places.lock))
+        now = [0.0]
+
+        def sleep(_: float) -> None:
+            now[0] += 1.0
+            if now[0] >= 300.0:
+                change.close()
+
+        monkeypatch.setattr(state, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+        assert terminal.ask("rollback", "--timer", token)["rolled_back"]
+    assert terminal.gate.filter.holds() == {"5.6.7.8/32"}
+
+
+@pytest.mark.parametrize("file", ["friends", "allowlist", "state", "pending"])
+def test_what_was_half_written_when_the_host_lost_power_is_removed_too(terminal: Terminal, file: str) -> None:
+    """It may hold the names of friends; what an editor keeps beside it is not ours."""
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    path: Path = getattr(terminal.gate.places, file)
+    half, swap = path.with_name(f".{path.name}.x1_y2z34"), path.with_name(f".{path.name}.swp")
+    for one in (half, swap):
+        one.write_text(ANNA)
+    assert str(half) in terminal.ask("remove")["files"]
+    assert not half.exists()
+    assert swap.exists()
