@@ -100,7 +100,8 @@ class Coexistence:
         """Undo every opening of ours, by our name on it, but those for ports to keep. Raises ProgramError, OSError."""
         undone = [f"{front.tool}: port {listed(gone)}" for front in self._fronts if (gone := front.close(keep))]
         undone += [f"nftables: {place}" for place in openers.close_chains(self._programs, keep)]
-        return undone + openers.close_iptables(self._programs, keep)
+        undone += openers.close_iptables(self._programs, keep)
+        return undone + [f"nftables: {place}" for place in openers.close_unprinted(self._programs, keep)]
 
     def _front(self, front: fronts.Front, ports: Sequence[int]) -> Finding | None:
         shut = front.shut(ports, self._protocol)

@@ -71,6 +71,24 @@ def test_a_table_with_a_name_of_iptables_that_somebody_wrote_for_nft_is_opened_a
     assert nft_host.rulesets() == before
 
 
+def test_an_opening_in_iptables_is_closed_although_iptables_cannot_print_it_any_more(nft_host: GateHost) -> None:
+    """Its owner has begun to write for nft, in the same table."""
+    for family in ("", "6"):
+        nft_host.run([MULTI["nft"], f"ip{family}tables-restore"], CLOSED_INPUT)
+    nft_host.apply(ANNA)
+    for family in ("ip", "ip6"):
+        theirs = f"add rule {family} filter INPUT ct state established,related accept\n"
+        nft_host.run(["nft", "-f", "-"], theirs)
+    assert nft_host.gets_in(ANNA4)
+    assert "is incompatible" in nft_host.run([MULTI["nft"], "iptables-save"])
+    nft_host.gate("remove")
+    left = nft_host.run(["nft", "list", "ruleset"])
+    assert "NETPLAY" not in left
+    assert "netplay" not in left
+    assert left.count("established") == 2
+    assert left.count("dport 2222") == 2
+
+
 def test_an_opening_that_its_owner_swept_away_is_made_again(nft_host: GateHost) -> None:
     nft_host.run(["nft", "-f", "-"], CLOSED_TABLE)
     nft_host.apply(ANNA)
