@@ -26,6 +26,8 @@ from relay.observe import Events, set_up
 from relay.selector import LinkSelector
 
 BAD_INPUT = 2
+# Objects that come before the collector looks for garbage: as many as some hundred sessions are made of.
+GARBAGE = 10_000
 DEFAULT_SOCKET = Path("/run/netplay-relay/control.sock")
 
 
@@ -115,6 +117,16 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    config, events, selector = _made_ready(arguments)
+    # What there is now stays for good: the collector need not go through it again and again while games are played.
+    gc.collect()
+    gc.freeze()
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        return runner.run(_run(config, arguments.config, events, selector))
+
+
+def _made_ready(arguments: argparse.Namespace) -> tuple[Config, Events, LinkSelector]:
+    """Do everything that comes before listening: what may go wrong here is what a self-check finds out."""
     config = settings.load(arguments.config) if arguments.config else Config()
     listen = config.listen
     if arguments.bind:
@@ -125,13 +137,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     if len(set(config.ports)) < len(config.ports):
         raise SystemExit(f"netplay-relay: port {listen.port} is a room's port already. Take another one: --port N")
     sockets.raise_file_limit()
-    events = set_up(config.log)
-    # What there is now stays for good: the collector need not go through it again and again while games are played.
-    gc.collect()
-    gc.freeze()
-    selector = LinkSelector()
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        return runner.run(_run(config, arguments.config, events, selector))
+    return config, set_up(config.log), LinkSelector()
 
 
 async def _run(config: Config, path: Path | None, events: Events, selector: LinkSelector) -> int:
@@ -156,7 +162,11 @@ def _listeners(config: Config, state: dict[str, Any] | None) -> Listeners:
 
 def _self_check(arguments: argparse.Namespace) -> int:
     """Answer the running relay, which asks whether this program may take over."""
-    if arguments.config:
+    serve = upgrade.arguments_to_serve()
+    if serve is not None:
+        _made_ready(_parser().parse_args(serve))
+    elif arguments.config:
+        # An older release asks, which tells no more.
         settings.load(arguments.config)
     return 0 if arguments.state in snapshot.READS else upgrade.CANNOT_READ_STATE
 

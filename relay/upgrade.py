@@ -21,6 +21,9 @@ from typing import Any
 from relay import snapshot
 
 STATE_FD = "NETPLAY_RELAY_STATE_FD"
+# What a self-check is to stand besides its options: how this program was started, as a JSON list. A release that knows
+# nothing of it still answers; an option that it does not know would be the end of its check.
+SERVE = "NETPLAY_RELAY_SERVE"
 # Exit code of self-check for a program that is sound but cannot read the state of this one.
 CANNOT_READ_STATE = 3
 CHECK_SECONDS = 20.0
@@ -51,7 +54,10 @@ def command(subcommand: str, *arguments: str, argv: Sequence[str] | None = None,
 
 
 async def check(config: str | None) -> tuple[Verdict, str]:
-    """Ask the new program for its self-check; return its verdict and, where it is broken, its own words."""
+    """Ask the new program for its self-check; return its verdict and, where it is broken, its own words.
+
+    It is told everything it will be started with: an argument it does not take would end it after exec, and all games.
+    """
     arguments = ["--state", str(snapshot.VERSION), *(["--config", config] if config else [])]
     # Before Python 3.12 a thread waits for the child. It inherits what is held back here: otherwise the kernel could
     # hand it a signal meant for this process while the state is written, and exec would end both.
@@ -62,6 +68,7 @@ async def check(config: str | None) -> tuple[Verdict, str]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, SERVE: json.dumps(sys.argv[1:])},
         )
     except OSError as error:
         return Verdict.BROKEN, str(error)
@@ -102,6 +109,12 @@ def become_new(state: dict[str, Any], descriptors: Sequence[int]) -> None:
         os.environ.pop(STATE_FD, None)
         os.close(fd)
         raise
+
+
+def arguments_to_serve(environ: MutableMapping[str, str] = os.environ) -> list[str] | None:
+    """Return what the program that asks for a self-check was started with, None where it does not tell."""
+    told = environ.pop(SERVE, "")
+    return [str(argument) for argument in json.loads(told)] if told else None
 
 
 def inherited_state(environ: MutableMapping[str, str] = os.environ) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import random
@@ -21,7 +22,9 @@ from typing import Any
 
 import pytest
 
-from relay import control, upgrade
+from relay import control, snapshot, upgrade
+from relay.cli import BAD_INPUT, main
+from relay.upgrade import Verdict
 from tests.support import needs, wire
 from tests.support.waiting import wait_for
 
@@ -276,6 +279,82 @@ def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
         config.write_text("[listen]\nprot = 1\n")
         assert "relay.toml:2: [listen] has no setting prot" in relay.ask("upgrade")["error"]
         assert relay.process.poll() is None
+
+
+def test_a_room_with_the_port_that_the_command_line_names_ends_no_game(tmp_path: Path) -> None:
+    config = tmp_path / "relay.toml"
+    config.write_text("")
+    port = a_free_port()
+    with (
+        serving(ROOT, config, "--bind", "127.0.0.1", "--port", str(port)) as relay,
+        game(relay) as (_host, link, client),
+    ):
+        config.write_text(f'[[room]]\nid = "FridayNightRoom1"\nport = {port}\n')
+        assert f"port {port} is a room's port already" in relay.ask("upgrade")["error"]
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+def test_a_release_whose_serve_does_not_take_our_arguments_ends_no_game(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.replace("cli.py", '"--bind", action', '"--addresses", action')
+        assert "unrecognized arguments: --bind 127.0.0.1" in running.ask("upgrade")["error"]
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+def test_a_release_that_fails_before_it_listens_ends_no_game(running: Running) -> None:
+    with game(running) as (_host, link, client):
+        running.replace("cli.py", "    sockets.raise_file_limit()\n", '    raise RuntimeError("not on this machine")\n')
+        assert "not on this machine" in running.ask("upgrade")["error"]
+        client.sendall(b"input")
+        assert exactly(link, 5) == b"input"
+
+
+# The options of a self-check are for ever: an older release knows these two, and takes any other for a mistake.
+OLDER = """
+import argparse, sys
+parser = argparse.ArgumentParser()
+check = parser.add_subparsers(required=True).add_parser("self-check")
+check.add_argument("--state", type=int, required=True)
+check.add_argument("--config")
+sys.exit(print(parser.parse_args()))
+"""
+
+
+async def asked(monkeypatch: pytest.MonkeyPatch, program: str) -> tuple[Verdict, str]:
+    def command(*arguments: str) -> list[str]:
+        return [sys.executable, "-c", program, *arguments]
+
+    monkeypatch.setattr(upgrade, "command", command)
+    return await upgrade.check("relay.toml")
+
+
+async def test_an_older_release_can_be_asked_for_its_self_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await asked(monkeypatch, OLDER) == (Verdict.READY, "")
+
+
+def test_an_older_release_that_asks_and_tells_only_its_settings_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(upgrade.SERVE, raising=False)
+    config = tmp_path / "relay.toml"
+    config.write_text("[lan]\nanswer = true\n")
+    asking = ["self-check", "--state", str(snapshot.VERSION), "--config", str(config)]
+    assert main(asking) == 0
+    config.write_text("[lan]\nanswers = true\n")
+    assert main(asking) == BAD_INPUT
+
+
+async def test_a_self_check_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upgrade, "CHECK_SECONDS", 0.05)
+    verdict, words = await asked(monkeypatch, "import signal; signal.pause()")
+    assert (verdict, words) == (Verdict.BROKEN, "it did not answer within 0 s")
+
+
+def test_a_self_check_is_ended_before_who_asked_for_the_upgrade_has_gone() -> None:
+    patience = inspect.signature(control.ask).parameters["seconds"].default
+    assert 0 < upgrade.CHECK_SECONDS < patience / 2
 
 
 def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(running: Running) -> None:
