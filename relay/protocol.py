@@ -13,7 +13,6 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -289,8 +288,6 @@ def is_session_text(text: str) -> bool:
     return True
 
 
-# A host comes again for each of its links, at once.
-@lru_cache(maxsize=32)
 def canonical(address: str) -> Address:
     """Return the address of a peer, an IPv4 client of a dual-stack listener as IPv4. Raises ValueError."""
     parsed = ipaddress.ip_address(address.partition("%")[0])

@@ -241,7 +241,7 @@ class Server:
 
     def _connected(self, sock: socket.socket, peer: tuple[str, int], port: int) -> None:
         now = self._clock()
-        address = protocol.canonical(peer[0])
+        address = sockets.address_of(peer[0])
         friend = self._allowlist.allows(address, now)
         conn, actions = self.board.connected(address, peer[1], port, now, friend)
         self._socks[conn] = sock

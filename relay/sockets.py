@@ -6,9 +6,13 @@ import array
 import contextlib
 import errno
 import fcntl
+import ipaddress
 import resource
 import socket
 import termios
+from functools import lru_cache
+
+from relay.protocol import Address, canonical
 
 BACKLOG = 4096
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -49,6 +53,14 @@ def listen(address: str, port: int, buffer: int) -> Listener:
         sock.close()
         raise
     return sock
+
+
+@lru_cache(maxsize=32)  # a host comes again for each of its links, at once
+def address_of(peer: str) -> Address:
+    """Return the address of a peer as the kernel wrote it; an IPv4 client of a dual-stack listener as IPv4."""
+    if ":" in peer:
+        return canonical(peer)
+    return ipaddress.IPv4Address(int.from_bytes(socket.inet_aton(peer), "big"))
 
 
 def datagrams(address: str, port: int) -> socket.socket:

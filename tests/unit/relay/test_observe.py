@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from relay.config import Log
-from relay.observe import blur, log, set_up
+from relay.observe import Events, blur, log, set_up
 from relay.outcomes import Outcome
 
 ANNA = ipaddress.ip_address("203.0.113.7")
@@ -56,6 +57,19 @@ def test_blurred_addresses_have_no_host_part(capsys: pytest.CaptureFixture[str])
     set_up(Log(addresses="blurred")).write(logging.INFO, "ended", "{address} ended", address=ANNA)
     assert capsys.readouterr().err == "INFO 203.0.113.0/24 ended\n"
     assert blur(ipaddress.ip_address("2001:db8:1:2::7")) == "2001:db8:1::/48"
+
+
+def test_a_line_has_all_that_any_handler_may_ask_for(caplog: pytest.LogCaptureFixture) -> None:
+    before = time.time()
+    Events(blurred=False).write(logging.WARNING, "ended", "{address} ended", address=ANNA)
+    (record,) = caplog.records
+    assert before <= record.created <= time.time()
+    assert vars(record).keys() >= vars(logging.makeLogRecord({})).keys()
+    assert (
+        logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s")
+        .format(record)
+        .endswith(" netplay-relay WARNING 203.0.113.7 ended")
+    )
 
 
 def test_below_the_level_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
