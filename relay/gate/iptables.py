@@ -90,7 +90,9 @@ def chains(saved: str) -> list[str]:
 
 def is_bare(saved: str) -> bool:
     """Tell whether what iptables-save printed holds no rule, no chain of anybody, and lets everything through."""
-    return all(re.match(r"#|\*filter|COMMIT|:(INPUT|FORWARD|OUTPUT) ACCEPT ", line) for line in _uncounted(saved))
+    lines = _uncounted(saved)
+    usual = re.compile(r"#|\*filter|COMMIT|:(INPUT|FORWARD|OUTPUT) ACCEPT ")
+    return "*filter" in lines and all(usual.match(line) for line in lines)
 
 
 def rules(saved: str) -> list[str]:

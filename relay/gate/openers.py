@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from relay.gate import unprinted
 from relay.gate.foreign.nft import entries
 from relay.gate.fronts import TAG
 from relay.gate.programs import ProgramError, Programs
@@ -82,32 +83,16 @@ def _close(programs: Programs, program: str, keep: Sequence[int]) -> bool:
 
 
 def close_unprinted(programs: Programs, keep: Sequence[int] = ()) -> Iterator[str]:
-    """Take away our chain by nft where iptables has no words for its table any more; yield where. Raises ProgramError.
-
-    One rule that somebody adds by nft is enough for that.
-    """
-    listed = entries(programs.answer(["nft", "-a", "-j", "list", "ruleset"]))
+    """Take away our chain where iptables cannot print its table; yield where. Raises ProgramError."""
+    listed = unprinted.listed(programs)
     for family, program in (("ip", "iptables-nft"), ("ip6", "ip6tables-nft")):
-        place = {"family": family, "table": "filter"}
-        if not any(place.items() <= chain.items() for chain in _each(listed, "chain") if chain["name"] == OPENER):
+        if not unprinted.chains(listed, family, [OPENER]):
             continue
-        rules = [rule for rule in _each(listed, "rule") if place.items() <= rule.items()]
-        ports = {port for rule in rules if rule["chain"] == OPENER for port in _ports(rule)}
+        ports = {port for rule in unprinted.rules(listed, family, OPENER) for port in _ports(rule)}
         if _covers(keep, ports) or f":{OPENER} " in programs.answer([f"{program}-save", "-t", "filter"]):
             continue
-        jumps = [
-            rule["handle"]
-            for rule in rules
-            if rule["chain"] == "INPUT" and {"jump": {"target": OPENER}} in rule["expr"]
-        ]
-        lines = [f"delete rule {family} filter INPUT handle {handle}" for handle in jumps]
-        lines += [f"{verb} chain {family} filter {OPENER}" for verb in ("flush", "delete")]
-        programs.run(["nft", "-f", "-"], "".join(f"{line}\n" for line in lines))
+        unprinted.take_away(programs, listed, family, [OPENER])
         yield f"{family} filter {OPENER}"
-
-
-def _each(listed: Sequence[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
-    return (entry[kind] for entry in listed if kind in entry)
 
 
 def _covers(keep: Sequence[int], ports: set[int]) -> bool:

@@ -60,14 +60,12 @@ def _rules(gate: Gate, known: State) -> list[str]:
 
 
 def _stand(chains: Iptables, known: State) -> bool:
-    """Tell whether anything of ours stands in iptables. Raises FilterError where it was used and cannot be asked."""
+    """Tell whether something of ours stands in iptables; where it was used and cannot be asked, it may."""
     used = _uses_iptables(known)
     try:
         return (used or chains.is_visible()) and chains.standing() is not None
     except FilterError:
-        if used:
-            raise
-        return False  # a host may have the programs, and a kernel that has nothing of what they are for
+        return used  # a host may have the programs, and a kernel that has nothing of what they are for
 
 
 def _uses_iptables(known: State) -> bool:

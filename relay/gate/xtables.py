@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relay.gate import ipset, iptables, openers, routes, tables
+from relay.gate import ipset, iptables, openers, routes, tables, unprinted
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -18,6 +18,7 @@ from relay.gate.wall import Difference, Standing, Wall, differences
 VARIANTS = ("", "-nft", "-legacy")
 IPV6 = Path("/proc/net/if_inet6")
 _WORDS = {4: "iptables", 6: "ip6tables"}
+_FAMILIES = {4: "ip", 6: "ip6"}
 
 
 def variant(programs: Programs) -> str | None:
@@ -147,21 +148,35 @@ class Iptables:
     def _forget(self, created: Sequence[str]) -> None:
         """Take away tables that are there through us alone; those of legacy iptables stay as long as its modules."""
         for version in self.versions if created and not self._is_legacy() else ():
-            if _WORDS[version] in created and iptables.is_bare(self._saved(version)):
+            if _WORDS[version] in created and iptables.is_bare(self._printed(version)):
                 for chain in ("INPUT", "FORWARD", "OUTPUT"):
                     self._programs.answer([f"{_WORDS[version]}{self._kind}", "-X", chain])
                 tables.drop_empty("ip" if version == 4 else "ip6", "filter")
 
     def _remove(self) -> None:
         for version in self.versions if self.is_visible() else ():
-            saved = self._saved(version)
-            if text := iptables.removal(iptables.chains(saved), iptables.jumps(saved)):
+            saved = self._printed(version)
+            if unprinted.is_meant(saved):
+                listed = unprinted.listed(self._programs)
+                unprinted.take_away(self._programs, listed, _FAMILIES[version], iptables.CHAINS)
+            elif text := iptables.removal(iptables.chains(saved), iptables.jumps(saved)):
                 self._restore(version, text)
         if self._programs.find("ipset"):
             for name in re.findall(r"^create (netplay[46]) ", self._sets(), re.MULTILINE):
                 self._programs.run(["ipset", "destroy", name])
 
     def _saved(self, version: int) -> str:
+        """Return the rules of the table filter. Raises FilterError, also when iptables has no words for them."""
+        saved = self._printed(version)
+        if unprinted.is_meant(saved):
+            program = f"{_WORDS[version]}{self._kind}"
+            raise FilterError(
+                f"somebody has written to the table filter by nft what {program} cannot print, so that ours cannot be "
+                'seen there. Set backend = "nftables" under [gate] in relay.toml'
+            )
+        return saved
+
+    def _printed(self, version: int) -> str:
         try:
             return self._programs.run([f"{_WORDS[version]}{self._kind}-save", "-c", "-t", "filter"])
         except ProgramError as error:

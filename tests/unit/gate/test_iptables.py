@@ -278,6 +278,7 @@ def test_a_snapshot_of_sets_brings_back_what_remained() -> None:
     [
         ("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\nCOMMIT\n", True),
         ("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", False),
+        ("# Table `filter' is incompatible, use 'nft' tool.\n", False),
         ("*filter\n:INPUT ACCEPT [0:0]\n:mine - [0:0]\nCOMMIT\n", False),
         ("*filter\n:INPUT ACCEPT [0:0]\n[0:0] -A INPUT -j LOG\nCOMMIT\n", False),
     ],

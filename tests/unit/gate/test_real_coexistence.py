@@ -240,3 +240,34 @@ def test_rules_of_the_filter_used_before_keep_nobody_out_for_longer_than_its_pro
     wait_for(lambda: nft_host.gets_in(BEN4), 20, "the agent to take them away")
     wait_for(lambda: not nft_host.gate("status")["warnings"], 10, "it to be known")
     assert nft_host.gate("check", "ben")["verdict"] == "in"
+
+
+def test_a_wall_in_a_table_that_iptables_cannot_print_any_more_is_left_alone_and_that_is_said(
+    nft_host: GateHost,
+) -> None:
+    """What cannot be seen would be put there once more in each round, for ever."""
+    nft_host.settings('[gate]\nbackend = "iptables"\n')
+    nft_host.apply(ANNA)
+    nft_host.run(["nft", "add", "rule", "ip", "filter", "INPUT", "ct", "state", "established", "accept"])
+    for _ in range(2):
+        message = nft_host.apply(ANNA + BEN, code=1)["error"]["message"]
+        assert 'Set backend = "nftables"' in message
+    assert nft_host.run(["nft", "list", "chain", "ip", "filter", "INPUT"]).count("jump NETPLAY") == 1
+    assert nft_host.gets_in(ANNA4)
+    assert not nft_host.gets_in(STRANGER4)
+    assert 'Set backend = "nftables"' in nft_host.gate("status")["problem"]
+    nft_host.settings("")
+    assert nft_host.apply(ANNA + BEN)["warnings"] == []
+    assert nft_host.gets_in(BEN4)
+    assert not nft_host.gets_in(STRANGER4)
+    assert "NETPLAY" not in nft_host.run(["nft", "list", "ruleset"])
+
+
+def test_a_removal_takes_a_wall_away_that_iptables_cannot_print_any_more(nft_host: GateHost) -> None:
+    nft_host.settings('[gate]\nbackend = "iptables"\n')
+    nft_host.apply(ANNA)
+    nft_host.run(["nft", "add", "rule", "ip", "filter", "INPUT", "ct", "state", "established", "accept"])
+    nft_host.gate("remove")
+    left = nft_host.run(["nft", "list", "ruleset"])
+    assert "NETPLAY" not in left
+    assert "established" in left
