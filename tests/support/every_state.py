@@ -188,7 +188,7 @@ class Maker:
 
         def read() -> bool:
             seats = [self.relay.server.hall.seats.of(conn) for conn in (anna, ben)]
-            return [seat.received for seat in seats if seat] == [len(INTO) + 9, 40]
+            return [seat.received for seat in seats if seat] == [24 + len(INTO) + 9, 24 + 40]
 
         await self.relay.until(read, "both have been read")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import itertools
 import json
 import socket
 import struct
@@ -359,19 +360,18 @@ async def test_status_metrics_and_the_text_for_people_know_such_rooms() -> None:
         await first.read(JOINED)
         second = await FakeClient.join(relay.address, relay.port)
         await second.send(netplay.nick("b\x1b[31m") + netplay.info() * 2)
-        # What came in one piece with the first header is not the room's yet, and in none of its counts.
         await first.send(netplay.game_input(0, 1, 0, 0, 0))
+        said = len(wire.header() + INTO + netplay.game_input(0, 1, 0, 0, 0))
 
         def both_are_in() -> bool:
             (found,) = status.of(relay.server, Config())["tables"]
-            return found["joins"] == 2 and found["players"][0]["bytes_from_client"] > 24
+            return found["joins"] == 2 and found["players"][0]["bytes_from_client"] == said
 
         await relay.until(both_are_in, "both are in, and the first has played")
         state = status.of(relay.server, Config())
         (table,) = json.loads(json.dumps(state))["tables"]
         assert (table["port"], table["core"], table["joins"], table["master"]) == (relay.port, "Nestopia", 2, 1)
         assert [player["address"] for player in table["players"]] == ["127.0.0.1"] * 2
-        assert table["players"][0]["bytes_from_client"] > 24
         text = report.text(state)
         assert f"room without a host on port {relay.port}" in text
         assert "anna 127.0.0.1" in text
@@ -383,6 +383,42 @@ async def test_status_metrics_and_the_text_for_people_know_such_rooms() -> None:
         for client in (first, second):
             await client.close()
         await relay.until_outcome("left", 2)
+
+
+HEADER = wire.header()
+
+
+@pytest.mark.parametrize("cuts", [(24,), (9, 24), (24, 64), (9, 64)], ids=str)
+async def test_all_that_a_player_sends_is_counted_from_its_first_byte_on(
+    cuts: tuple[int, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    said = (HEADER + INTO)[: cuts[-1]]
+    async with running() as relay:
+
+        def read() -> int:
+            tables = status.of(relay.server, Config())["tables"]
+            counted = sum(player["bytes_from_client"] for table in tables for player in table["players"])
+            return counted + sum(conn.opening.size for conn in relay.server.board._opening)
+
+        client = await Stream.open(relay.address, relay.port)
+        for begin, end in itertools.pairwise((0, *cuts)):
+            await client.send(said[begin:end])
+            await relay.until(lambda end=end: read() == end, f"{end} bytes are counted")  # type: ignore[misc]
+        await client.close()
+        await relay.until_outcome("left")
+        assert relay.server.endings.since(0)[-1]["bytes_from_client"] == len(said)
+    assert f"client 127.0.0.1 ended: left after 0.0 s, {len(said)} bytes" in caplog.text
+
+
+async def test_who_finds_the_room_full_has_its_bytes_counted_too(caplog: pytest.LogCaptureFixture) -> None:
+    limits = dataclasses.replace(Limits(), clients_per_session=1)
+    async with running(Config(limits=limits)) as relay:
+        client, late = await joined(relay), await FakeClient.join(relay.address, relay.port)
+        assert (await late.rest())[:4] == b"FULL"
+        for each in (client, late):
+            await each.close()
+        await relay.until_outcome("left")
+    assert f"ended: session-full after 0.0 s, {len(HEADER)} bytes" in caplog.text
 
 
 async def test_the_log_says_when_such_a_room_opens_and_ends(caplog: pytest.LogCaptureFixture) -> None:
