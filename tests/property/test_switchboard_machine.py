@@ -210,6 +210,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
         self.take(self.board.tick(self.now))
         late = [conn for conn in self.all if conn.state in WITH_DEADLINE and conn.deadline <= self.now]
         assert not late, "no wait is longer than its bound"
+        assert all(until > self.now for _, _, until in self.board.rooms.kept_ids()), "no id is kept for ever"
+        assert all(self.now - last < 1.0 for _, last in self.board._setups.values()), "nor who has connected once"
 
     @rule(index=conns)
     def die_silently(self, index: int) -> None:

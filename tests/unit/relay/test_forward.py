@@ -62,30 +62,47 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
 
 
 @contextlib.asynccontextmanager
+async def benches(
+    count: int,
+    to_host: bytes = b"",
+    to_client: bytes = b"",
+    slow_clients: int = SLOW_CLIENTS,
+    pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
+) -> AsyncIterator[list[Bench]]:
+    """Make links that share one forwarder."""
+    of: dict[Conn, Bench] = {}
+    readiness = Readiness(asyncio.get_running_loop())
+    forwarder = Forwarder(readiness, lambda conn, outcome: of[conn].on_end(conn, outcome), SLOW_CLIENT, slow_clients)
+    made = []
+    for _ in range(count):
+        player, inner_player = pair()
+        host, inner_host = pair()
+        for sock in (player, inner_player, host, inner_host):
+            sock.setblocking(False)
+        each = Bench(forwarder, player, host, conn(False), conn(True))
+        of[each.client_conn] = of[each.link_conn] = each
+        forwarder.splice((each.client_conn, inner_player), (each.link_conn, inner_host), to_host, to_client)
+        made.append(each)
+    try:
+        yield made
+    finally:
+        for each in made:
+            if not each.over.is_set():
+                each.on_end(each.client_conn, Outcome.SHUTDOWN)
+            each.player.close()
+            each.host.close()
+        readiness.close()
+
+
+@contextlib.asynccontextmanager
 async def bench(
     to_host: bytes = b"",
     to_client: bytes = b"",
     slow_clients: int = SLOW_CLIENTS,
     pair: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair,
 ) -> AsyncIterator[Bench]:
-    player, inner_player = pair()
-    host, inner_host = pair()
-    for sock in (player, inner_player, host, inner_host):
-        sock.setblocking(False)
-    ends: list[Bench] = []
-    readiness = Readiness(asyncio.get_running_loop())
-    forwarder = Forwarder(readiness, lambda conn, outcome: ends[0].on_end(conn, outcome), SLOW_CLIENT, slow_clients)
-    made = Bench(forwarder, player, host, conn(False), conn(True))
-    ends.append(made)
-    forwarder.splice((made.client_conn, inner_player), (made.link_conn, inner_host), to_host, to_client)
-    try:
+    async with benches(1, to_host, to_client, slow_clients, pair) as (made,):
         yield made
-    finally:
-        if not made.over.is_set():
-            made.on_end(made.client_conn, Outcome.SHUTDOWN)
-        readiness.close()
-        player.close()
-        host.close()
 
 
 async def receive(sock: socket.socket, count: int) -> bytes:
@@ -296,16 +313,51 @@ async def test_small_messages_wait_in_little_more_memory_than_they_are_long() ->
         assert sys.getsizeof(end.out) < 2 * end.waiting
 
 
-async def test_all_slow_clients_together_have_a_bound_and_the_slowest_goes() -> None:
-    async with bench(slow_clients=100_000) as b:
-        loop = asyncio.get_running_loop()
-        sent = 0
-        while not b.over.is_set():
-            await asyncio.wait_for(loop.sock_sendall(b.host, bytes(16384)), BOUND)
-            sent += 16384
-            assert sent < 2 * SLOW_CLIENT + 1_000_000, "nothing was dropped"
-            await asyncio.sleep(0)
-        assert b.ended == [(b.client_conn, Outcome.OVERRUN)]
+def keep_waiting(link: Bench, count: int) -> int:
+    """Let a host send until so much waits for its client, or until that is gone; return how much was sent."""
+    sent = 0
+    while (end := link.forwarder.end_of(link.client_conn)) and end.waiting < count:
+        assert sent < 4 * SLOW_CLIENT, "what a client does not read does not wait for it"
+        with contextlib.suppress(BlockingIOError):
+            sent += link.host.send(bytes(8192))
+        link.forwarder._readiness._poll()
+    return sent
+
+
+async def test_all_slow_clients_together_have_a_bound_and_the_slowest_goes_alone() -> None:
+    each = SLOW_CLIENT // 4
+    async with benches(3, slow_clients=5 * each) as (slow, slowest, last):
+        sent = keep_waiting(slow, each)
+        keep_waiting(slowest, 3 * each)
+        assert not slowest.over.is_set(), "nobody is beyond any bound yet"
+        sent_last = keep_waiting(last, 2 * each)
+        assert slowest.ended == [(slowest.client_conn, Outcome.OVERRUN)]
+        assert not slow.ended + last.ended, "what waited for the one who has gone makes place for the others"
+        assert len(await receive(slow.player, sent)) == sent
+        assert len(await receive(last.player, sent_last)) == sent_last
+
+
+async def test_who_reaches_the_bound_of_all_as_the_slowest_goes_without_a_word_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    each = SLOW_CLIENT // 4
+    async with benches(2, slow_clients=3 * each) as (slow, slowest):
+        sent = keep_waiting(slow, each)
+        keep_waiting(slowest, 3 * each)
+        assert slowest.ended == [(slowest.client_conn, Outcome.OVERRUN)]
+        assert not slow.ended
+        assert len(await receive(slow.player, sent)) == sent
+    assert not caplog.text
+
+
+async def test_who_has_caught_up_leaves_the_room_for_others_to_wait() -> None:
+    each = SLOW_CLIENT // 4
+    async with benches(2, slow_clients=3 * each) as (one, other):
+        for _ in range(3):
+            for link in (one, other):
+                sent = keep_waiting(link, 2 * each)
+                assert len(await receive(link.player, sent)) == sent
+        assert not one.ended + other.ended
 
 
 async def test_a_slow_client_that_catches_up_gets_a_bounded_share_of_each_wake_up() -> None:
