@@ -161,15 +161,15 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     """Put back what stood before a push; return False when it does not wait (any more). The lock must be held.
 
     why goes into the marker that `gate status` shows; "": there is nothing to show. Raises FilterError when the filter
-    takes nothing; files and the relay's own gate are put back all the same.
+    takes nothing; files and the relay's own gate are put back all the same. Raises OSError when these cannot be
+    written; then the filter is put back all the same, and the push still waits to be taken back.
     """
     pending = load(gate.places.pending)
     if pending is None or pending.token != token:
         return False
     known = state.load(gate.places.state)
     known.names, known.friends = _names(pending, known.names), pending.listed
-    places.write(gate.places.friends, pending.friends)
-    places.write(_allowlist(gate, known), pending.allowlist, gate.shared())
+    failed = _files_back(gate, known, pending)
     used, known.applied = (
         known.applied,
         Applied(**state.known_of(Applied, pending.applied)) if pending.applied else None,
@@ -184,12 +184,29 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
         _close_again(gate, known, pending)
     finally:
         state.save(gate.places.state, known)
-        places.write(gate.places.pending, None)
+        if failed is None:
+            places.write(gate.places.pending, None)
+    if failed is not None:
+        raise failed
     # The snapshot's times have run on meanwhile; and where nothing stood, nobody may get in now.
     with contextlib.suppress(ConfigError, FilterError, OSError):
         gate.settle(gate.in_force(known)[0], known, others=False)
         state.save(gate.places.state, known)
     return True
+
+
+def _files_back(gate: Gate, known: State, pending: Pending) -> OSError | None:
+    """Put the files back; return why one of them could not be written."""
+    failed: OSError | None = None
+    for path, text, like in (
+        (gate.places.friends, pending.friends, None),
+        (_allowlist(gate, known), pending.allowlist, gate.shared()),
+    ):
+        try:
+            places.write(path, text, like)
+        except OSError as error:
+            failed = error
+    return failed
 
 
 def _names(pending: Pending, known: Mapping[str, Name]) -> dict[str, Name]:

@@ -577,3 +577,29 @@ def test_the_same_list_again_from_a_windows_editor_changes_nothing(gate: MemoryG
     assert apply(gate, text)["changed"]
     assert gate.places.friends.read_bytes() == text.encode()
     assert not apply(gate, text, rollback_after=60)["changed"]
+
+
+@pytest.mark.parametrize("file", ["friends", "allowlist"])
+def test_what_comes_back_to_a_full_disk_is_the_filter_at_once_and_the_files_when_there_is_room(
+    gate: MemoryGate, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """The agent tries again for as long as the push waits to be taken back."""
+    apply(gate, ANNA)
+    token = apply(gate, BEN, rollback_after=60)["token"]
+    write = places.write
+
+    def full(path: Path, text: str | None, like: Path | None = None) -> bool:
+        if path == getattr(gate.places, file):
+            raise OSError(28, "No space left on device")
+        return write(path, text, like)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(places, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            commit.roll_back(gate, token, "late")
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert commit.roll_back(gate, token, "late")
+    assert gate.places.friends.read_text() == ANNA
+    assert "5.6.7.8" in gate.places.allowlist.read_text()
+    assert gate.filter.holds() == {"5.6.7.8/32"}
+    assert not gate.places.pending.exists()
