@@ -10,13 +10,11 @@ import socket
 from collections.abc import Callable, Iterable
 
 from relay import sockets
-from relay.observe import Events
+from relay.observe import Events, Seldom
 from relay.readiness import Readiness
 
 # How long (seconds) nothing is accepted when there is no file descriptor left at all.
 OUT_OF_FILES = 0.1
-# How often (seconds) the log says that there was none.
-TELL_AGAIN = 1.0
 
 Connected = Callable[[socket.socket, tuple[str, int], int], None]
 
@@ -38,7 +36,7 @@ class Entrance:
         self._connected = connected
         self._events = events
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
-        self._shed_told, self._shed_count = float("-inf"), 0
+        self._seldom = Seldom(loop.time)
 
     def open(self) -> None:
         """Begin to accept."""
@@ -87,8 +85,6 @@ class Entrance:
             self._reserve = None
             self._readiness.forget(listener.fileno())
             self._loop.call_later(OUT_OF_FILES, self.listen, listener)
-        self._shed_count += 1
-        if self._loop.time() - self._shed_told >= TELL_AGAIN:
+        if count := self._seldom.count():
             sentence = "out of file descriptors: {count} connections were closed unseen"
-            self._events.write(logging.WARNING, "out-of-files", sentence, count=self._shed_count)
-            self._shed_told, self._shed_count = self._loop.time(), 0
+            self._events.write(logging.WARNING, "out-of-files", sentence, count=count)

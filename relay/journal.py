@@ -11,9 +11,12 @@ from collections.abc import Callable
 from relay import tcpinfo
 from relay.endings import Endings
 from relay.ends import End
-from relay.observe import Events
+from relay.observe import Events, Seldom
 from relay.outcomes import Outcome
 from relay.states import Conn, Session, SessionEnded, SessionOpened
+
+# By which a friend is refused before anybody knows what it wants: the log says so as it does of nobody else unknown.
+LIMITS = (Outcome.TOO_MANY, Outcome.TOO_MANY_FROM_ADDRESS, Outcome.TOO_FAST, Outcome.EVICTED)
 
 
 class Journal:
@@ -23,6 +26,7 @@ class Journal:
         self._events = events
         self._endings = endings
         self._clock = clock
+        self._seldom = {outcome: Seldom(clock) for outcome in LIMITS}
 
     def opened(self, action: SessionOpened) -> None:
         """Write down that a host has a session."""
@@ -77,6 +81,8 @@ class Journal:
 
     def refused(self, conn: Conn) -> None:
         """Keep that a friend who wanted to join or to host did not get as far as a game; others are not kept."""
+        if conn.friend and conn.outcome in LIMITS:
+            self._limited(conn, conn.outcome)
         wanted = conn.kind in ("client", "host") and conn.outcome not in (Outcome.HOST_LEFT, Outcome.SHUTDOWN)
         if conn.friend and wanted:
             self._endings.add(
@@ -86,6 +92,13 @@ class Journal:
                 outcome=_word(conn),
                 seconds=round(self._clock() - conn.since, 1),
             )
+
+    def _limited(self, conn: Conn, outcome: Outcome) -> None:
+        if count := self._seldom[outcome].count():
+            sentence = "{address} was refused, {count} in all since this was last said: {why}"
+            facts = {"address": conn.address, "count": count, "outcome": outcome.value, "why": outcome.doc}
+            self._events.write(logging.WARNING, "limit", sentence, **facts)
+            self._endings.add("refused", session="", address=str(conn.address), outcome=outcome.value, seconds=0.0)
 
     def ended(self, conn: Conn, received: int, sessions: int) -> None:
         """Write down that a connection has ended, after so many bytes from it, with so many sessions open."""

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from relay.config import Log
@@ -17,6 +18,8 @@ log = logging.getLogger("netplay-relay")
 # half the time of writing one.
 _BLANK = logging.LogRecord(log.name, logging.INFO, "", 0, "", (), None).__dict__
 _PLAIN = (str, int)
+# Seconds between two lines about something that may happen thousands of times in one.
+SAY_AGAIN = 1.0
 
 
 def blur(address: Address) -> str:
@@ -52,6 +55,24 @@ class Events:
         if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
             return blur(value) if self._blurred else str(value)
         return round(value, 3) if isinstance(value, float) else value
+
+
+class Seldom:
+    """Lets a sentence be said once in a second, and counts how often it would have been. clock returns seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._said = float("-inf")
+        self._count = 0
+
+    def count(self) -> int:
+        """Count one more; return how many there were since it was last said if it is to be said now, else 0."""
+        self._count += 1
+        now = self._clock()
+        if now - self._said < SAY_AGAIN:
+            return 0
+        count, self._count, self._said = self._count, 0, now
+        return count
 
 
 class JsonFormatter(logging.Formatter):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+_SHOWN_FULL = "a friend is shown 'Netplay host full'"
+
 
 class Outcome(StrEnum):
     """How a connection ended: the value is the word in the log, doc says what it means and what to do."""
@@ -28,15 +30,18 @@ class Outcome(StrEnum):
     LEFT_EARLY = "left-early", "it closed before it said what it is"
     STRANGER = "stranger", "its address is not on the allowlist; a client is shown 'You are banned from this host'"
     EVICTED = "evicted", "too many connections had not said what they are, and its address had most of them"
-    TOO_MANY = "too-many", "the relay holds as many connections as it may (limits.connections)"
-    TOO_MANY_FROM_ADDRESS = "too-many-from-address", "that address has all it may (limits.connections_per_address)"
-    TOO_FAST = "too-fast", "that address connects faster than it may (limits.setups_per_second)"
+    TOO_MANY = "too-many", f"the relay holds as many connections as it may (limits.connections); {_SHOWN_FULL}"
+    TOO_MANY_FROM_ADDRESS = (
+        "too-many-from-address",
+        f"that address has all it may (limits.connections_per_address); {_SHOWN_FULL}",
+    )
+    TOO_FAST = "too-fast", f"that address connects faster than it may (limits.setups_per_second); {_SHOWN_FULL}"
 
     # Hosts.
     HOST_LEFT = "host-left", "the host ended its session"
     HOST_BROKE_PROTOCOL = "host-broke-protocol", "the host sent something no RetroArch sends; its session was ended"
     HOST_STUCK = "host-stuck", "the host had stopped reading and its socket was full"
-    REPLACED = "replaced", "its connection was dead: the same address came back and has the room now"
+    REPLACED = "replaced", "its connection was dead: its address, or a new host at its room's port, has the room now"
     NO_ROOM_FREE = "no-room-free", "there are as many sessions as there may be (limits.sessions)"
     ROOM_TAKEN = "room-taken", "the room of that port is hosted already"
     NO_HOSTS_HERE = "no-hosts-here", 'a host at a port for games without one (mode = "coreless"); it plays on alone'

@@ -366,6 +366,9 @@ class Server:
             watcher = None
         ends = (action.client, client), (action.link, link)
         self._forwarder.splice(*ends, action.to_host, action.to_client, watcher)
+        for to_host, data in action.before:
+            if end := self._forwarder.end_of(action.client if to_host else action.link):
+                end.flow.received += len(data)
         for conn in (action.client, action.link):
             del self._socks[conn]
 
@@ -386,9 +389,9 @@ class Server:
         elif conn in self._socks:
             sock = self._socks[conn]
             self._readiness.forget(sock.fileno())
-            received = 0
+            received = conn.received
         else:
-            self._journal.ended(conn, 0, len(self.board.sessions))
+            self._journal.ended(conn, conn.received, len(self.board.sessions))
             return  # its socket went when something failed
         self._socks.pop(conn, None)
         if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):

@@ -118,6 +118,7 @@ def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> 
         "heard": conn.heard,
         "pinged": conn.pinged,
         "rtt": conn.rtt,
+        "received": conn.received,
     }
 
 
@@ -154,6 +155,7 @@ def _load_conn(entry: dict[str, Any]) -> Conn:
         heard=entry["heard"],
         pinged=entry["pinged"],
         rtt=entry["rtt"],
+        received=entry.get("received", 0),  # not there where an older program wrote it
     )
     if conn.state is State.OPENING:
         conn.opening = protocol.Opening()

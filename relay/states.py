@@ -37,8 +37,9 @@ class Conn:
     kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
     a room, the host that has it. introduction: its link is not forwarded yet, what it says is looked at first. table
     and key: its core-less room, and what it is called there; reason is why that room closed it, if the outcome alone
-    does not say it. opening is there while the state is OPENING, control while it is HOSTING. source is what limits
-    count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that.
+    does not say it. received: its bytes, but for those of a link that is forwarded. opening is there while the state is
+    OPENING, control while it is HOSTING. source is what limits count: an IPv4 address, or the /64 of an IPv6 one, for a
+    household has all of that.
     """
 
     address: Address
@@ -64,6 +65,7 @@ class Conn:
     table: Table | None = None
     key: int = 0
     reason: str = ""
+    received: int = 0
     source: bytes = field(init=False)
 
     def __post_init__(self) -> None:

@@ -33,6 +33,8 @@ REMEMBERED_CLIENTS = 256
 MOST_PLAYERS = 31
 # How many hosts a tick looks at: pinging hundreds at once takes milliseconds, and games wait for that.
 HOSTS_A_TICK = 32
+# Seconds in which the answer to a ping tells a round trip.
+LATEST_PONG = 10.0
 NOWHERE = ipaddress.IPv6Address("::")
 KINDS = {
     protocol.HostHello: "host",
@@ -110,7 +112,8 @@ class Switchboard:
         self.connections += 1
         _count_up(self._per_address, conn.source)
         if outcome := self._over_limit(conn, now):
-            self._close(conn, outcome)
+            # What it is was not waited for. To a client the word that it is full means something, to others nothing.
+            self._close(conn, outcome, Reason.FULL if friend else Reason.NONE)
         else:
             self._make_place(friend)
         return conn, self._take()
@@ -118,6 +121,7 @@ class Switchboard:
     def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
         """Take bytes of a connection. Those of a link that is forwarded never come here."""
         conn.heard = now
+        conn.received += len(data)
         if conn.state is State.SEATED:
             self.tables.received(conn, data, now)
         elif conn.state is State.LINKED:
@@ -274,9 +278,9 @@ class Switchboard:
 
     def _host(self, conn: Conn, now: float) -> None:
         del self._opening[conn]
-        if old := self._same_place(conn):
-            # The same player back from a lost connection, or another one in the same house: the old connection's
-            # answer tells. A paused RetroArch answers nothing, but its kernel acknowledges what we send.
+        if old := self._in_its_place(conn):
+            # The same player back from a lost connection, or another one: the old connection's answer tells. A paused
+            # RetroArch answers nothing, but its kernel acknowledges what we send.
             conn.state, conn.peer = State.CLAIMING, old
             conn.deadline = now + self.timeouts.host_claim
             self._claiming[conn] = None
@@ -285,10 +289,18 @@ class Switchboard:
             return None
         return self._open_session(conn, now)
 
-    def _same_place(self, conn: Conn) -> Conn | None:
+    def _in_its_place(self, conn: Conn) -> Conn | None:
+        """Return the host that a new one may have been before: who has the room of its port, or came from its address.
+
+        A router that dials in anew has another address. Where the port is the room's that is no hindrance; on the main
+        port nothing else tells hosts apart.
+        """
+        claimed = {claim.peer for claim in self._claiming}
+        if room := self.rooms.room_of(conn.room_port):
+            session = self.sessions.get(room.id)
+            return session.host if session and session.host not in claimed else None
         if conn.source not in self._hosts_at:
             return None
-        claimed = {claim.peer for claim in self._claiming}
         hosts = (session.host for session in self.sessions.values() if session.host not in claimed)
         place = (conn.address, conn.room_port)
         return next((host for host in hosts if (host.address, host.room_port) == place), None)
@@ -444,7 +456,9 @@ class Switchboard:
                 self._actions.append(Send(conn, self._address_answer(conn, message.client)))
             elif isinstance(message, protocol.Pong):
                 if conn.pinged is not None:
-                    conn.rtt, conn.pinged = now - conn.pinged, None
+                    # One that paused answers when it goes on: that tells how long the pause was.
+                    conn.rtt = now - conn.pinged if now - conn.pinged <= LATEST_PONG else conn.rtt
+                    conn.pinged = None
             else:
                 self._end_session(conn, Outcome.HOST_BROKE_PROTOCOL, now)
 

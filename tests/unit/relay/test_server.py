@@ -16,6 +16,7 @@ import pytest
 from relay import sockets
 from relay.config import Config, Coreless, Gate, RoomConfig
 from relay.limits import Limits
+from relay.outcomes import Outcome
 from relay.rooms import Mode
 from relay.states import Action
 from tests.support import needs, wire
@@ -337,6 +338,38 @@ async def test_every_connection_and_session_is_logged_once(caplog: pytest.LogCap
     assert len([line for line in lines if line.startswith(f"session {text} ended: host-left, 1 joins")]) == 1
     for role in ("client", "link", "host"):
         assert len([line for line in lines if line.startswith(f"{role} 127.0.0.1 ended: ")]) == 1, lines
+
+
+async def test_a_flood_of_refused_friends_reads_why_and_is_one_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = Config(limits=Limits(connections_per_address=2, setups_per_second=1000))
+    with caplog.at_level(logging.INFO, "netplay-relay"):
+        async with running(config) as relay:
+            held = [await Stream.open(relay.address, relay.port, "127.0.0.2") for _ in range(2)]
+            await relay.until(lambda: relay.server.board.connections == 2, "two are there")
+            for _ in range(20):
+                refused = await FakeClient.join(relay.address, relay.port, source="127.0.0.2")
+                assert (await refused.rest())[:4] == b"FULL"
+                await refused.close()
+            ended = [ending for ending in relay.server.endings.since(0) if ending["kind"] == "refused"]
+            assert relay.server.board.outcomes[Outcome.TOO_MANY_FROM_ADDRESS] == 20
+            for stream in held:
+                await stream.close()
+    lines = [record.message for record in caplog.records if "limits.connections_per_address" in record.message]
+    assert lines[0].startswith("127.0.0.2 was refused, 1 in all since this was last said: that address has all it may")
+    assert len(lines) == len(ended) == 1, "the relay's clock stands still here: it is one second all the time"
+
+
+async def test_what_a_host_has_said_is_counted_in_its_last_line(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "netplay-relay"):
+        async with running() as relay:
+            async with playing(relay.address, relay.port):
+                pass
+            await relay.until(lambda: not relay.server.board.busy, "all have left")
+    (line,) = [record.message for record in caplog.records if record.message.startswith("host 127.0.0.1 ended")]
+    asked, answered = len(wire.HOST_HELLO), len(wire.address_query(wire.ZERO))
+    assert line.endswith(f" {asked + answered} bytes")
 
 
 async def test_the_log_says_what_to_tell_a_friend_who_could_mean_several_sessions(

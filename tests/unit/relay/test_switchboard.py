@@ -112,8 +112,11 @@ def test_a_host_that_leaves_ends_its_session() -> None:
 
 def test_a_second_host_on_a_rooms_port_is_refused() -> None:
     board = Board(Room(ROOM, 55440))
-    board.host(55440)
-    assert ended(board.host(55440, BEN)) == "room-taken"
+    first = board.host(55440)
+    second = board.host(55440, BEN)
+    board.send(first, b"RATP")
+    assert ended(second) == "room-taken"
+    assert first.state is State.HOSTING
 
 
 def test_a_host_beyond_the_limit_is_refused() -> None:
@@ -178,7 +181,6 @@ def test_a_silent_host_is_pinged_once_until_it_answers() -> None:
         board.wait(1)
     assert board.sent_to(host)[1:] == [b"RATP"]
     board.send(host, b"RATP")
-    assert host.rtt is not None
     board.wait(19)
     assert board.sent_to(host)[1:] == [b"RATP"]
     board.wait(1)
@@ -192,6 +194,20 @@ def test_the_answer_to_a_ping_measures_the_way_to_the_host() -> None:
     board.now += 0.05
     board.send(host, b"RATP")
     assert host.rtt == pytest.approx(0.05)
+
+
+def test_how_long_a_host_was_paused_is_not_how_far_away_it_is() -> None:
+    board = Board()
+    host = board.host()
+    board.wait(20)
+    board.now += 0.05
+    board.send(host, b"RATP")
+    board.wait(20)
+    board.wait(600)
+    board.send(host, b"RATP")
+    assert host.rtt == pytest.approx(0.05)
+    board.wait(20)
+    assert board.sent_to(host)[1:] == [b"RATP"] * 3, "and it is pinged again"
 
 
 def test_a_pong_nobody_asked_for_is_ignored() -> None:
@@ -272,10 +288,44 @@ def test_a_claim_is_settled_at_once_when_the_old_connection_ends() -> None:
     assert board.sent_to(new) == [b"RATS" + ROOM]
 
 
-def test_a_host_from_elsewhere_claims_nothing() -> None:
+def test_a_host_whose_address_changed_gets_its_rooms_port_again_from_its_dead_connection() -> None:
     board = Board(Room(ROOM, 55440))
-    board.dead.add(board.host(55440))
-    assert ended(board.host(55440, BEN)) == "room-taken"
+    old = board.host(55440)
+    board.dead.add(old)
+    board.wait(30)
+    new = board.host(55440, BEN)
+    board.wait(1.5)
+    assert ended(old) == "replaced"
+    assert board.sent_to(new) == [b"RATS" + ROOM]
+
+
+def test_a_paused_host_keeps_its_rooms_port_from_somebody_elsewhere() -> None:
+    board = Board(Room(ROOM, 55440))
+    paused = board.host(55440)
+    board.wait(30)
+    other = board.host(55440, BEN)
+    board.wait(1.5)
+    assert paused.state is State.HOSTING
+    assert ended(other) == "room-taken"
+
+
+def test_of_two_who_want_a_rooms_port_at_once_one_waits_for_a_sign_and_one_is_refused() -> None:
+    board = Board(Room(ROOM, 55440))
+    old = board.host(55440)
+    board.dead.add(old)
+    board.wait(30)
+    new, third = board.host(55440, BEN), board.host(55440, ANNA)
+    assert ended(third) == "room-taken"
+    board.wait(1.5)
+    assert new.state is State.HOSTING
+
+
+def test_on_the_main_port_a_host_from_elsewhere_claims_nothing() -> None:
+    board = Board()
+    old = board.host()
+    board.dead.add(old)
+    new = board.host(address=BEN)
+    assert [old.state, new.state] == [State.HOSTING, State.HOSTING]
 
 
 def test_a_claim_may_be_given_up() -> None:
@@ -633,6 +683,15 @@ def test_no_more_connections_than_the_limit() -> None:
     board.connect()
     board.connect(BEN)
     assert ended(board.connect(HOST)) == "too-many"
+
+
+@pytest.mark.parametrize("limits", [{"connections": 1}, {"connections_per_address": 1}, {"setups_per_second": 1}])
+def test_a_friend_beyond_a_limit_is_shown_that_it_is_full_and_a_stranger_nothing(limits: dict[str, int]) -> None:
+    board = Board(**limits)
+    board.connect()
+    refused, stranger = board.connect(), board.connect(friend=False)
+    assert board.farewell(refused)[:4] == b"FULL"
+    assert (ended(stranger), board.farewell(stranger)) == (ended(refused), b"")
 
 
 def test_no_more_connections_from_one_address_than_the_limit() -> None:
