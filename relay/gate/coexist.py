@@ -16,11 +16,8 @@ from relay.gate import fronts, openers
 from relay.gate.foreign.chain import Chain
 from relay.gate.foreign.iptables import forwards, iptables_input
 from relay.gate.foreign.nft import Ruleset, entries
-from relay.gate.openers import LEGACY, OUR_TABLE, lists
+from relay.gate.openers import IPTABLES, LEGACY, OUR_TABLE, lists
 from relay.gate.programs import Programs
-
-# Tables of nft that iptables keeps there, and whose rules are iptables' to change.
-IPTABLES = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +96,7 @@ class Coexistence:
     def close(self, keep: Sequence[int] = ()) -> list[str]:
         """Undo every opening of ours, by our name on it, but those for ports to keep. Raises ProgramError, OSError."""
         undone = [f"{front.tool}: port {listed(gone)}" for front in self._fronts if (gone := front.close(keep))]
-        undone += [f"nftables: {place}" for place in openers.close_chains(self._programs, keep)]
+        undone += dict.fromkeys(f"nftables: {place}" for place in openers.close_chains(self._programs, keep))
         undone += openers.close_iptables(self._programs, keep)
         return undone + [f"nftables: {place}" for place in openers.close_unprinted(self._programs, keep)]
 
@@ -149,7 +146,7 @@ class Coexistence:
         family, table, name = place
         what = f"table {family} {table}, chain {name}"
         state = f"drops what comes to port {listed(shut)}" if shut else "lets the port through"
-        command = " ".join(openers.insertion(place, shut)) if shut else ""
+        command = " ".join(openers.insertions(place, shut)[0]) if shut else ""
         return Finding("nftables", f"nftables' {what}, {state}.", "nft -j list ruleset", shut, [], command, place)
 
     def _legacy(self, ports: Sequence[int]) -> Iterator[Finding]:

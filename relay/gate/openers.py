@@ -1,6 +1,6 @@
 """Opening our ports in rules that no front end looks after: chains of nftables, and iptables. Tagged, and undone.
 
-In a chain of nftables it is one rule with our comment; in iptables a chain of ours, NETPLAY-OPEN. Both may go when
+In a chain of nftables it is a rule with our comment; in iptables a chain of ours, NETPLAY-OPEN. Both may go when
 their owner loads his rules again; the agent notices and opens again.
 """
 
@@ -18,15 +18,21 @@ from relay.gate.programs import ProgramError, Programs
 
 OUR_TABLE = ("inet", "netplay")
 OPENER = "NETPLAY-OPEN"
+# Tables of nft that iptables keeps there, and whose rules are iptables' to change.
+IPTABLES = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
 # Where the kernel tells which tables of legacy iptables are in use; to ask iptables-legacy would load them.
 LEGACY = {"iptables-legacy": Path("/proc/net/ip_tables_names"), "ip6tables-legacy": Path("/proc/net/ip6_tables_names")}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,200}")
 
 
-def insertion(place: Sequence[str], ports: Sequence[int]) -> list[str]:
+def insertions(place: Sequence[str], ports: Sequence[int]) -> list[list[str]]:
     """Return what opens ports in a chain of nftables; place: family, table, chain."""
-    match = f"meta l4proto {{ tcp, udp }} th dport {{ {', '.join(str(port) for port in ports)} }}"
-    return ["nft", "insert", "rule", *place, match, "accept", "comment", f'"{TAG}"']
+    listed = ", ".join(str(port) for port in ports)
+    matches = [f"meta l4proto {{ tcp, udp }} th dport {{ {listed} }}"]
+    if tuple(place[:2]) in IPTABLES:
+        # Of any other rule iptables makes what it is not, or stops in the middle of its listing.
+        matches = [f"{protocol} dport {port} counter" for port in ports for protocol in ("tcp", "udp")]
+    return [["nft", "insert", "rule", *place, match, "accept", "comment", f'"{TAG}"'] for match in matches]
 
 
 def open_chain(programs: Programs, place: Sequence[str], ports: Sequence[int]) -> None:
@@ -34,7 +40,8 @@ def open_chain(programs: Programs, place: Sequence[str], ports: Sequence[int]) -
     # The kernel takes any name; nft reads these alone as names.
     if not all(_IDENTIFIER.fullmatch(word) for word in place):
         raise ProgramError(["nft"], None, f"it has no way to name the chain {' '.join(place)!r}")
-    programs.run(insertion(place, ports))
+    for command in insertions(place, ports):
+        programs.run(command)
 
 
 def close_chains(programs: Programs, keep: Sequence[int] = ()) -> Iterator[str]:

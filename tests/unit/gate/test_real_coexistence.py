@@ -67,7 +67,9 @@ def test_a_table_with_a_name_of_iptables_that_somebody_wrote_for_nft_is_opened_a
     assert not nft_host.gets_in(STRANGER4)
     assert nft_host.gets_in(STRANGER4, OTHER)
     assert not nft_host.apply(ANNA, "--survey")["changed"]
-    nft_host.gate("remove")
+    saved = nft_host.run([MULTI["nft"], "iptables-save"])
+    assert chain == "input" or f"--dport {PORT} " in saved, "what others save must stay what they have"
+    assert nft_host.gate("remove")["closed"] == [f"nftables: ip filter {chain}"]
     assert nft_host.rulesets() == before
 
 
