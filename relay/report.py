@@ -26,19 +26,23 @@ def text(state: dict[str, Any]) -> str:
 
 
 def _table(table: dict[str, Any]) -> list[str]:
-    """Return a room without a host: what is played, who keeps time, who holds the game."""
-    core = f"{table['core']} {table['core_version']}".strip() or "nothing yet"
-    lines = [f"room without a host on port {table['port']}, {age(table['age'])}, {core}, frame {table['frame']}"]
+    """Return a room without a host: what is played, who keeps time, who holds the game, as far as it is shown."""
+    lines = [f"room without a host on port {table['port']}, {age(table['age'])}"]
+    if table["frame"] is not None:
+        core = f"{table['core']} {table['core_version']}".strip() or "nothing yet"
+        lines[0] += f", {core}, frame {table['frame']}"
     if table["paused_by"]:
         lines[0] += f", paused by {' and '.join(table['paused_by'])}"
     for player in table["players"]:
-        facts = [player["role"] + (f" as player {player['player']}" if player["player"] else ""), player["retroarch"]]
+        does = (player["role"] or "") + (f" as player {player['player']}" if player["player"] else "")
+        facts = [does, player["retroarch"]]
         facts += ["keeps time"] if player["number"] == table["master"] else []
         facts += [f"{player['behind']} frames behind"] if player["behind"] else []
+        told = ", ".join(fact for fact in facts if fact)
         carried = f"{size(player['bytes_from_client'])} in, {size(player['bytes_to_client'])} out"
         who = f"{player['nick'] or 'somebody'} {player['address']}, {age(player['age'])}"
         way = f"{milliseconds(player['to_client'])} to client"
-        lines.append(f"  {who}, {way}, {carried}: {', '.join(fact for fact in facts if fact)}")
+        lines.append(f"  {who}, {way}, {carried}" + (f": {told}" if told else ""))
     return lines
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import relay
 from relay import tcpinfo
-from relay.config import Config
+from relay.config import Config, Watch
 from relay.server import Server
 from relay.states import Conn, Session
 from relay.tables import Table
@@ -48,7 +48,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
         ],
         "mode": config.coreless.mode.value,
         "sessions": [_session(session, server, now) for session in board.sessions.values()],
-        "tables": [_table(table, server, now) for table in board.tables.at.values()],
+        "tables": [_table(table, server, config.watch, now) for table in board.tables.at.values()],
         "outcomes": {outcome.value: count for outcome, count in sorted(board.outcomes.items())},
         "clients": dict(sorted(board.clients.items())),
         "ended": server.endings.since(known),
@@ -67,9 +67,10 @@ def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
     }
 
 
-def _table(table: Table, server: Server, now: float) -> dict[str, Any]:
-    """Return a core-less room: relay/coreless/view.py, and of each player the connection."""
-    found = {"port": table.port, "age": round(now - table.since, 1), "joins": table.joins, **table.room.status()}
+def _table(table: Table, server: Server, watch: Watch, now: float) -> dict[str, Any]:
+    """Return a core-less room: relay/coreless/view.py, as far as [watch] allows, and of each player the connection."""
+    played = table.room.status(watch.names, watch.links)
+    found = {"port": table.port, "age": round(now - table.since, 1), "joins": table.joins, **played}
     for player in found["players"]:
         conn = table.seats[player.pop("key")]
         seat = server.hall.seats.of(conn)

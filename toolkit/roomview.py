@@ -1,7 +1,8 @@
 """Rooms of every kind in one form: games that somebody hosts, and games without a host, as the relay's status has them.
 
 The form is that of a hosted session (relay/status.py): "id", "port", "mode", "host" (None without one), "clients" with
-what was "seen" of each. What does not exist without a host (the way to it, desyncs) is None or 0.
+what was "seen" of each, None where nothing is looked at. What does not exist without a host (the way to it, desyncs) is
+None or 0.
 """
 
 from __future__ import annotations
@@ -67,5 +68,6 @@ def _player(table: dict[str, Any], player: dict[str, Any]) -> dict[str, Any]:
         "waiting_bytes": player.get("waiting_bytes", 0),
         "to_client": _way(player.get("to_client")),
         "to_host": None,
-        "seen": seen,
+        # A role is what is always known, unless it is not to be shown.
+        "seen": seen if seen["role"] else None,
     }

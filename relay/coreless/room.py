@@ -121,9 +121,9 @@ class CorelessRoom:
         room.settings = room.game.settings
         return room
 
-    def status(self) -> dict[str, Any]:
-        """Return the room as plain data (relay/coreless/view.py)."""
-        return view(self.game)
+    def status(self, names: bool = True, links: bool = True) -> dict[str, Any]:
+        """Return the room as plain data, as far as it may be shown (relay/coreless/view.py)."""
+        return view(self.game, names, links)
 
     def _received(self, peer: Peer, number: int, packet: bytes, now: float) -> None:
         game = self.game

@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Console
 
 from relay import status as relay_status
-from relay.config import Config
+from relay.config import Config, Watch
 from tests.support import wire
 from tests.support.fakes import FakeClient, playing
 from tests.support.relays import Relay, running
-from toolkit import roomview, status
+from toolkit import join_rooms, roomview, status
 from toolkit.doctor import bundle, findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.target import Target
@@ -69,6 +69,27 @@ async def test_both_kinds_stand_beside_each_other() -> None:
         (room,) = roomview.rooms(state_of(relay))
         assert room["host"]["address"] == relay.address
         assert "mode" not in room
+
+
+async def test_who_plays_without_a_host_where_that_is_not_to_be_seen_is_shown_like_on_any_link() -> None:
+    config = Config(watch=Watch(links=False))
+    async with running(config) as relay:
+        client = await FakeClient.join(relay.address, relay.port)
+        await client.read(len(wire.header()))
+        state = relay_status.of(relay.server, config)
+        (room,) = roomview.rooms(state)
+        (player,) = room["clients"]
+        assert (player["address"], player["seen"]) == (relay.address, None)
+        assert "linked" in drawn(status.players(state))
+        assert join_rooms.rooms_of(state)[0].players == ("somebody",)
+        story = Story()
+        assert list(story.feed({"relay": state}, 1.0)) == []
+        await client.close()
+        await relay.until(lambda: relay.server.endings.count, "the end of the player")
+        left, card = story.feed({"relay": relay_status.of(relay.server, config)}, 2.0)
+        assert f"room port {relay.port}: 127.0.0.1 left after" in str(left)
+        assert isinstance(card, Card)
+        assert cards.lines(card.room, 200)
 
 
 def test_a_relay_older_than_games_without_a_host_is_understood() -> None:
