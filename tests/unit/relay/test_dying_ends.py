@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Iterator
 
 import pytest
 
+from relay.config import Config
 from relay.forward import Forwarder
+from relay.limits import Buffers
 from relay.readiness import Readiness
 from relay.states import Conn, State
 from relay.stream_framing import Direction
@@ -42,10 +45,17 @@ class Ends:
         await relay.until(lambda: conn.state is not State.OPENING, "it is read")
         return sock, conn
 
-    async def say(self, relay: Relay, data: bytes) -> tuple[socket.socket, Conn]:
-        """Connect and send; return the socket, and what the relay calls it once it has read that."""
-        sock = socket.create_connection((relay.address, relay.port), BOUND)
+    async def say(self, relay: Relay, data: bytes, buffer: int = 0) -> tuple[socket.socket, Conn]:
+        """Connect and send; return the socket, and what the relay calls it once it has read that.
+
+        buffer: how many bytes the kernel may keep unread, if not its usual.
+        """
+        sock = socket.socket()
         self._open.append(sock)
+        if buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        sock.settimeout(BOUND)
+        sock.connect((relay.address, relay.port))
         sock.sendall(data)
         found: list[Conn] = []
 
@@ -168,3 +178,23 @@ async def test_whoever_has_lost_their_socket_is_ended_before_the_next_program_is
         assert waiting.state is State.CLOSED
         host.close()
         client.close()
+
+
+async def test_a_host_that_never_reads_what_it_asked_for_is_given_up_and_its_room_is_free(ends: Ends) -> None:
+    async with running(Config(buffers=Buffers(socket=4096))) as relay:
+        other, playing = await ends.say(relay, wire.HOST_HELLO)
+        host, stuck = await ends.say(relay, wire.HOST_HELLO, buffer=4096)
+        assert stuck.state is State.CLAIMING
+        relay.pass_time(relay.server.board.timeouts.host_claim)
+        assert stuck.session
+        client, waiting = await ends.say(relay, wire.join(stuck.session.id))
+        host.setblocking(False)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                await asyncio.get_running_loop().sock_sendall(host, wire.address_query(b"never-issued") * 100)
+        await relay.until(lambda: stuck.outcome, "it is given up")
+        assert (stuck.outcome, waiting.outcome, playing.outcome) == ("host-stuck", "host-gone", None)
+        assert list(relay.server.board.sessions.values()) == [playing.session]
+        other.close()
+        client.close()
+        await relay.until_outcome("host-left")

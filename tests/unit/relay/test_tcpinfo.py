@@ -11,6 +11,7 @@ import pytest
 
 from relay import tcpinfo
 from relay.tcpinfo import TcpInfo
+from tests.support.deaf import deaf
 from tests.support.waiting import wait_for
 
 WHOLE = (
@@ -85,6 +86,22 @@ def test_a_real_connection_has_a_round_trip_and_its_bytes_are_counted(
     other = tcpinfo.of(server)
     assert other is not None
     assert other.received == 1000
+
+
+def test_what_was_lost_is_counted_when_it_is_sent_again(pair: tuple[socket.socket, socket.socket]) -> None:
+    client, server = pair
+    way = tcpinfo.way(client)
+    assert way
+    assert way["retransmits"] == 0
+    with deaf(server):
+        client.sendall(b"lost at first")
+
+        def sent_again() -> bool:
+            now = tcpinfo.way(client)
+            return bool(now and now["retransmits"])
+
+        wait_for(sent_again, 5.0, "the kernel to send again what nobody has confirmed")
+    assert server.recv(100) == b"lost at first"
 
 
 def test_an_end_that_was_closed_shows_at_the_other(pair: tuple[socket.socket, socket.socket]) -> None:
