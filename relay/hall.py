@@ -45,9 +45,8 @@ class Hall:
 
     def add(self, conn: Conn, sock: socket.socket, waiting: bytes = b"", received: int = 0, sent: int = 0) -> None:
         """Take over the socket of somebody who has sat down; counts and what waits are from another program."""
-        if conn.table:
-            received += conn.table.brought.pop(conn.key, 0)
-        self.seats.add(conn, sock, waiting, received, sent)
+        # What it had sent before it sat down counts, too.
+        self.seats.add(conn, sock, waiting, max(received, conn.received), sent)
         self._loop.call_soon(self._schedule, conn)
         self._readiness.touched = True
 

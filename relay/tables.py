@@ -20,10 +20,7 @@ OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 class Table:
-    """A core-less room that is played in at a port, since a time (seconds). joins counts who ever sat down.
-
-    brought: how many bytes those had sent before they sat down whose socket has not been taken over yet, by key.
-    """
+    """A core-less room that is played in at a port, since a time (seconds). joins counts who ever sat down."""
 
     def __init__(self, port: int, since: float, room: coreless.CorelessRoom) -> None:
         self.port = port
@@ -31,7 +28,6 @@ class Table:
         self.room = room
         self.joins = 0
         self.seats: dict[int, Conn] = {}
-        self.brought: dict[int, int] = {}
 
 
 class Tables:
@@ -89,7 +85,6 @@ class Tables:
         conn.table, conn.key = table, table.joins
         table.seats[conn.key] = conn
         head, conn.head = conn.head, b""
-        table.brought[conn.key] = len(head)
         self._guarded(table, table.room.connect, conn.key, now)
         if conn.key in table.seats:
             self._guarded(table, table.room.receive, conn.key, head, now)
