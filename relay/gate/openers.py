@@ -28,11 +28,13 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,200}")
 def insertions(place: Sequence[str], ports: Sequence[int]) -> list[list[str]]:
     """Return what opens ports in a chain of nftables; place: family, table, chain."""
     listed = ", ".join(str(port) for port in ports)
-    matches = [f"meta l4proto {{ tcp, udp }} th dport {{ {listed} }}"]
+    tag, matches = TAG, [f"meta l4proto {{ tcp, udp }} th dport {{ {listed} }}"]
     if tuple(place[:2]) in IPTABLES:
-        # Of any other rule iptables makes what it is not, or stops in the middle of its listing.
+        # Of any other rule iptables makes what it is not, or stops in the middle of its listing; and who saves that
+        # listing finds what is ours by one word.
+        tag = OPENER
         matches = [f"{protocol} dport {port} counter" for port in ports for protocol in ("tcp", "udp")]
-    return [["nft", "insert", "rule", *place, match, "accept", "comment", f'"{TAG}"'] for match in matches]
+    return [["nft", "insert", "rule", *place, match, "accept", "comment", f'"{tag}"'] for match in matches]
 
 
 def open_chain(programs: Programs, place: Sequence[str], ports: Sequence[int]) -> None:
@@ -49,7 +51,7 @@ def close_chains(programs: Programs, keep: Sequence[int] = ()) -> Iterator[str]:
     for entry in entries(programs.answer(["nft", "-a", "-j", "list", "ruleset"])):
         rule = entry.get("rule", {})
         table = (rule.get("family"), rule.get("table"))
-        if rule.get("comment") == TAG and table != OUR_TABLE and not _covers(keep, set(_ports(rule))):
+        if rule.get("comment") in (TAG, OPENER) and table != OUR_TABLE and not _covers(keep, set(_ports(rule))):
             place = [*table, rule["chain"]]
             programs.run(["nft", "delete", "rule", *place, "handle", str(rule["handle"])])
             yield " ".join(place)

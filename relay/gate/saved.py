@@ -23,6 +23,8 @@ IPTABLES = (
     "/etc/sysconfig/ip6tables",
 )
 NFTABLES = ("/etc/nftables.conf", "/etc/nftables.rules", "/etc/sysconfig/nftables.conf")
+# The comment of a rule of ours in a chain of others.
+OPENING = 'comment "(netplay-relay|NETPLAY-OPEN)"'
 
 
 def notices(root: Path = Path("/")) -> list[str]:
@@ -33,11 +35,17 @@ def notices(root: Path = Path("/")) -> list[str]:
     found = []
     for name in IPTABLES:
         text = _text(root, name)
-        if re.search(r"^(:|-A )NETPLAY", text, re.MULTILINE):
+        if re.search(r"^(:|-A ).*\bNETPLAY", text, re.MULTILINE):
             refused = "is refused as a whole at the next start, with all of your own rules, for it names"
             what = f"{refused} a set of ours" if "--match-set netplay" in text else "brings them back at each start"
             # Every line of ours has the word.
             found.append(f"{name} holds rules of ours and {what}. Take them out: sed -i /NETPLAY/d {name}")
+    for name in NFTABLES:
+        if re.search(OPENING, _text(root, name)):
+            what = "holds openings of ours in chains of others and brings them back at each start"
+            # Nothing in it that a shell would take for something else.
+            words = "sed -i -e /comment..netplay-relay/d -e /comment..NETPLAY-OPEN/d"
+            found.append(f"{name} {what}. Take them out: {words} {name}")
     tables = [name for name in NFTABLES if re.search(r"^\s*table inet netplay\b", _text(root, name), re.MULTILINE)]
     again = "holds our table inet netplay and brings it back at each start. Take it out by hand."
     return found + [f"{name} {again}" for name in tables]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,37 @@ def test_saved_chains_of_ours_are_said_and_what_is_to_be_typed_takes_them_out(
 def test_saved_openings_of_ours_are_said_too(tmp_path: Path) -> None:
     host(tmp_path, "/etc/iptables/rules.v6", openers.opening([55435], ""))
     assert len(saved.notices(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("place", [("inet", "mine", "incoming"), ("ip", "filter", "INPUT")])
+def test_a_saved_opening_in_a_chain_of_nftables_is_said_and_what_is_to_be_typed_takes_it_out(
+    tmp_path: Path, place: tuple[str, str, str]
+) -> None:
+    """It lets everybody through that filter at each start, also when the relay is gone."""
+    family, table, chain = place
+    own = [f"table {family} {table} {{", f"\tchain {chain} {{", "\t\ttcp dport 22 accept", "\t}", "}", ""]
+    ours = [f"\t\t{' '.join(command[6:])}" for command in openers.insertions(place, [55435])]
+    path = host(tmp_path, "/etc/nftables.conf", "\n".join([*own[:2], *ours, *own[2:]]))
+    (notice,) = saved.notices(tmp_path)
+    typed = notice.partition("Take them out: ")[2]
+    *command, file = typed.split()
+    assert shlex.split(typed) == [*command, file], "a shell reads it as it stands"
+    assert file == "/etc/nftables.conf"
+    subprocess.run([*command, path], check=True)
+    assert path.read_text() == "\n".join(own)
+    assert saved.notices(tmp_path) == []
+
+
+def test_an_opening_by_nft_that_iptables_saves_is_said_and_taken_out_with_all_that_is_ours(tmp_path: Path) -> None:
+    """As iptables-save prints what was opened in its table by nft."""
+    commands = openers.insertions(("ip", "filter", "INPUT"), [55435])
+    tags = [command[-1].strip('"') for command in commands]
+    ours = [f"-A INPUT -p tcp -m tcp --dport 55435 -m comment --comment {tag} -j ACCEPT" for tag in tags]
+    path = host(tmp_path, "/etc/iptables/rules.v4", "\n".join([*OWN[:2], *ours, *OWN[2:]]))
+    (notice,) = saved.notices(tmp_path)
+    *command, _ = notice.partition("Take them out: ")[2].split()
+    subprocess.run([*command, path], check=True)
+    assert path.read_text() == "\n".join(OWN)
 
 
 @pytest.mark.parametrize(
