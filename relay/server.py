@@ -245,9 +245,11 @@ class Server:
         friend = self._allowlist.allows(address, now)
         conn, actions = self.board.connected(address, peer[1], port, now, friend)
         self._socks[conn] = sock
+        self._perform(actions)
         if conn.state is State.OPENING:
             self._readiness.watch(sock.fileno(), self._told, conn)
-        self._perform(actions)
+            # Whoever connects says at once what it wants: mostly it has come already.
+            self._readable(conn)
 
     # What the sockets do.
 
