@@ -1,8 +1,8 @@
 """The relay's state as Prometheus metrics, written by prometheus-client (Debian and Void: python3-prometheus-client).
 
 The relay itself needs no such library and opens no port: `netplay-relay metrics` asks over the unix socket and prints,
-for node_exporter's textfile collector or whoever scrapes. Labels are bounded: outcome words, room ids of the
-configuration ("other" for all others), never an address and never a name.
+for node_exporter's textfile collector or whoever scrapes. Labels are bounded: outcome words, rooms of the configuration
+("other" for all others), never an address, never a name and never a whole session id, which lets in whoever reads it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
+
+from relay import protocol
+
+# Stands for all rooms that are not in the configuration: (room, port).
+OTHER = "other", ""
 
 
 class LibraryMissingError(Exception):
@@ -37,9 +42,9 @@ def text(state: dict[str, Any]) -> str:
             for outcome, count in state["outcomes"].items():
                 ended.add_metric([outcome], count)
             yield ended
-            players = GaugeMetricFamily("netplay_clients", "Clients that are linked, by room.", labels=["room"])
+            players = GaugeMetricFamily("netplay_clients", "Clients that are linked, by room.", labels=["room", "port"])
             for room, count in clients_by_room(state).items():
-                players.add_metric([room], count)
+                players.add_metric(room, count)
             yield players
 
     registry = CollectorRegistry(auto_describe=False)
@@ -74,11 +79,13 @@ def gauges(state: dict[str, Any]) -> list[tuple[str, str, float]]:
     ]
 
 
-def clients_by_room(state: dict[str, Any]) -> Counter[str]:
-    """Return how many clients are linked in each configured room, and in all others together."""
-    counts = Counter({room["id"]: 0 for room in state["rooms"]})
-    counts["other"] = 0
+def clients_by_room(state: dict[str, Any]) -> Counter[tuple[str, str]]:
+    """Return how many clients are linked in each configured room, and in all others together.
+
+    A room is the beginning of its id and its port. Those that share both are one.
+    """
+    rooms = {room["id"]: (protocol.session_hint(room["id"]), str(room["port"])) for room in state["rooms"]}
+    counts = Counter(dict.fromkeys([*rooms.values(), OTHER], 0))
     for session in state["sessions"]:
-        room = session["id"] if session["id"] in counts else "other"
-        counts[room] += sum(client["state"] == "linked" for client in session["clients"])
+        counts[rooms.get(session["id"], OTHER)] += sum(client["state"] == "linked" for client in session["clients"])
     return counts

@@ -45,15 +45,21 @@ STATE: dict[str, Any] = {
 }
 
 
-def samples(state: dict[str, Any]) -> dict[tuple[str, str], float]:
+Samples = dict[tuple[str, str], float]
+
+
+def samples(state: dict[str, Any]) -> Samples:
     return parsed(metrics.text(state))
 
 
-def parsed(text: str) -> dict[tuple[str, str], float]:
-    found = {}
+def parsed(text: str) -> Samples:
+    """Return each sample by its name and the values of its labels, those of the labels that come first first."""
+    found: Samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            found[sample.name, "".join(sample.labels.values())] = sample.value
+            key = sample.name, " ".join(value for _, value in sorted(sample.labels.items())).strip()
+            assert key not in found, "no sample is there twice, or the whole text is refused"
+            found[key] = sample.value
     return found
 
 
@@ -70,9 +76,22 @@ def test_what_a_dashboard_wants_is_there() -> None:
 
 def test_only_rooms_of_the_configuration_are_labels() -> None:
     found = samples(STATE)
-    assert found["netplay_clients", "FridayNightRoom1"] == 2
+    assert found["netplay_clients", "55440 Frid…"] == 2
     assert found["netplay_clients", "other"] == 1
-    assert "kQ8o1ZrandomId00" not in metrics.text(STATE)
+    assert "kQ8o" not in metrics.text(STATE)
+
+
+def test_no_whole_id_is_a_label_for_whoever_knows_it_is_let_in() -> None:
+    assert "FridayNightRoom1" not in metrics.text(STATE)
+    assert 'netplay_clients{port="55440",room="Frid…"} 2.0' in metrics.text(STATE).splitlines()
+
+
+def test_rooms_that_begin_alike_are_told_apart_by_their_port_and_counted_together_where_they_share_it() -> None:
+    rooms = [{"id": f"FridayNightRoom{number}", "port": port} for number, port in ((1, 55440), (2, 55435), (3, 55435))]
+    sessions = [{"id": room["id"], "clients": [client()] * number} for number, room in enumerate(rooms, 1)]
+    found = samples({**STATE, "rooms": rooms, "sessions": sessions})
+    counted = {labels: value for (name, labels), value in found.items() if name == "netplay_clients"}
+    assert counted == {"55440 Frid…": 1, "55435 Frid…": 5, "other": 0}
 
 
 def test_nobody_is_named() -> None:
@@ -103,10 +122,10 @@ def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pyt
 # With what a relay says of itself while somebody plays.
 
 
-def assert_of_a_game(relay: Relay, found: dict[tuple[str, str], float]) -> None:
+def assert_of_a_game(relay: Relay, found: Samples) -> None:
     assert found["netplay_sessions", ""] == 1
     assert found["netplay_connections", ""] == relay.server.board.connections == 4
-    assert found["netplay_clients", "FridayNightRoom1"] == 1, "who only waits is not linked"
+    assert found["netplay_clients", f"{relay.server._config.listen.port} Frid…"] == 1, "who only waits is not linked"
     assert found["netplay_paused", ""] == 1
     assert found["netplay_waiting_bytes", ""] == 0
     assert 0 < found["netplay_worst_rtt_seconds", ""] < 5
