@@ -193,6 +193,18 @@ def test_a_restart_of_the_host_takes_away_what_it_has_no_program_for(
     ]
 
 
+def test_who_may_not_read_when_the_host_was_started_forgets_nothing(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service may see less of the host than a login does."""
+    host.uninstall()
+    assert host.apply(ANNA + BEN)
+    monkeypatch.setattr(leftover, "BOOT", tmp_path / "none")
+    host.now += leftover.AGAIN
+    Agent(host, clock=host.clock).look(told=True)
+    assert host.status()["warnings"]
+
+
 def test_a_program_that_is_installed_again_is_used(host: Host) -> None:
     """That is what the sentence says to do."""
     host.uninstall()
