@@ -65,7 +65,7 @@ def sentences(state: State) -> list[str]:
 
 def _is_over(gate: Gate, left: Leftover) -> bool:
     """Tell whether nothing of it can stand: the host was started since, and has no program that loads such rules."""
-    if (now := _life()) in ("", left.life) or not left.life:
+    if not left.life or _life() in ("", left.life):
         return False
     try:
         backend(gate, left)
