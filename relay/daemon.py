@@ -14,7 +14,7 @@ from typing import Any
 from relay import control, service, snapshot, sockets, status, upgrade
 from relay.alarm import Alarm
 from relay.config import Config
-from relay.discovery import Discovery
+from relay.discovery import Discovery, can_be_listed
 from relay.followers import Followers
 from relay.listeners import Listeners
 from relay.observe import Events, log
@@ -59,11 +59,16 @@ class Daemon:
         self._followers = Followers(lambda known: status.of(self._server, self._config, known))
         self._control = self._open_control(state)
         self._handle_signals()
-        discovery = Discovery(listeners.datagrams, self._server.lan_rooms, self._server.allows, time.monotonic)
-        for sock in listeners.streams:
-            address, port = sock.getsockname()[:2]
+        places = [sock.getsockname()[:2] for sock in listeners.streams]
+        bound = {address for address, _ in places}
+        allows = self._server.allows
+        discovery = Discovery(listeners.datagrams, self._server.lan_rooms, allows, time.monotonic, bound)
+        for address, port in places:
             self._events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)
-        self._warn_of_ports(listeners)
+        self._warn_of_ports(listeners, {port for _, port in places})
+        if self._config.lan.answer and not can_be_listed(bound):
+            hint = 'Name one of this machine in relay.toml, under [listen]: bind = ["192.168.1.2"]'
+            log.warning("LAN discovery is on, but RetroArch lists only private IPv4 addresses. %s", hint)
         service.notify("READY=1")
         if state is not None:
             await self._after_upgrade(state)
@@ -74,14 +79,13 @@ class Daemon:
         discovery.close()
         self._server.stop()
 
-    def _warn_of_ports(self, listeners: Listeners) -> None:
+    def _warn_of_ports(self, listeners: Listeners, open_ports: set[int]) -> None:
         """Say which settings have no effect because the service manager opens no socket for them."""
-        open_ports = {sock.getsockname()[1] for sock in listeners.streams}
         if not listeners.activated:
             return
-        for port in set(self._config.ports) - open_ports:
+        for port in sorted(set(self._config.ports) - open_ports):
             log.warning("relay.toml names port %s, but no socket was passed for it. Deploy again: invoke deploy", port)
-        if self._config.lan.answer and not listeners.datagrams:
+        if self._config.lan.answer and not listeners.datagrams and can_be_listed(self._config.listen.bind):
             log.warning("LAN discovery is on, but no UDP socket was passed for it. Deploy again: invoke deploy")
 
     def _restore(self, state: dict[str, Any]) -> None:

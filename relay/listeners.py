@@ -8,7 +8,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from relay import lan, service, sockets
+from relay import discovery, lan, service, sockets
 from relay.config import Config
 from relay.observe import log
 
@@ -160,15 +160,15 @@ def _open(config: Config, wanted: list[tuple[str, int]], required: bool = True) 
 
 
 def _open_datagrams(config: Config) -> list[socket.socket]:
-    """Open LAN discovery on the IPv4 addresses; where that fails, the games matter more."""
-    opened = []
-    for address in config.listen.bind:
-        if ":" not in address:
-            try:
-                opened.append(sockets.datagrams(address, lan.PORT))
-            except OSError as error:
-                log.warning("LAN discovery is left out on %s: %s", address, error.strerror)
-    return opened
+    """Open LAN discovery, where RetroArch could list the relay; where that fails, the games matter more."""
+    if not discovery.can_be_listed(config.listen.bind):
+        return []
+    try:
+        return [sockets.datagrams(discovery.EVERY, lan.PORT)]
+    except OSError as error:
+        hint = f"See who has the port with: ss -lunp 'sport = :{lan.PORT}'"
+        log.warning("LAN discovery is left out: UDP port %d: %s. %s", lan.PORT, error.strerror, hint)
+        return []
 
 
 def _cannot_listen(address: str, port: int, error: OSError) -> str:

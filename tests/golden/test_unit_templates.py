@@ -87,8 +87,15 @@ def test_systemd_waits_longer_for_the_relay_than_the_relay_for_its_games() -> No
     assert "TimeoutStopSec=310\n" in text
 
 
-def test_lan_discovery_has_its_one_port_on_ipv4_where_it_is_wanted() -> None:
-    text = render("systemd/netplay-relay.socket.j2", **{**VARIABLES, "relay_lan_discovery": True})
-    assert [line for line in text.splitlines() if line.startswith("ListenDatagram=")] == [
-        "ListenDatagram=0.0.0.0:55435"
-    ]
+@pytest.mark.parametrize(
+    ("addresses", "opened"),
+    [
+        (["0.0.0.0", "::"], ["ListenDatagram=0.0.0.0:55435"]),  # noqa: S104  # what the relay listens on
+        (["192.168.1.2", "10.8.0.1"], ["ListenDatagram=0.0.0.0:55435"]),
+        (["2001:db8::1"], []),
+    ],
+)
+def test_lan_discovery_has_its_one_port_where_a_broadcast_arrives(addresses: list[str], opened: list[str]) -> None:
+    wanted = {"relay_addresses": addresses, "relay_lan_discovery": True}
+    text = render("systemd/netplay-relay.socket.j2", **{**VARIABLES, **wanted})
+    assert [line for line in text.splitlines() if line.startswith("ListenDatagram=")] == opened

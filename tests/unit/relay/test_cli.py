@@ -84,23 +84,63 @@ def test_it_tells_the_service_manager_when_it_is_ready(tmp_path: Path) -> None:
             assert process.wait(BOUND) == 0
 
 
-def test_it_serves_a_socket_that_the_service_manager_opened() -> None:
+# LISTEN_PID must be the pid of the program itself, which only exists after the fork.
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.executable, [sys.executable, "-m", "relay", "serve", *sys.argv[2:]])
+"""
+
+
+@contextmanager
+def activated(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run the relay with one socket that is handed to it, on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        # LISTEN_PID must be the pid of the program itself, which only exists after the fork.
-        script = (
-            "import os,sys; os.dup2(int(sys.argv[1]),3); os.environ.update(LISTEN_PID=str(os.getpid()),LISTEN_FDS='1');"
-        )
-        script += "os.execv(sys.executable,[sys.executable,'-m','relay','serve'])"
-        command = [sys.executable, "-c", script, str(listener.fileno())]
-        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[listener.fileno()], stderr=subprocess.PIPE)
+        command = [sys.executable, "-c", ACTIVATE, str(listener.fileno()), *arguments]
+        handed = (listener.fileno(),)
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=handed, stderr=subprocess.PIPE, text=True)
         try:
-            hosting(port).close()
-            process.terminate()
-            assert process.wait(BOUND) == 0
+            yield process, listener.getsockname()[1]
         finally:
             process.kill()
             process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """Stop a relay and return what it had said."""
+    process.terminate()
+    _, said = process.communicate(timeout=BOUND)
+    assert process.returncode == 0, said
+    return said
+
+
+def test_it_serves_a_socket_that_the_service_manager_opened() -> None:
+    with activated() as (process, port):
+        hosting(port).close()
+        assert "LAN discovery" not in ended(process)
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "192.168.1.2"])  # noqa: S104 - nothing listens there
+def test_what_the_settings_want_of_a_service_manager_that_opened_less_is_said(tmp_path: Path, bind: str) -> None:
+    config = tmp_path / "relay.toml"
+    room = '[[room]]\nid = "FridayNightRoom1"\nport = 55440\n'
+    config.write_text(f'[listen]\nbind = ["{bind}"]\n[lan]\nanswer = true\n{room}')
+    with activated("--config", str(config)) as (process, port):
+        hosting(port).close()
+        said = ended(process)
+    for number in (55435, 55440):
+        assert f"relay.toml names port {number}, but no socket was passed for it. Deploy again" in said
+    assert "LAN discovery is on, but no UDP socket was passed for it. Deploy again" in said
+
+
+def test_lan_discovery_where_retroarch_would_not_list_the_relay_is_said(tmp_path: Path) -> None:
+    config = tmp_path / "relay.toml"
+    config.write_text("[lan]\nanswer = true\n")
+    with serving("--config", str(config)) as (process, port):
+        hosting(port).close()
+        said = ended(process)
+    assert "LAN discovery is on, but RetroArch lists only private IPv4 addresses. Name one" in said
 
 
 def test_a_taken_port_is_a_sentence_with_the_next_command() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from relay import lan
-from relay.discovery import Discovery
+from relay.discovery import EVERY, Discovery
 from tests.support import wire
 from tests.support.fakes import playing
 from tests.support.relays import running
@@ -25,34 +25,59 @@ class Asked:
     def __init__(self, *queries: tuple[bytes, str]) -> None:
         self.queries = [(query, (address, 40000)) for query, address in queries]
         self.sent: list[tuple[bytes, tuple[str, int]]] = []
+        self.origins: list[str] = []
 
     def recvfrom(self, _size: int) -> tuple[bytes, tuple[str, int]]:
         if not self.queries:
             raise BlockingIOError
         return self.queries.pop(0)
 
-    def sendto(self, data: bytes, peer: tuple[str, int]) -> None:
-        self.sent.append((data, peer))
+    def sendmsg(self, parts: list[bytes], ancillary: list[Any], _flags: int, peer: tuple[str, int]) -> None:
+        self.sent.append((b"".join(parts), peer))
+        self.origins += [str(ipaddress.IPv4Address(data[4:8])) for _, _, data in ancillary]
 
     def getsockname(self) -> tuple[str, int]:
         return ("192.168.1.2", 55435)
 
 
+async def asked(
+    *queries: tuple[bytes, str], rooms: tuple[lan.Room, ...] = (ROOM,), bound: tuple[str, ...] = (EVERY,)
+) -> Asked:
+    sock: Any = Asked(*queries)
+    Discovery([], lambda: list(rooms), lambda address: str(address) != STRANGER, lambda: 0.0, bound)._readable(sock)
+    return sock  # type: ignore[no-any-return]
+
+
 async def answered(
     *queries: tuple[bytes, str], rooms: tuple[lan.Room, ...] = (ROOM,)
 ) -> list[tuple[bytes, tuple[str, int]]]:
-    discovery, sock = (
-        Discovery([], lambda: list(rooms), lambda address: str(address) != STRANGER, lambda: 0.0),
-        Asked(*queries),
-    )
-    stand_in: Any = sock
-    discovery._readable(stand_in)
-    return sock.sent
+    return (await asked(*queries, rooms=rooms)).sent
 
 
 async def test_somebody_of_the_house_is_answered() -> None:
     ((data, peer),) = await answered((b"RANQ", "192.168.1.7"))
-    assert (len(data), data[:4], peer[0]) == (688, b"RANS", "192.168.1.7")
+    assert (len(data), data[:4], peer) == (688, b"RANS", ("192.168.1.7", 40000))
+
+
+@pytest.mark.parametrize(
+    ("asker", "bound", "origins"),
+    [
+        ("192.168.1.7", (EVERY, "::"), []),
+        ("192.168.1.7", ("192.168.1.2", "10.8.0.1", "::1"), ["192.168.1.2"]),
+        ("10.8.0.7", ("192.168.1.2", "10.8.0.1", "::1"), ["10.8.0.1"]),
+        ("10.9.0.7", ("192.168.1.2", "203.0.113.1"), ["192.168.1.2"]),
+    ],
+)
+async def test_an_answer_comes_from_where_the_relay_listens(
+    asker: str, bound: tuple[str, ...], origins: list[str]
+) -> None:
+    sock = await asked((b"RANQ", asker), bound=bound)
+    assert (len(sock.sent), sock.origins) == (1, origins)
+
+
+@pytest.mark.parametrize("bound", [("203.0.113.1",), ("127.0.0.1",), ("::",), ()])
+async def test_where_retroarch_could_not_list_the_relay_nobody_is_answered(bound: tuple[str, ...]) -> None:
+    assert (await asked((b"RANQ", "192.168.1.7"), bound=bound)).sent == []
 
 
 @pytest.mark.parametrize(
