@@ -22,7 +22,7 @@ class Endings:
     def add(self, kind: str, **facts: Any) -> None:
         """Note an ending: of a "session", of a "client" that played, or of one that was "refused".
 
-        facts are of JSON's types, times in seconds.
+        Where nobody hosts: of a "table", of a "player". facts are of JSON's types, times in seconds.
         """
         self.count += 1
         self._recent.append({"number": self.count, "kind": kind, **facts})

@@ -77,13 +77,23 @@ class Hall:
         self._events.write(logging.INFO, f"table-{action.event}", sentence, port=action.table.port, text=action.text)
 
     def closed(self, action: TableClosed) -> None:
-        """Forget a room."""
+        """Forget a room, and write down and keep how it ended."""
         table = action.table
+        outcome = table.outcome.value if table.outcome else ""
         if timer := self._timers.pop(table, None):
             timer[1].cancel()
-        sentence = "the room without a host on port {port} ended: {joins} joins in {seconds} s"
         seconds = self._clock() - table.since
-        self._events.write(logging.INFO, "table-closed", sentence, port=table.port, joins=table.joins, seconds=seconds)
+        self._events.write(
+            logging.INFO,
+            "table-closed",
+            "the room without a host on port {port} ended: {outcome}, {joins} joins in {seconds} s",
+            port=table.port,
+            outcome=outcome,
+            joins=table.joins,
+            seconds=seconds,
+        )
+        seconds = round(seconds, 1)
+        self._endings.add("table", table=table.port, outcome=outcome, seconds=seconds, joins=table.joins)
 
     def _received(self, conn: Conn, data: bytes) -> None:
         self._perform(self._board.received(conn, data, self._clock()))

@@ -36,12 +36,11 @@ def text(state: dict[str, Any]) -> str:
         def collect(self) -> Iterable[Any]:
             for name, doc, value in gauges(state):
                 yield GaugeMetricFamily(name, doc, value=value)
-            ended = CounterMetricFamily(
-                "netplay_connections_ended", "Connections by how they ended.", labels=["outcome"]
-            )
-            for outcome, count in state["outcomes"].items():
-                ended.add_metric([outcome], count)
-            yield ended
+            for name, doc, counts in outcomes(state):
+                ended = CounterMetricFamily(name, doc, labels=["outcome"])
+                for outcome, count in counts.items():
+                    ended.add_metric([outcome], count)
+                yield ended
             players = GaugeMetricFamily("netplay_clients", "Clients that are linked, by room.", labels=["room", "port"])
             for room, count in clients_by_room(state).items():
                 players.add_metric(room, count)
@@ -76,6 +75,15 @@ def gauges(state: dict[str, Any]) -> list[tuple[str, str, float]]:
             sum(one["waiting_bytes"] for one in (*clients, *players)),
         ),
         ("netplay_worst_rtt_seconds", "Slowest way from the relay to a player.", max(legs, default=0.0)),
+    ]
+
+
+def outcomes(state: dict[str, Any]) -> list[tuple[str, str, dict[str, int]]]:
+    """Return name, documentation and counts by outcome; an older relay does not count sessions."""
+    sessions = "Sessions, and rooms without a host, by how they ended."
+    return [
+        ("netplay_connections_ended", "Connections by how they ended.", state["outcomes"]),
+        ("netplay_sessions_ended", sessions, state.get("session_outcomes", {})),
     ]
 
 

@@ -1,5 +1,7 @@
 """The one word with which every connection, and every session, ends. Each is logged once and counted.
 
+A session has its host's, a room without a host that of whoever was in it last.
+
 docs/outcomes.md is written from these texts; a test keeps the two alike.
 """
 

@@ -20,9 +20,14 @@ def text(state: dict[str, Any]) -> str:
         lines += ["", *_session(session)]
     for table in state["tables"]:
         lines += ["", *_table(table)]
-    if state["outcomes"]:
-        lines += ["", "ended: " + ", ".join(f"{word} {count}" for word, count in state["outcomes"].items())]
-    return "\n".join(lines)
+    ended = (("ended", state["outcomes"]), ("sessions ended", state.get("session_outcomes", {})))
+    told = [f"{what}: {counted(counts)}" for what, counts in ended if counts]
+    return "\n".join([*lines, *([""] if told else []), *told])
+
+
+def counted(outcomes: dict[str, int]) -> str:
+    """Return how many ended with which word: left 3, frozen 1."""
+    return ", ".join(f"{word} {count}" for word, count in outcomes.items())
 
 
 def _table(table: dict[str, Any]) -> list[str]:

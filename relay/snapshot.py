@@ -33,7 +33,8 @@ def dump(board: Switchboard) -> tuple[dict[str, Any], list[Conn]]:
     data = {
         "version": VERSION,
         "draining": board.draining,
-        "outcomes": {outcome.value: count for outcome, count in board.outcomes.items()},
+        "outcomes": _dump_counts(board.outcomes),
+        "session_outcomes": _dump_counts(board.session_outcomes),
         "clients": dict(board.clients),
         "kept": [[str(address), _text(kept), until] for address, kept, until in board.rooms.kept_ids()],
         "sessions": [_dump_session(session, number) for session in sessions],
@@ -60,8 +61,9 @@ def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
             conn.session.linked.add(conn)
     for address, kept, until in data["kept"]:
         board.rooms.keep(ipaddress.ip_address(address), b64decode(kept), until)
-    outcomes = Counter({_WORDS[word]: count for word, count in data["outcomes"].items() if word in _WORDS})
-    # Not there where an older program wrote it.
+    outcomes = _load_counts(data["outcomes"])
+    # Neither is there where an older program wrote it.
+    board.session_outcomes.update(_load_counts(data.get("session_outcomes", {})))
     clients = Counter({str(release): int(count) for release, count in data.get("clients", {}).items()})
     board.adopt(conns, outcomes, clients, data["draining"])
     board.tables.restore(data.get("tables", []), conns)
@@ -69,6 +71,14 @@ def load(data: dict[str, Any], board: Switchboard) -> list[Conn]:
 
 
 _WORDS = {outcome.value: outcome for outcome in Outcome}
+
+
+def _dump_counts(counts: Counter[Outcome]) -> dict[str, int]:
+    return {outcome.value: count for outcome, count in counts.items()}
+
+
+def _load_counts(data: dict[str, int]) -> Counter[Outcome]:
+    return Counter({_WORDS[word]: int(count) for word, count in data.items() if word in _WORDS})
 
 
 def _text(data: bytes) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 import relay
 from relay import tcpinfo
 from relay.config import Config, Watch
+from relay.outcomes import Outcome
 from relay.server import Server
 from relay.states import Conn, Session
 from relay.tables import Table
@@ -29,8 +31,8 @@ def program(path: str = _FILE) -> str:
 def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
     """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None.
 
-    clients counts joins by the RetroArch they came with. ended has what ended lately (relay/endings.py), after the
-    ending with the number known.
+    clients counts joins by the RetroArch they came with, outcomes how connections ended, session_outcomes how sessions
+    and tables did. ended has what ended lately (relay/endings.py), after the ending with the number known.
     """
     now = time.monotonic()
     board = server.board
@@ -49,10 +51,15 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
         "mode": config.coreless.mode.value,
         "sessions": [_session(session, server, now) for session in board.sessions.values()],
         "tables": [_table(table, server, config.watch, now) for table in board.tables.at.values()],
-        "outcomes": {outcome.value: count for outcome, count in sorted(board.outcomes.items())},
+        "outcomes": _counted(board.outcomes),
+        "session_outcomes": _counted(board.session_outcomes),
         "clients": dict(sorted(board.clients.items())),
         "ended": server.endings.since(known),
     }
+
+
+def _counted(outcomes: Counter[Outcome]) -> dict[str, int]:
+    return {outcome.value: count for outcome, count in sorted(outcomes.items())}
 
 
 def _session(session: Session, server: Server, now: float) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class Switchboard:
         self.link_from_host_address = link_from_host_address
         self.sessions: dict[bytes, Session] = {}
         self.outcomes: Counter[Outcome] = Counter()
+        # Of sessions, and of rooms without a host.
+        self.session_outcomes: Counter[Outcome] = Counter()
         # How many are not closed.
         self.connections = 0
         self.clients: Counter[str] = Counter()
@@ -98,7 +100,7 @@ class Switchboard:
         self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
-        self.tables = Tables(self._coreless_settings, self._emit, self._close)
+        self.tables = Tables(self._coreless_settings, self._emit, self._close, self.session_outcomes)
 
     # What the adapter tells.
 
@@ -489,6 +491,7 @@ class Switchboard:
         if session is None or self.sessions.get(session.id) is not session:
             return
         del self.sessions[session.id]
+        self.session_outcomes[outcome] += 1
         _count_down(self._hosts_at, host.source)
         keep = outcome is Outcome.REPLACED
         self.rooms.give_back(session.id, host.address, session.since, now, keep)

@@ -7,6 +7,7 @@ switchboard that it is a part of.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +21,17 @@ OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
 class Table:
-    """A core-less room that is played in at a port, since a time (seconds). joins counts who ever sat down."""
+    """A core-less room that is played in at a port, since a time (seconds). joins counts who ever sat down.
+
+    outcome is the room's, once it has ended: that of whoever was in it last.
+    """
 
     def __init__(self, port: int, since: float, room: coreless.CorelessRoom) -> None:
         self.port = port
         self.since = since
         self.room = room
         self.joins = 0
+        self.outcome: Outcome | None = None
         self.seats: dict[int, Conn] = {}
 
 
@@ -34,7 +39,7 @@ class Tables:
     """All tables of a relay, by port.
 
     settings(port) tells what a room at a port allows. emit(action) takes what is to be done, in order;
-    close(conn, outcome) ends a connection on behalf of its room.
+    close(conn, outcome) ends a connection on behalf of its room. ended counts how rooms have ended.
     """
 
     def __init__(
@@ -42,11 +47,13 @@ class Tables:
         settings: Callable[[int], coreless.CorelessSettings],
         emit: Callable[[Action], None],
         close: Callable[[Conn, Outcome], None],
+        ended: Counter[Outcome],
     ) -> None:
         self.at: dict[int, Table] = {}
         self._settings = settings
         self._emit = emit
         self._close = close
+        self._ended = ended
 
     def save(self, number: dict[Conn, int]) -> list[dict[str, Any]]:
         """Return all tables as plain data; number tells how a connection is called there."""
@@ -99,7 +106,7 @@ class Tables:
         table = conn.table
         if table and table.seats.pop(conn.key, None):
             self._guarded(table, table.room.disconnect, conn.key, now)
-            self._clear(table)
+            self._clear(table, conn.outcome or Outcome.LEFT)
 
     def tick(self, table: Table, now: float) -> None:
         """Let a table do what is due."""
@@ -121,7 +128,7 @@ class Tables:
         seats, table.seats = list(table.seats.values()), {}
         for conn in seats:
             self._close(conn, Outcome.ROOM_FAILED)
-        self._clear(table)
+        self._clear(table, Outcome.ROOM_FAILED)
 
     def _room(self, port: int) -> coreless.CorelessRoom:
         return coreless.CorelessRoom(self._settings(port))
@@ -135,11 +142,14 @@ class Tables:
                 conn = table.seats.pop(action.key)
                 conn.reason = action.reason
                 self._close(conn, outcome)
-                self._clear(table)
+                self._clear(table, outcome)
             else:
                 self._emit(Said(table, action.event, action.text))
 
-    def _clear(self, table: Table) -> None:
+    def _clear(self, table: Table, outcome: Outcome) -> None:
+        """End a table that nobody sits at any more, with the word of the last."""
         if not table.seats and self.at.get(table.port) is table:
             del self.at[table.port]
+            table.outcome = outcome
+            self._ended[outcome] += 1
             self._emit(TableClosed(table))

@@ -13,7 +13,8 @@ HEAD = """\
 
 Every connection ends with exactly one of these words. It stands in the relay's log
 (`journalctl -u netplay-relay`), and `netplay-relay status` and `netplay-relay metrics` count it.
-A session ends with the word of its host.
+A session ends with the word of its host, a room without a host with the word of whoever was in it last; they are
+counted apart from connections.
 
 | word | what happened |
 | --- | --- |

@@ -18,7 +18,9 @@ def rooms(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def ending(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an ending (relay/endings.py) in the form of a client's that left a hosted session, if it is a player's."""
+    """Return an ending (relay/endings.py) in the form of a hosted session's, or of a client's that left one."""
+    if entry["kind"] == "table":
+        return {**entry, "kind": "session", "session": _id(entry["table"]), "address": ""}
     if entry["kind"] != "player":
         return entry
     moved = {"kind": "client", "session": _id(entry["table"]), "bytes_from_host": entry["bytes_to_client"]}

@@ -100,9 +100,11 @@ def has_players(state: dict[str, Any]) -> bool:
 
 
 def outcomes(state: dict[str, Any]) -> str:
-    """Return how connections ended so far."""
-    counted = ", ".join(f"{word} {count}" for word, count in state["outcomes"].items())
-    return f"ended so far: {counted or 'none'}"
+    """Return how connections ended so far, and sessions; an older relay does not count these."""
+    sessions = report.counted(state.get("session_outcomes", {}))
+    return f"ended so far: {report.counted(state['outcomes']) or 'none'}" + (
+        f"; sessions: {sessions}" if sessions else ""
+    )
 
 
 def wall(state: dict[str, Any]) -> str:

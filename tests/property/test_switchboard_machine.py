@@ -87,6 +87,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         self.ended: list[bytes] = []
         self.to_host: dict[int, bytes] = {}
         self.tables: Counter[int] = Counter()
+        self.closed_tables = 0
         self.said: Counter[int] = Counter()
 
     def take(self, actions: list[Action]) -> None:
@@ -105,6 +106,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
             elif isinstance(action, TableOpened):
                 self.tables.update([action.table.port])
             elif isinstance(action, TableClosed):
+                self.closed_tables += 1
+                assert action.table.outcome is not None
                 self.tables.subtract([action.table.port])
             elif isinstance(action, Send) and not (action.conn.table or action.conn.kind in INTRODUCED):
                 assert len(action.data) in (4, 16, 32)
@@ -248,7 +251,8 @@ class SwitchboardMachine(RuleBasedStateMachine):
         conns = Counter((str(conn.address), conn.state, conn.kind, conn.since, conn.heard) for conn in board.live())
         tables = {port: (table.joins, table.since, table.room.status()) for port, table in board.tables.at.items()}
         kept = sorted(map(repr, board.rooms.kept_ids()))
-        counted = board.outcomes, board.clients, board.connections, board._per_address, board._hosts_at
+        counted = board.outcomes, board.session_outcomes, board.clients
+        counted += board.connections, board._per_address, board._hosts_at
         return {
             "sessions": sessions,
             "conns": conns,
@@ -285,6 +289,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
             assert conn.session
             assert board.sessions.get(conn.session.id) is conn.session, "nobody waits for a host that has left"
         assert board.outcomes.total() == len(self.all) - len(alive)
+        assert board.session_outcomes.total() == len(self.ended) + self.closed_tables
 
     @invariant()
     def links_come_in_pairs_and_ends_come_once(self) -> None:

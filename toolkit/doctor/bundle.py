@@ -83,7 +83,7 @@ def _nicks(client: dict[str, Any]) -> list[str]:
 
 
 def _counts(state: dict[str, Any]) -> dict[str, Any]:
-    kept = ("program", "age", "draining", "ports", "connections", "outcomes", "clients")
+    kept = ("program", "age", "draining", "ports", "connections", "outcomes", "session_outcomes", "clients")
     return {key: state[key] for key in kept if key in state} | {"sessions": len(state["sessions"])}
 
 

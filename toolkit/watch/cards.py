@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from toolkit.watch.people import Player, Room
 
 # Ends of a session that need no explanation.
-ORDINARY = {Outcome.HOST_LEFT, ""}
+ORDINARY = {Outcome.HOST_LEFT, Outcome.LEFT, ""}
 
 
 def lines(room: Room, width: int) -> list[str]:

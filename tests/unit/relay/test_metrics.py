@@ -42,6 +42,7 @@ STATE: dict[str, Any] = {
         {"id": "kQ8o1ZrandomId00", "clients": [client()]},
     ],
     "outcomes": {"left": 3, "garbage": 40},
+    "session_outcomes": {"host-left": 2, "room-failed": 1},
 }
 
 
@@ -72,6 +73,7 @@ def test_what_a_dashboard_wants_is_there() -> None:
     assert found["netplay_worst_rtt_seconds", ""] == 0.1
     assert found["netplay_waiting_bytes", ""] == 20
     assert found["netplay_connections_ended_total", "garbage"] == 40
+    assert found["netplay_sessions_ended_total", "host-left"] == 2
 
 
 def test_only_rooms_of_the_configuration_are_labels() -> None:
@@ -104,6 +106,11 @@ def test_an_idle_relay_has_metrics_too() -> None:
     found = samples({**STATE, "sessions": [], "outcomes": {}, "rooms": []})
     assert found["netplay_sessions", ""] == 0
     assert found["netplay_clients", "other"] == 0
+
+
+def test_a_relay_that_does_not_count_sessions_yet_has_metrics_too() -> None:
+    state = {name: value for name, value in STATE.items() if name != "session_outcomes"}
+    assert not [name for name, _ in samples(state) if name.startswith("netplay_sessions_ended")]
 
 
 def test_without_the_library_the_command_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from relay import metrics, report, snapshot, status
 from relay.config import Config, Coreless, RoomConfig
 from relay.limits import Buffers, Limits
+from relay.outcomes import Outcome
 from relay.rooms import Mode, Room, RoomTable
 from relay.states import Close, Conn, Send, State, TableClosed, TableOpened
 from tests.support import netplay, wire
@@ -113,12 +114,58 @@ def test_a_devices_setting_reaches_the_room_of_its_port() -> None:
 # How it ends.
 
 
+def counted(board: Board) -> dict[str, int]:
+    """Return how sessions and rooms ended."""
+    return {outcome.value: count for outcome, count in board.board.session_outcomes.items()}
+
+
+def test_a_room_ends_with_the_word_of_whoever_was_in_it_last() -> None:
+    board = a_board()
+    first, second = board.send(board.join(), INTO), board.join()
+    board.lose(first, Outcome.OVERRUN)
+    assert counted(board) == {}, "somebody is still in it"
+    for _ in range(40):
+        board.wait(0.5)
+    assert ended(second) == "no-handshake"
+    closed = board.actions[-1]
+    assert isinstance(closed, TableClosed)
+    assert (closed.table.outcome, counted(board)) == (Outcome.NO_HANDSHAKE, {"no-handshake": 1})
+
+
+def test_sessions_and_rooms_are_counted_together_in_the_next_program_too() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO))
+    board.lose(board.join())
+    for outcome in (None, Outcome.KICKED):
+        board.lose(board.host(port=55440), outcome)
+    assert counted(board) == {"left": 1, "host-left": 1, "kicked": 1}
+    data, _ = snapshot.dump(board.board)
+    other = a_board()
+    snapshot.load(json.loads(json.dumps(data)), other.board)
+    other.lose(other.join())
+    assert counted(other) == {"left": 2, "host-left": 1, "kicked": 1}
+
+
+def test_a_state_from_before_sessions_were_counted_is_read_and_one_with_words_of_a_newer_release() -> None:
+    board = a_board()
+    board.lose(board.join())
+    data, _ = snapshot.dump(board.board)
+    data["session_outcomes"]["a-word-of-tomorrow"] = 3
+    newer = a_board()
+    snapshot.load(data, newer.board)
+    assert counted(newer) == {"left": 1}
+    del data["session_outcomes"]
+    older = a_board()
+    snapshot.load(data, older.board)
+    assert counted(older) == {}
+
+
 def test_the_last_to_leave_closes_the_room() -> None:
     board = a_board()
     client = board.join()
     board.lose(client)
     assert ended(client) == "left"
     assert isinstance(board.actions[-1], TableClosed)
+    assert counted(board) == {"left": 1}
     assert not board.board.busy
     assert board.board.connections == 0
     assert not board.board._per_address
@@ -158,6 +205,7 @@ def test_a_room_that_fails_ends_alone_and_the_others_have_their_turn(
     setattr(bad.table.room, deed, fail)
     FAILS[deed](board, mate)
     assert ended(bad) == "room-failed"
+    assert counted(board) == {"room-failed": 1}
     assert ended(mate) == ("left" if deed == "disconnect" else "room-failed")
     closed = [action.conn for action in board.actions if isinstance(action, Close)]
     assert len(closed) == len(set(closed)) == (3 if deed == "connect" else 2), "each is told once, and at once"
@@ -184,6 +232,7 @@ def test_a_room_that_fails_in_a_shutdown_keeps_nobody_from_it() -> None:
     clients[0].table.room.disconnect = fail  # type: ignore[method-assign]
     board.actions += board.board.shutdown(board.now)
     assert [ended(client) for client in clients] == ["shutdown", "room-failed", "room-failed"]
+    assert counted(board) == {"room-failed": 1}
     assert len([action for action in board.actions if isinstance(action, Close)]) == 3
     assert not board.board.busy
 
@@ -201,6 +250,7 @@ def test_a_shutdown_ends_everybody_with_one_word() -> None:
     clients = [board.send(board.join(), INTO) for _ in range(3)]
     board.actions += board.board.shutdown(board.now)
     assert [ended(client) for client in clients] == ["shutdown"] * 3
+    assert counted(board) == {"shutdown": 1}
     assert not board.board.tables.at
 
 
@@ -406,7 +456,8 @@ async def test_all_that_a_player_sends_is_counted_from_its_first_byte_on(
             await relay.until(lambda end=end: read() == end, f"{end} bytes are counted")  # type: ignore[misc]
         await client.close()
         await relay.until_outcome("left")
-        assert relay.server.endings.since(0)[-1]["bytes_from_client"] == len(said)
+        player, _ = relay.server.endings.since(0)
+        assert player["bytes_from_client"] == len(said)
     assert f"client 127.0.0.1 ended: left after 0.0 s, {len(said)} bytes" in caplog.text
 
 
@@ -428,4 +479,25 @@ async def test_the_log_says_when_such_a_room_opens_and_ends(caplog: pytest.LogCa
         await client.close()
         await relay.until_outcome("left")
     assert f"a room without a host opened on port {relay.port}" in caplog.text
-    assert f"the room without a host on port {relay.port} ended: 1 joins" in caplog.text
+    assert f"the room without a host on port {relay.port} ended: left, 1 joins" in caplog.text
+
+
+async def test_the_end_of_a_room_is_told_and_counted_like_that_of_a_session() -> None:
+    async with running() as relay:
+        client = await joined(relay)
+        await client.read(JOINED)
+        relay.clock.now += 90
+        await client.close()
+        await relay.until_outcome("left")
+        host = await FakeHost.host(relay.address, relay.port)
+        await host.leave()
+        await relay.until_outcome("host-left")
+        state = status.of(relay.server, Config())
+        assert state["session_outcomes"] == {"host-left": 1, "left": 1}
+        assert "sessions ended: host-left 1, left 1" in report.text(state)
+        assert 'netplay_sessions_ended_total{outcome="left"} 1.0' in metrics.text(state)
+        player, room, session = state["ended"]
+        assert [entry["kind"] for entry in (player, room, session)] == ["player", "table", "session"]
+        assert {**room, "number": 2} == {
+            "number": 2, "kind": "table", "table": relay.port, "outcome": "left", "seconds": 90.0, "joins": 1,
+        }  # fmt: skip

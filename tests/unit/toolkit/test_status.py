@@ -137,6 +137,8 @@ def test_who_is_let_in_survives_40_columns() -> None:
 def test_outcomes_are_counted_in_a_line() -> None:
     assert status.outcomes(STATE) == "ended so far: left 4, stranger 17"
     assert status.outcomes({**STATE, "outcomes": {}}) == "ended so far: none"
+    told = status.outcomes({**STATE, "session_outcomes": {"host-left": 2, "left": 1}})
+    assert told == "ended so far: left 4, stranger 17; sessions: host-left 2, left 1"
 
 
 def test_the_wall_is_one_line() -> None:

@@ -94,7 +94,24 @@ def test_a_game_without_a_host_is_told_like_any_other_to_its_end(relay: Relay) -
     assert isinstance(card, Card)
     text = " ".join(cards.lines(card.room, 200))
     assert "room port 55441 is over" in text
+    assert "its end" not in text
     assert "the others had to wait for its input for too long; only it was dropped (no input since frame 7)" in text
+
+
+@pytest.mark.parametrize(("outcome", "explained"), [("left", False), ("room-failed", True)])
+def test_the_end_of_a_game_without_a_host_is_on_its_card(relay: Relay, outcome: str, explained: bool) -> None:
+    joined = {"address": "198.51.100.4", "port": 9, "role": "playing", "player": 1, "nick": "ben"}
+    table = {"port": 55441, "age": 1.0, "joins": 1, "core": "Nestopia", "players": [joined], "paused_by": []}
+    relay.tells(tables=[table])
+    player = {"number": 1, "kind": "player", "table": 55441, "address": "198.51.100.4", "port": 9, "seconds": 300.0}
+    player |= {"outcome": outcome, "reason": "", "to_client": WAY, "bytes_from_client": 10, "bytes_to_client": 20}
+    end = {"number": 2, "kind": "table", "table": 55441, "outcome": outcome, "seconds": 300.0, "joins": 1}
+    relay.ended = [player, end]
+    _, card = relay.tells(tables=[])
+    assert isinstance(card, Card)
+    told = cards.lines(card.room, 200)
+    assert told[0] == "room port 55441 is over: 5 min"
+    assert any(line.strip().startswith(f"its end: {outcome}") for line in told) == explained
 
 
 def test_a_pause_is_told_once_for_a_room_and_counted_for_each_player(relay: Relay) -> None:
