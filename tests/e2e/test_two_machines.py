@@ -17,6 +17,7 @@ from tests.support.waiting import wait_for
 from toolkit import join_lines, join_show, last
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.e2e.conftest import StartMachine
@@ -27,6 +28,27 @@ pytestmark = [pytest.mark.retroarch, pytest.mark.lab, pytest.mark.timeout(40, fu
 RELOADS = 5
 # systemd waits 2 s before it starts a program again.
 BACK_WITHIN = 15.0
+# Stops the process when it has the state's file open, and kills it where it still has it when it stands.
+KILL_IN_AN_UPGRADE = """
+import os, signal, sys, time
+pid, end = int(sys.argv[1]), time.monotonic() + 15
+def handing_over():
+    try:
+        links = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{pid}/fd")]
+    except FileNotFoundError:
+        return False
+    return any("netplay-relay-state" in link for link in links)
+def stands():
+    return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "T"
+while not handing_over():
+    assert time.monotonic() < end, "no upgrade has come that far"
+os.kill(pid, signal.SIGSTOP)
+while not stands():
+    pass
+held = handing_over()
+os.kill(pid, signal.SIGKILL)
+assert held, "the new program had read the state before it was stopped"
+"""
 # A connection that nobody answers is given up by RetroArch after 10 s, during which the game stands still.
 REFUSED_WITHIN = 20.0
 
@@ -86,7 +108,22 @@ def test_a_game_goes_on_while_the_service_is_reloaded(deployed: LabRelay, start:
     assert deployed.pid() == pid
 
 
-def test_a_killed_relay_is_noticed_and_comes_back(deployed: LabRelay, start: StartMachine) -> None:
+def kill(deployed: LabRelay) -> None:
+    deployed.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT)
+
+
+def kill_in_an_upgrade(deployed: LabRelay) -> None:
+    """Kill the relay while all it knows is in a memory file that no program has read yet."""
+    pid, before = deployed.pid(), deployed.log().count("upgraded in place")
+    deployed.run("systemctl", "reload", "--no-block", UNIT)
+    deployed.run("/usr/bin/python3", "-I", "-c", KILL_IN_AN_UPGRADE, str(pid))
+    assert deployed.log().count("upgraded in place") == before
+
+
+@pytest.mark.parametrize("die", [kill, kill_in_an_upgrade], ids=["at work", "in the middle of an upgrade"])
+def test_a_killed_relay_is_noticed_and_comes_back(
+    deployed: LabRelay, start: StartMachine, die: Callable[[LabRelay], None]
+) -> None:
     player = start("player", host_through(deployed.address, deployed.port), deployed.inside("player"))
     player.wait_until_joined()
     friend = start("friend", join(deployed.address, deployed.port), deployed.inside("friend"))
@@ -94,7 +131,7 @@ def test_a_killed_relay_is_noticed_and_comes_back(deployed: LabRelay, start: Sta
     beginning = snapshot_of(player).frame
     play_in_step([player, friend])
     killed = deployed.pid()
-    deployed.run("systemctl", "kill", "--kill-who=main", "--signal=KILL", UNIT)
+    die(deployed)
 
     player.wait_for_log("Tunnel server error", within=5)
     player.wait_for_log('"friend" has disconnected', within=5)
