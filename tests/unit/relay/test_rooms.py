@@ -84,6 +84,23 @@ def test_a_random_id_is_never_zero_nor_somebodys() -> None:
     assert rooms.take(BEN, MAIN, 0) == b"y" * 12
 
 
+def test_a_random_id_that_is_kept_for_somebody_is_given_to_nobody_else() -> None:
+    given = iter([b"x" * 12, b"x" * 12, b"y" * 12])
+    rooms = RoomTable([], lambda: next(given), host_return=60)
+    assert rooms.take(ANNA, MAIN, 0) == b"x" * 12
+    rooms.give_back(b"x" * 12, ANNA, since=0, now=100)
+    assert rooms.take(BEN, MAIN, 101) == b"y" * 12
+
+
+def test_a_game_of_five_seconds_is_worth_keeping_and_a_shorter_one_is_not() -> None:
+    rooms = table()
+    for seconds, kept in ((4.9, 0), (5.0, 1)):
+        session = rooms.take(ANNA, MAIN, 0)
+        assert session
+        rooms.give_back(session, ANNA, since=0, now=seconds)
+        assert rooms.kept == kept
+
+
 def test_whoever_only_looked_in_keeps_no_room_from_those_who_play() -> None:
     rooms = table(Room(FRIDAY))
     rooms.take(ANNA, MAIN, 0)
@@ -107,6 +124,14 @@ def test_two_hosts_of_a_house_both_come_back() -> None:
     rooms.give_back(FRIDAY, ANNA, 0, 10)
     rooms.give_back(SUNDAY, ANNA, 0, 11)
     assert {rooms.take(ANNA, MAIN, 20), rooms.take(ANNA, MAIN, 20)} == {FRIDAY, SUNDAY}
+
+
+def test_of_two_ids_that_are_kept_for_a_house_the_one_left_last_comes_back_first() -> None:
+    rooms = table(Room(FRIDAY), Room(SUNDAY))
+    assert [rooms.take(ANNA, MAIN, 0) for _ in range(2)] == [FRIDAY, SUNDAY]
+    rooms.give_back(SUNDAY, ANNA, 0, 10)
+    rooms.give_back(FRIDAY, ANNA, 0, 11)
+    assert [rooms.take(ANNA, MAIN, 20) for _ in range(2)] == [FRIDAY, SUNDAY]
 
 
 def test_hosting_on_a_rooms_port_does_not_cost_the_id_kept_on_the_main_port() -> None:
