@@ -170,10 +170,10 @@ class Server:
         ends = (self.end_of(conn) for conn in session.linked)
         seen = next((end.watcher.seen for end in ends if end and end.watcher), None)
         if seen is None:
-            return lan.Room(session.text, port)
+            return lan.Room(session.hint, port)
         host = seen.host
         return lan.Room(
-            host.nick or session.text,
+            host.nick or session.hint,
             port,
             host.core or lan.UNKNOWN,
             host.core_version or lan.UNKNOWN,

@@ -123,6 +123,19 @@ async def test_no_outcome_has_a_session_id_in_its_line(journal: Journal, outcome
     journal.assert_without(session.id, session.host.client_id)
 
 
+async def test_the_lan_is_told_no_more_of_a_session_id_than_the_log() -> None:
+    async with running(Config(rooms=(RoomConfig(ROOM),))) as relay:
+        host = await FakeHost.host(relay.address, relay.port)
+        (unseen,) = relay.server.lan_rooms()
+        client = await FakeClient.join(relay.address, relay.port)
+        link = await host.link()
+        (unnamed,) = relay.server.lan_rooms()
+        assert [unseen.name, unnamed.name] == ["Gran…", "Gran…"]
+        for stream in (client, link):
+            await stream.close()
+        await host.leave()
+
+
 async def test_an_error_in_the_relay_is_logged_without_ids_and_addresses_of_what_it_was_about(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
