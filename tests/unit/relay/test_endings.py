@@ -1,0 +1,28 @@
+"""What is told of those who have gone: why a room without a host let somebody go, and of the last ones only."""
+
+from __future__ import annotations
+
+from relay.endings import MOST, Endings
+from tests.support import netplay
+from tests.support.fakes import FakeClient
+from tests.support.relays import running
+
+
+async def test_why_a_room_without_a_host_let_somebody_go_is_told_in_its_words() -> None:
+    async with running() as relay:
+        client = await FakeClient.join(relay.address, relay.port)
+        await client.send(netplay.command(0x99))
+        await relay.until(lambda: relay.server.endings.count, "it is let go")
+        ended = next(entry for entry in relay.server.endings.since(0) if entry["kind"] == "player")
+        assert (ended["outcome"], ended["reason"]) == ("broke-protocol", "command 0x99 in the handshake")
+        await client.close()
+
+
+def test_no_more_endings_are_kept_than_the_bound_and_each_has_its_number() -> None:
+    endings = Endings()
+    for number in range(MOST + 10):
+        endings.add("session", outcome=f"the {number}th")
+    kept = endings.since(0)
+    assert [entry["number"] for entry in kept] == list(range(11, MOST + 11))
+    assert [entry["number"] for entry in endings.since(MOST + 8)] == [MOST + 9, MOST + 10]
+    assert kept[0]["outcome"] == "the 10th"
