@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from relay import followers
 from relay.endings import MOST, Endings
 from tests.support import netplay
 from tests.support.fakes import FakeClient
-from tests.support.relays import running
+from tests.support.relays import BOUND, running
 
 
 async def test_why_a_room_without_a_host_let_somebody_go_is_told_in_its_words() -> None:
@@ -16,6 +23,31 @@ async def test_why_a_room_without_a_host_let_somebody_go_is_told_in_its_words() 
         ended = next(entry for entry in relay.server.endings.since(0) if entry["kind"] == "player")
         assert (ended["outcome"], ended["reason"]) == ("broke-protocol", "command 0x99 in the handshake")
         await client.close()
+
+
+async def test_a_follower_is_told_of_each_ending_once_however_long_nothing_else_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(followers, "LONGEST", 0.001)
+    monkeypatch.setattr(followers, "SHORTEST", 0.001)
+    endings, asked, enough = Endings(), list[int](), asyncio.Event()
+    endings.add("session")
+
+    def look(known: int) -> dict[str, Any]:
+        asked.append(known)
+        if len(asked) == 5:
+            enough.set()
+        return {"ended": endings.since(known)}
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.setblocking(False)
+        following = followers.Followers(look)
+        await following.add(ours, {"every": 3600})
+        await asyncio.wait_for(enough.wait(), BOUND)
+        following.close()
+        await asyncio.sleep(0)
+    assert asked[:5] == [0, 1, 1, 1, 1]
 
 
 def test_no_more_endings_are_kept_than_the_bound_and_each_has_its_number() -> None:

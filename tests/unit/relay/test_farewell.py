@@ -8,6 +8,8 @@ import socket
 from relay.farewell import Farewells
 
 BOUND = 5.0
+# What a test that waits for it would fail at.
+LONG = 10 * BOUND
 
 
 async def connected() -> tuple[socket.socket, socket.socket]:
@@ -35,7 +37,7 @@ async def gone(farewells: Farewells) -> None:
 
 
 async def test_the_reason_arrives_although_bytes_of_the_peer_were_never_read() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=9)
+    farewells = Farewells(asyncio.get_running_loop(), seconds=LONG, most=9)
     outer, inner = await connected()
     outer.send(b"x" * 50_000)
     farewells.say(inner, b"FULL")
@@ -45,10 +47,11 @@ async def test_the_reason_arrives_although_bytes_of_the_peer_were_never_read() -
 
 
 async def test_much_that_is_left_is_sent_to_a_slow_reader() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=5, most=9)
+    farewells = Farewells(asyncio.get_running_loop(), seconds=LONG, most=9)
     outer, inner = await connected()
     farewells.say(inner, bytes(8_000_000))
     assert len(await read_all(outer)) == 8_000_000
+    assert farewells.capture() == [(inner.fileno(), "")], "nothing of it would be said again by another program"
     outer.close()
     await gone(farewells)
 
