@@ -19,8 +19,8 @@ from relay import config as settings
 from relay import control, following, listeners, metrics, report, service, snapshot, sockets, unpacked, upgrade
 from relay.config import Config, ConfigError
 from relay.daemon import Daemon
+from relay.gate import allowlist, friends
 from relay.gate import cli as gate
-from relay.gate import friends
 from relay.listeners import Listeners
 from relay.observe import Events, set_up
 from relay.selector import LinkSelector
@@ -113,6 +113,12 @@ def _check_config(arguments: argparse.Namespace) -> int:
     config = settings.load(arguments.file)
     ports = ", ".join(str(port) for port in config.ports)
     print(f"{arguments.file}: fine. Ports: {ports}. Rooms: {len(config.rooms) or 'none named'}.")  # noqa: T201
+    try:
+        if config.gate.allowlist:
+            allowlist.read(config.gate.allowlist)
+    except allowlist.UnusableError as error:
+        # No mistake of the settings: they are checked before there is an allowlist, and on other machines.
+        print(f"On this machine, as it is now: {error}")  # noqa: T201
     return 0
 
 
@@ -130,7 +136,9 @@ def _made_ready(arguments: argparse.Namespace) -> tuple[Config, Events, LinkSele
     config = settings.load(arguments.config) if arguments.config else Config()
     listen = config.listen
     if arguments.bind:
-        listen = dataclasses.replace(listen, bind=tuple(arguments.bind))
+        listen = dataclasses.replace(listen, bind=tuple(dict.fromkeys(arguments.bind)))
+        if twice := settings.covered(listen.bind):
+            raise SystemExit(f"netplay-relay: {twice} Leave one of them out: --bind ADDR")
     if arguments.port is not None:
         listen = dataclasses.replace(listen, port=arguments.port)
     config = dataclasses.replace(config, listen=listen)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import errno
 import ipaddress
 import re
+import shlex
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +37,12 @@ RENAMED = {
     "session.clients": "limits.clients_per_session",
     "limits.rooms": "limits.sessions",
     "log.path": "nothing: the service manager keeps the log (journalctl -u netplay-relay)",
+}
+
+FIXES = {
+    errno.ENOENT: "See what there is: ls -l {}",
+    errno.EACCES: "Let this account read it, or try again with: sudo",
+    errno.EISDIR: "Name a file in it.",
 }
 
 
@@ -187,8 +195,15 @@ def read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(path, None, f"cannot read this file: {reason}.") from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> ConfigError:
+    """Return what there is to say of a file that cannot be read."""
+    reason, fix = "it is not UTF-8 text", "Save it as UTF-8."
+    if isinstance(error, OSError):
+        reason, fix = error.strerror or str(error), FIXES.get(error.errno or 0, "")
+    return ConfigError(path, None, f"cannot read this file: {reason}.", fix.format(shlex.quote(str(path.parent))))
 
 
 def parse(text: str, path: Path) -> Config:
@@ -325,10 +340,8 @@ class _Reader:
         good = isinstance(entries, list) and entries and all(_is_address(entry) for entry in entries)
         self.expect("listen", "bind", bool(good), 'addresses to listen on, like ["0.0.0.0", "::"]', value)
         found = tuple(dict.fromkeys(normal_address(entry) for entry in entries))
-        for every in ("0.0.0.0", "::"):  # noqa: S104 - a relay's purpose; the gate decides who gets in
-            others = [entry for entry in found if entry != every and (":" in entry) == (":" in every)]
-            if every in found and others:
-                raise self.error("listen", "bind", f"{every} covers {others[0]} already.", "Leave one of them out.")
+        if twice := covered(found):
+            raise self.error("listen", "bind", twice, "Leave one of them out.")
         return found
 
     def devices(self, table: str, value: Any, entry: int = 0) -> tuple[int, ...]:
@@ -406,6 +419,15 @@ def normal_address(text: str) -> str:
     if "%" in text or getattr(address, "ipv4_mapped", None):
         raise ValueError(f"not an address to listen on: {text}")
     return str(address)
+
+
+def covered(addresses: tuple[str, ...]) -> str:
+    """Return which of some addresses to listen on covers another, as a sentence; "" where none does."""
+    for every in ("0.0.0.0", "::"):  # noqa: S104 - a relay's purpose; the gate decides who gets in
+        others = [address for address in addresses if address != every and (":" in address) == (":" in every)]
+        if every in addresses and others:
+            return f"{every} covers {others[0]} already."
+    return ""
 
 
 def _is_device(value: object) -> bool:

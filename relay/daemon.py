@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import time
@@ -109,7 +110,9 @@ class Daemon:
             opened.open(upgrade.control_socket_of(state, path))
         except OSError as error:
             # Without it there is no status; that is no reason not to serve games.
-            log.warning("no control socket at %s: %s", path, error.strerror or error)
+            hint = f"Let this account write to {path.parent}, or name another path under [control] in relay.toml; then"
+            reason = error.strerror or error
+            log.warning("no control socket at %s, so no status: %s. %s: kill -HUP %d", path, reason, hint, os.getpid())
             return None
         return opened
 

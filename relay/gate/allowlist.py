@@ -17,6 +17,7 @@ import logging
 import math
 import os
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -84,8 +85,35 @@ def render(entries: Iterable[tuple[Network, int | None, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+class UnusableError(Exception):
+    """An allowlist that lets nobody in because it cannot be read; str() says why and what to do."""
+
+    def __init__(self, path: Path, error: OSError | ValueError) -> None:
+        reason, cure = str(error), "Mend it, or where the relay was deployed: invoke friends.push"
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
+        elif isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8 text"
+        if isinstance(error, FileNotFoundError):
+            cure = "Write it, an address or prefix a line, or where the relay was deployed: invoke friends.push"
+        elif isinstance(error, PermissionError):
+            cure = f"Let the relay's account read it: ls -l {shlex.quote(str(path))}"
+        super().__init__(f"allowlist {path} cannot be used, so nobody is let in: {reason}. {cure}")
+
+
+def read(path: Path) -> Prefixes:
+    """Read an allowlist. Raises UnusableError."""
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableError(path, error) from error
+
+
 class Allowlist:
-    """Who may connect, by a file; with path None everybody may. clock tells seconds since 1970, for what ends."""
+    """Who may connect, by a file; with path None everybody may. clock tells seconds since 1970, for what ends.
+
+    The file is read at once: that nobody is let in is said before somebody is kept out.
+    """
 
     def __init__(self, path: Path | None, clock: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -94,6 +122,8 @@ class Allowlist:
         self._stamp: tuple[int, int, int] | None = None
         self._checked = float("-inf")
         self._complaint = ""
+        if path is not None:
+            self._refresh(path)
 
     def allows(self, address: Address, now: float) -> bool:
         """Tell whether address may connect; now in seconds of a monotonic clock."""
@@ -108,16 +138,23 @@ class Allowlist:
 
     def _refresh(self, path: Path) -> None:
         try:
-            status = os.stat(path)  # noqa: PTH116 - on the accept path
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp = _stamp(path)
             if stamp != self._stamp:
-                self._prefixes = parse(path.read_text(encoding="utf-8"))
+                self._prefixes = read(path)
                 self._stamp = stamp
                 self._complaint = ""
                 log.info("allowlist %s read", path)
-        except (OSError, ValueError) as error:
+        except UnusableError as error:
             self._prefixes = Prefixes()
             self._stamp = None
             if str(error) != self._complaint:
                 self._complaint = str(error)
-                log.error("allowlist %s cannot be used, so nobody is let in: %s", path, error)
+                log.error("%s", error)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - on the accept path
+    except OSError as error:
+        raise UnusableError(path, error) from error
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 from pathlib import Path
 
 import pytest
 
-from relay.gate.allowlist import RECHECK, Allowlist, parse
+from relay.gate.allowlist import RECHECK, Allowlist, UnusableError, parse
 
 ANNA = ipaddress.ip_address("203.0.113.7")
 BEN = ipaddress.ip_address("2001:db8:1:2::7")
@@ -57,6 +58,35 @@ def test_an_unreadable_file_lets_nobody_in(tmp_path: Path, caplog: pytest.LogCap
     assert "nobody is let in" in caplog.text
     file.write_text("203.0.113.7\n")
     assert allowlist.allows(ANNA, 3)
+
+
+def test_a_file_that_is_missing_is_said_before_somebody_is_kept_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    allowlist = Allowlist(tmp_path / "allowlist")
+    sentence = (
+        f"allowlist {tmp_path}/allowlist cannot be used, so nobody is let in: No such file or directory. Write it,"
+    )
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.message.startswith(sentence)
+    assert record.message.endswith("where the relay was deployed: invoke friends.push")
+    assert not allowlist.allows(ANNA, 0)
+    assert caplog.text.count("nobody is let in") == 1, "it is said once"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "Permission denied. Let the relay's account read it: ls",
+        ),
+        (ValueError("line 2: 'x' is not an address or prefix"), "line 2: 'x' is not an address or prefix. Mend it"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "it is not UTF-8 text. Mend it"),
+    ],
+)
+def test_what_is_wrong_with_a_file_comes_with_what_to_do(error: OSError | ValueError, words: str) -> None:
+    assert words in str(UnusableError(Path("/etc/netplay-relay/allowlist"), error))
 
 
 @pytest.mark.parametrize("text", ["203.0.113.7\nanna.example\n", "203.0.113.7/24"])

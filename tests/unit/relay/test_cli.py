@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -134,6 +134,31 @@ def test_what_the_settings_want_of_a_service_manager_that_opened_less_is_said(tm
     assert "LAN discovery is on, but no UDP socket was passed for it. Deploy again" in said
 
 
+def test_an_allowlist_that_is_missing_is_said_when_the_relay_starts_and_keeps_everybody_out(tmp_path: Path) -> None:
+    config = tmp_path / "relay.toml"
+    config.write_text(f'[gate]\nallowlist = "{tmp_path}/allowlist"\n')
+    with activated("--config", str(config)) as (process, port):
+        assert process.stderr
+        first = process.stderr.readline()
+        assert f"allowlist {tmp_path}/allowlist cannot be used, so nobody is let in: No such file" in first
+        with socket.create_connection(("127.0.0.1", port), BOUND) as stranger, suppress(ConnectionError):
+            stranger.sendall(wire.HOST_HELLO)
+            assert stranger.recv(16) == b""
+
+
+def test_a_control_socket_that_cannot_be_is_said_with_what_to_type(tmp_path: Path) -> None:
+    config = tmp_path / "relay.toml"
+    config.write_text(f'[control]\nsocket = "{tmp_path}/none/control.sock"\n')
+    with activated("--config", str(config)) as (process, port):
+        hosting(port).close()
+        said = ended(process)
+    assert (
+        f"no control socket at {tmp_path}/none/control.sock, so no status: No such file or directory. Let this" in said
+    )
+    assert f"write to {tmp_path}/none, or name another path" in said
+    assert f"; then: kill -HUP {process.pid}\n" in said
+
+
 def test_lan_discovery_where_retroarch_would_not_list_the_relay_is_said(tmp_path: Path) -> None:
     config = tmp_path / "relay.toml"
     config.write_text("[lan]\nanswer = true\n")
@@ -159,6 +184,20 @@ def test_check_config_says_that_a_file_is_right(tmp_path: Path, capsys: pytest.C
     file.write_text('[[room]]\nid = "FridayNightRoom1"\nport = 55440\n')
     assert main(["check-config", str(file)]) == 0
     assert "fine. Ports: 55435, 55440. Rooms: 1." in capsys.readouterr().out
+
+
+def test_check_config_says_that_an_allowlist_is_missing_here_and_that_the_settings_are_fine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, allowlist = tmp_path / "relay.toml", tmp_path / "allowlist"
+    file.write_text(f'[gate]\nallowlist = "{allowlist}"\n')
+    assert main(["check-config", str(file)]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert "fine. Ports: 55435." in first
+    assert f"allowlist {allowlist} cannot be used, so nobody is let in: No such file or directory. Write it" in second
+    allowlist.write_text("203.0.113.7\n")
+    assert main(["check-config", str(file)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_check_config_reads_a_list_of_friends_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +238,20 @@ def test_what_is_no_address_to_listen_on_is_refused(address: str, capsys: pytest
         main(["serve", "--bind", address])
     assert caught.value.code == 2
     assert "an address to listen on is like 192.0.2.7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("every", "other"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])  # noqa: S104 - never opened
+def test_addresses_of_which_one_covers_another_are_said_so(every: str, other: str) -> None:
+    command = [sys.executable, "-m", "relay", "serve", "--bind", other, "--bind", every, "--port", "0"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BOUND, check=False)
+    assert result.returncode == 1
+    assert result.stderr == f"netplay-relay: {every} covers {other} already. Leave one of them out: --bind ADDR\n"
+
+
+def test_an_address_that_is_named_twice_is_listened_on_once() -> None:
+    with serving("--bind", "127.0.0.1") as (process, port):
+        hosting(port).close()
+        assert "listening on" not in ended(process), "after the first line"
 
 
 def test_an_address_this_machine_does_not_have_is_said_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import relay
-from relay.config import TABLES, Config, ConfigError, RoomConfig, load, parse
+from relay.config import TABLES, Config, ConfigError, RoomConfig, load, parse, unreadable
 
 FILE = Path("relay.toml")
 EXAMPLE = Path(relay.__file__).parent / "relay.toml"
@@ -111,15 +112,27 @@ def test_a_mistake_is_a_sentence_with_its_line(text: str, line: int, words: str)
     assert str(caught.value).startswith(f"relay.toml:{line}: ")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no.toml: cannot read this file: No such file"):
+def test_a_file_that_is_not_there_is_named_with_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
         load(tmp_path / "no.toml")
+    there = f"{tmp_path}/no.toml: cannot read this file: No such file or directory. See what there is: ls -l {tmp_path}"
+    assert str(caught.value) == there
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not UTF-8"):
+    with pytest.raises(ConfigError, match=r"not UTF-8 text\. Save it as UTF-8"):
         load(tmp_path / "x.toml")
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Is a directory\. Name a file in it"):
+        load(tmp_path)
+
+
+def test_a_file_of_somebody_elses_is_named_with_what_to_do() -> None:
+    error = unreadable(FILE, PermissionError(errno.EACCES, "Permission denied"))
+    assert str(error).endswith("Permission denied. Let this account read it, or try again with: sudo")
 
 
 def test_every_setting_can_be_set_to_its_own_default() -> None:
