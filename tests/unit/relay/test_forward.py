@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import random
 import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -92,6 +93,7 @@ async def benches(
             each.player.close()
             each.host.close()
         readiness.close()
+    assert forwarder._waiting == 0, "nothing waits for anybody any more, and nothing less than that"
 
 
 @contextlib.asynccontextmanager
@@ -380,7 +382,7 @@ async def test_a_slow_client_that_catches_up_gets_a_bounded_share_of_each_wake_u
         b.forwarder._flush(end)
         end.sock = real
         assert greedy.taken == FLUSH_SIZE
-        end.out = None
+        b.forwarder._waiting = len(end.out or b"")
 
 
 async def test_a_slow_client_gets_its_next_share_although_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,13 +395,48 @@ async def test_a_slow_client_gets_its_next_share_although_nothing_else_happens(m
         assert await receive(b.player, len(blob)) == blob
 
 
-async def test_the_last_words_of_an_end_that_was_reset_arrive() -> None:
+@pytest.mark.parametrize("size", [10, 2 * READ_SIZE + 10])
+async def test_the_last_words_of_an_end_that_was_reset_arrive(size: int) -> None:
+    words = random.Random(size).randbytes(size)
     async with bench() as b:
-        b.host.send(b"last words")
+        assert b.host.send(words) == size
         end = b.forwarder.end_of(b.link_conn)
         assert end is not None
         b.forwarder._failed(end)
-        assert b.left == {b.client_conn: b"last words"}
+        assert b.left == {b.client_conn: words}
+
+
+async def test_who_is_gone_while_something_waits_for_them_ends_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with bench(pair=tcp_pair) as b:
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        end.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        keep_waiting(b, SLOW_CLIENT // 4)
+        b.player.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        b.player.close()
+        await asyncio.wait_for(b.over.wait(), BOUND)
+        assert b.ended == [(b.client_conn, Outcome.LEFT)]
+    assert not caplog.text
+
+
+async def test_what_another_program_has_left_waiting_counts_for_the_bound_of_all() -> None:
+    each = SLOW_CLIENT // 4
+    async with benches(1, slow_clients=3 * each) as (one,):
+        forwarder, outer = one.forwarder, [socket.socketpair() for _ in range(2)]
+        for inner, _ in outer:
+            inner.setblocking(False)
+            inner.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client = forwarder.adopt(conn(False), outer[0][0], bytes(2 * each), 0)
+        link = forwarder.adopt(conn(True), outer[1][0], b"", 0)
+        forwarder.pair(client, link, None)
+        ended = []
+        forwarder._ended = lambda conn, outcome: ended.append((conn, outcome, forwarder.release(conn)))
+        keep_waiting(one, 2 * each)
+        assert [(who, outcome) for who, outcome, _ in ended] == [(client.conn, Outcome.OVERRUN)]
+        forwarder.release(link.conn)
+        for pair in outer:
+            for sock in pair:
+                sock.close()
 
 
 async def test_bytes_are_counted_at_the_end_they_come_from() -> None:
