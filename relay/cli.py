@@ -17,13 +17,14 @@ from typing import Any
 import relay
 from relay import config as settings
 from relay import control, following, listeners, metrics, report, service, snapshot, sockets, unpacked, upgrade
-from relay.config import Config, ConfigError
+from relay.config import Config
 from relay.daemon import Daemon
 from relay.gate import allowlist, friends
 from relay.gate import cli as gate
 from relay.listeners import Listeners
 from relay.observe import Events, set_up
 from relay.selector import LinkSelector
+from relay.tomlfile import ConfigError
 
 BAD_INPUT = 2
 # Objects that come before the collector looks for garbage: as many as some hundred sessions are made of.
@@ -131,6 +132,12 @@ def _serve(arguments: argparse.Namespace) -> int:
         return runner.run(_run(config, arguments.config, events, selector))
 
 
+def _mistyped(words: str) -> SystemExit:
+    """Say what is wrong with what was typed; return what ends the program."""
+    print(f"netplay-relay: {words}", file=sys.stderr)  # noqa: T201
+    return SystemExit(BAD_INPUT)
+
+
 def _made_ready(arguments: argparse.Namespace) -> tuple[Config, Events, LinkSelector]:
     """Do everything that comes before listening: what may go wrong here is what a self-check finds out."""
     config = settings.load(arguments.config) if arguments.config else Config()
@@ -138,12 +145,12 @@ def _made_ready(arguments: argparse.Namespace) -> tuple[Config, Events, LinkSele
     if arguments.bind:
         listen = dataclasses.replace(listen, bind=tuple(dict.fromkeys(arguments.bind)))
         if twice := settings.covered(listen.bind):
-            raise SystemExit(f"netplay-relay: {twice} Leave one of them out: --bind ADDR")
+            raise _mistyped(f"{twice} Leave one of them out: --bind ADDR")
     if arguments.port is not None:
         listen = dataclasses.replace(listen, port=arguments.port)
     config = dataclasses.replace(config, listen=listen)
     if len(set(config.ports)) < len(config.ports):
-        raise SystemExit(f"netplay-relay: port {listen.port} is a room's port already. Take another one: --port N")
+        raise _mistyped(f"port {listen.port} is a room's port already. Take another one: --port N")
     sockets.raise_file_limit()
     return config, set_up(config.log), LinkSelector()
 

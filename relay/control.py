@@ -63,11 +63,15 @@ class ControlSocket:
         mask = os.umask(0o117)
         try:
             sock.bind(str(temporary))
+            sock.listen(MOST)
+            sock.setblocking(False)
+            temporary.replace(self._path)
+        except OSError:
+            sock.close()
+            temporary.unlink(missing_ok=True)
+            raise
         finally:
             os.umask(mask)
-        sock.listen(MOST)
-        sock.setblocking(False)
-        temporary.replace(self._path)
         return sock
 
     def close(self) -> None:

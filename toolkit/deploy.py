@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import config
-from relay.config import ConfigError
 from relay.gate.wanted import datagrams
+from relay.tomlfile import ConfigError
 from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
 from toolkit.console import block, say, short, step
 from toolkit.errors import ROLLED_BACK, UserError

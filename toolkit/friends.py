@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relay.config import ConfigError
 from relay.gate import dnsname, expiry
 from relay.gate import friends as gate
+from relay.tomlfile import ConfigError
 from toolkit.errors import UserError
 
 

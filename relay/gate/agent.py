@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from relay import service
-from relay.config import ConfigError
 from relay.gate import commit, events, fronts, leftover, names, state
 from relay.gate import wanted as files
 from relay.gate.backend import FilterError
@@ -27,6 +26,7 @@ from relay.gate.names import Lookups
 from relay.gate.state import BusyError, State
 from relay.gate.wall import Wall
 from relay.gate.wanted import Wanted
+from relay.tomlfile import ConfigError
 
 log = logging.getLogger("netplay-relay.gate")
 

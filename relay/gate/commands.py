@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from relay.config import ConfigError
 from relay.gate import expiry, state
 from relay.gate.backend import FilterError
 from relay.gate.errors import AgentRunsError, UnknownSubjectError
@@ -22,6 +21,7 @@ from relay.gate.host import Gate
 from relay.gate.places import Places
 from relay.gate.programs import ProgramError
 from relay.gate.state import BusyError
+from relay.tomlfile import ConfigError, unreadable
 
 DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED = range(6)
 LARGEST_FILE = 4 * 1024 * 1024
@@ -81,7 +81,7 @@ def _read(name: str) -> str:
         try:
             data = Path(name).read_bytes()
         except OSError as error:
-            raise ConfigError(Path(name), None, f"cannot read this file: {error.strerror}.") from error
+            raise unreadable(Path(name), error) from error
     if len(data) > LARGEST_FILE:
         raise ConfigError(Path(name), None, "a list of friends is not that long.")
     return data.decode("utf-8")

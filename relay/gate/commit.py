@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import relay
-from relay.config import ConfigError
 from relay.gate import leftover, places, state
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
 from relay.gate.state import Applied, Name, State
+from relay.tomlfile import ConfigError
 
 SYSTEMD = Path("/run/systemd/system")
 # How long after its moment a rollback that did not happen is done by somebody else, in seconds.

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay.config import ConfigError, locate, read_toml
 from relay.gate import dnsname, expiry
+from relay.tomlfile import ConfigError, locate, read, read_toml
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -54,12 +54,7 @@ class Friend:
 
 def load(path: Path) -> list[Friend]:
     """Read and check a friends.toml. Raises ConfigError with the line of the first mistake."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(path, None, f"cannot read this file: {reason}.") from error
-    return parse(text, path)
+    return parse(read(path), path)
 
 
 def parse(text: str, path: Path) -> list[Friend]:

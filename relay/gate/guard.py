@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from relay.config import ConfigError, locate
+from relay.tomlfile import ConfigError, locate
 
 SSH_PROGRAMS = ("sshd", "dropbear")
 SSH_PORT = 22

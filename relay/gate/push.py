@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.config import ConfigError
 from relay.gate import commit, leftover, names, places, state
 from relay.gate import friends as friendslist
 from relay.gate.backend import FilterError, enforce
@@ -18,6 +17,7 @@ from relay.gate.names import Lookups
 from relay.gate.plan import Plan
 from relay.gate.state import State
 from relay.gate.wanted import Wanted
+from relay.tomlfile import ConfigError
 
 LOOK_UP_SECONDS = 6.0
 

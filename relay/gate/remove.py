@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from relay.config import ConfigError
 from relay.gate import commit, leftover, places, state
 from relay.gate.backend import FilterError
 from relay.gate.coexist import Coexistence
@@ -13,6 +12,7 @@ from relay.gate.errors import AgentRunsError
 from relay.gate.host import Gate
 from relay.gate.state import State
 from relay.gate.xtables import Iptables, variant
+from relay.tomlfile import ConfigError
 
 
 def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:

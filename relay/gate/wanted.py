@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from relay import config
-from relay.config import Config, ConfigError
+from relay import config, tomlfile
+from relay.config import Config
 from relay.gate import friends as friendslist
 from relay.gate import places
 from relay.gate.friends import Friend
 from relay.gate.places import Places
 from relay.gate.state import State
 from relay.protocol import DEFAULT_PORT
+from relay.tomlfile import ConfigError
 
 # Where RetroArch asks for rooms in its LAN, whatever port the relay has.
 LAN_PORT = DEFAULT_PORT
@@ -88,4 +89,4 @@ def in_force(where: Places, known: State) -> tuple[Wanted, str]:
 
 def settings_of(where: Places) -> str:
     """Return the text of relay.toml, "" where there is none. Raises ConfigError when it cannot be read."""
-    return config.read(where.settings) if where.settings.exists() else ""
+    return tomlfile.read(where.settings) if where.settings.exists() else ""

@@ -9,12 +9,12 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.config import ConfigError
 from relay.gate import allowlist, iptables, nft, plan, wall
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.foreign.nft import Ruleset, entries
 from relay.gate.friends import Friend, Network, parse, pinned
 from relay.gate.ipset import SET_NAMES
+from relay.tomlfile import ConfigError
 from tests.support.packet_filters import NO_VERDICT, Address, IptablesInterpreter, NftInterpreter, Packet
 
 FILE = Path("friends.toml")

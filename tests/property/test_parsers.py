@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay import protocol
-from relay.config import ConfigError
 from relay.config import parse as parse_config
 from relay.gate import allowlist
 from relay.gate.friends import network
 from relay.gate.friends import parse as parse_friends
 from relay.protocol import Control, Hello, JoinHello, LinkHello, Opening, Unknown
+from relay.tomlfile import ConfigError
 from tests.support import wire
 
 PIECES = st.sampled_from(

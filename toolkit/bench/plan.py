@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from relay import config as settings
+from relay.tomlfile import ConfigError
 from toolkit.errors import UserError
 from toolkit.friends import as_user_error
 
@@ -97,7 +98,7 @@ def check_configs(paths: Iterable[str]) -> tuple[str, ...]:
     for path in paths:
         try:
             settings.load(Path(path))
-        except settings.ConfigError as error:
+        except ConfigError as error:
             raise as_user_error(error) from error
         absolute = str(Path(path).resolve())
         if Path(absolute).stem in [Path(other).stem for other in checked]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay import config
-from relay.config import ConfigError
 from relay.protocol import DEFAULT_PORT
+from relay.tomlfile import ConfigError
 from toolkit import friends, inventory, join, ssh
 from toolkit.errors import UserError
 from toolkit.hosts import parse_host

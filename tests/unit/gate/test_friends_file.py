@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import ConfigError
 from relay.gate.friends import parse, pinned, refuse_expired
+from relay.tomlfile import ConfigError
 from tests.support.gate_memory import friend
 
 FILE = Path("friends.toml")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import ConfigError
 from relay.gate import guard
 from relay.gate.host import Gate
 from relay.gate.places import Places
 from relay.gate.state import State
+from relay.tomlfile import ConfigError
 from tests.support.gate_memory import ScriptedPrograms
 
 ROOT = Path(__file__).parents[3]

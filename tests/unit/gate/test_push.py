@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from relay.config import ConfigError
 from relay.gate import commit, places, push, state
 from relay.gate.agent import Agent
 from relay.gate.backend import Backend, FilterError
@@ -24,6 +23,7 @@ from relay.gate.programs import ProgramError
 from relay.gate.push import Push
 from relay.gate.state import Applied, State
 from relay.protocol import Address
+from relay.tomlfile import ConfigError
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import relay
-from relay.config import TABLES, Config, ConfigError, RoomConfig, load, parse, unreadable
+from relay.config import TABLES, Config, RoomConfig, load, parse
+from relay.tomlfile import ConfigError, unreadable
 
 FILE = Path("relay.toml")
 EXAMPLE = Path(relay.__file__).parent / "relay.toml"

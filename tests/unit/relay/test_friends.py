@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import ConfigError
 from relay.gate.friends import load, parse
+from relay.tomlfile import ConfigError
 
 FILE = Path("friends.toml")
 
