@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from relay import introduction, protocol, stream_versions
+from relay.admission import Admission, count_down, count_up
 from relay.coreless import DEVICES, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
@@ -42,16 +43,6 @@ KINDS = {
     protocol.OldHello: "client",
     protocol.LinkHello: "link",
 }
-
-
-def _count_up(counts: dict[bytes, int], source: bytes) -> None:
-    counts[source] = counts.get(source, 0) + 1
-
-
-def _count_down(counts: dict[bytes, int], source: bytes) -> None:
-    counts[source] -= 1
-    if not counts[source]:
-        del counts[source]
 
 
 class Switchboard:
@@ -84,8 +75,6 @@ class Switchboard:
         self.outcomes: Counter[Outcome] = Counter()
         # Of sessions, and of rooms without a host.
         self.session_outcomes: Counter[Outcome] = Counter()
-        # How many are not closed.
-        self.connections = 0
         self.clients: Counter[str] = Counter()
         self.draining = False
         self._new_id = new_id
@@ -94,9 +83,8 @@ class Switchboard:
         self._claiming: dict[Conn, None] = {}
         self._waiting: dict[bytes, Conn] = {}
         self._linked: set[Conn] = set()
-        self._per_address: dict[bytes, int] = {}
+        self._admission = Admission(limits)
         self._hosts_at: dict[bytes, int] = {}
-        self._setups: dict[bytes, tuple[float, float]] = {}
         self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
@@ -111,13 +99,11 @@ class Switchboard:
         deadline = now + self.timeouts.first_bytes
         conn = Conn(address, port, room_port, friend, now, State.OPENING, deadline, protocol.Opening())
         self._opening[conn] = None
-        self.connections += 1
-        _count_up(self._per_address, conn.source)
-        if outcome := self._over_limit(conn, now):
+        if outcome := self._admission.come(conn.source, now):
             # What it is was not waited for. To a client the word that it is full means something, to others nothing.
             self._close(conn, outcome, Reason.FULL if friend else Reason.NONE)
-        else:
-            self._make_place(friend)
+        elif victim := self._admission.one_too_many(self._opening, friend):
+            self._close(victim, Outcome.EVICTED if friend else Outcome.STRANGER)
         return conn, self._take()
 
     def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
@@ -169,7 +155,7 @@ class Switchboard:
         for table in list(self.tables.at.values()):
             self.tables.tick(table, now)
         self.rooms.forget_old(now)
-        self._setups = {address: entry for address, entry in self._setups.items() if entry[1] > now - 1.0}
+        self._admission.forget_old(now)
         return self._take()
 
     def table_tick(self, table: Table, now: float) -> list[Action]:
@@ -203,54 +189,26 @@ class Switchboard:
     def adopt(self, conns: list[Conn], outcomes: Counter[Outcome], clients: Counter[str], draining: bool) -> None:
         """Go on with connections of another switchboard (relay/snapshot.py); for a new one only."""
         self.outcomes, self.clients, self.draining = outcomes, clients, draining
-        self.connections = len(conns)
+        self._admission.adopt(conns)
         self._opening = {conn: None for conn in conns if conn.state is State.OPENING}
         self._claiming = {conn: None for conn in conns if conn.state is State.CLAIMING}
         self._waiting = {conn.client_id: conn for conn in conns if conn.state is State.WAITING}
         self._linked = {conn for conn in conns if conn.state is State.LINKED}
-        self._per_address = dict(Counter(conn.source for conn in conns))
         for conn in conns:
             if conn.state is State.HOSTING and conn.session:
                 self.sessions[conn.session.id] = conn.session
-                _count_up(self._hosts_at, conn.source)
+                count_up(self._hosts_at, conn.source)
                 self.rooms.hosted.add(conn.session.id)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are not closed."""
+        return self._admission.connections
 
     @property
     def busy(self) -> bool:
         """Whether anybody hosts, waits or plays."""
         return bool(self.sessions or self._claiming or self._waiting or self._linked or self.tables.at)
-
-    # New connections.
-
-    def _over_limit(self, conn: Conn, now: float) -> Outcome | None:
-        if self.connections > self.limits.connections:
-            return Outcome.TOO_MANY
-        if self._per_address[conn.source] > self.limits.connections_per_address:
-            return Outcome.TOO_MANY_FROM_ADDRESS
-        if self._too_fast(conn.source, now):
-            return Outcome.TOO_FAST
-        return None
-
-    def _too_fast(self, source: bytes, now: float) -> bool:
-        rate = float(self.limits.setups_per_second)
-        tokens, last = self._setups.get(source, (rate, now))
-        tokens = min(rate, tokens + (now - last) * rate)
-        self._setups[source] = (tokens - 1 if tokens >= 1 else tokens, now)
-        return tokens < 1
-
-    def _make_place(self, friends: bool) -> None:
-        limit = self.limits.half_open if friends else self.limits.half_open_strangers
-        if len(self._opening) <= limit:
-            return
-        crowd = [conn for conn in self._opening if conn.friend == friends]
-        if len(crowd) <= limit:
-            return
-        # Refusing the newest would let whoever holds the slots keep everybody out; a real client needs its slot for
-        # one round trip only, so the oldest of the greediest address goes.
-        counts = Counter(conn.source for conn in crowd)
-        greediest = max(counts.values())
-        victim = next(conn for conn in crowd if counts[conn.source] == greediest)
-        self._close(victim, Outcome.EVICTED if friends else Outcome.STRANGER)
 
     # First bytes.
 
@@ -336,7 +294,7 @@ class Switchboard:
             return self._close(conn, Outcome.ROOM_TAKEN)
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
         conn.control = protocol.Control()
-        _count_up(self._hosts_at, conn.source)
+        count_up(self._hosts_at, conn.source)
         self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
         return None
 
@@ -492,7 +450,7 @@ class Switchboard:
             return
         del self.sessions[session.id]
         self.session_outcomes[outcome] += 1
-        _count_down(self._hosts_at, host.source)
+        count_down(self._hosts_at, host.source)
         keep = outcome is Outcome.REPLACED
         self.rooms.give_back(session.id, host.address, session.since, now, keep)
         for client in list(session.waiting.values()):
@@ -518,8 +476,7 @@ class Switchboard:
             conn.session.linked.discard(conn)
             if conn.state is State.WAITING:
                 del self._waiting[conn.client_id], conn.session.waiting[conn.client_id]
-        _count_down(self._per_address, conn.source)
-        self.connections -= 1
+        self._admission.gone(conn.source)
         conn.state = State.CLOSED
         conn.outcome = outcome
         conn.peer = None

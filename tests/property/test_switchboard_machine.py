@@ -214,7 +214,9 @@ class SwitchboardMachine(RuleBasedStateMachine):
         late = [conn for conn in self.all if conn.state in WITH_DEADLINE and conn.deadline <= self.now]
         assert not late, "no wait is longer than its bound"
         assert all(until > self.now for _, _, until in self.board.rooms.kept_ids()), "no id is kept for ever"
-        assert all(self.now - last < 1.0 for _, last in self.board._setups.values()), "nor who has connected once"
+        assert all(self.now - last < 1.0 for _, last in self.board._admission.allowances.values()), (
+            "nor who has connected once"
+        )
 
     @rule(index=conns)
     def die_silently(self, index: int) -> None:
@@ -252,7 +254,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         tables = {port: (table.joins, table.since, table.room.status()) for port, table in board.tables.at.items()}
         kept = sorted(map(repr, board.rooms.kept_ids()))
         counted = board.outcomes, board.session_outcomes, board.clients
-        counted += board.connections, board._per_address, board._hosts_at
+        counted += board.connections, board._admission.per_source, board._hosts_at
         return {
             "sessions": sessions,
             "conns": conns,
@@ -283,7 +285,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         assert all(table.seats and table.port == port for port, table in board.tables.at.items())
         assert +self.tables == Counter(board.tables.at.keys())
         assert by_state[State.HOSTING] == len(board.sessions) <= self.limits.sessions
-        assert board._per_address == Counter(conn.source for conn in alive)
+        assert board._admission.per_source == Counter(conn.source for conn in alive)
         assert board.rooms.hosted == set(board.sessions)
         for conn in board._waiting.values():
             assert conn.session
@@ -315,7 +317,7 @@ class SwitchboardMachine(RuleBasedStateMachine):
         self.links_come_in_pairs_and_ends_come_once()
         assert self.board.connections == 0
         assert not self.board.busy
-        assert not self.board._per_address
+        assert not self.board._admission.per_source
         assert Counter(self.opened) == Counter(self.ended)
 
 

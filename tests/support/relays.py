@@ -70,7 +70,7 @@ class Relay:
         assert board.connections == 0
         assert not self.server._socks
         assert len(self.server._forwarder) == 0
-        assert not board._per_address
+        assert not board._admission.per_source
         assert not board.rooms.hosted
 
 

@@ -32,9 +32,9 @@ def test_who_connected_once_is_forgotten_a_second_later() -> None:
         conn, _ = relay.connected(ipaddress.ip_address(f"198.51.{number // 250}.{number % 250}"), 1, PORT, 0.0)
         relay.lost(conn, 0.0)
     relay.tick(0.5)
-    assert len(relay._setups) == 500
+    assert len(relay._admission.allowances) == 500
     relay.tick(1.0)
-    assert not relay._setups
+    assert not relay._admission.allowances
 
 
 def test_who_connects_too_fast_is_not_forgotten_in_between() -> None:

@@ -168,7 +168,7 @@ def test_the_last_to_leave_closes_the_room() -> None:
     assert counted(board) == {"left": 1}
     assert not board.board.busy
     assert board.board.connections == 0
-    assert not board.board._per_address
+    assert not board.board._admission.per_source
 
 
 def test_what_a_room_says_to_whom_it_closes_comes_before_the_end() -> None:
