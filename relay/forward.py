@@ -108,7 +108,7 @@ class Forwarder:
         end = self._by_conn.pop(conn)
         self._flows[end.fd] = None
         self._epoll.unregister(end.fd)
-        self._waiting -= end.waiting
+        self._note(end, -end.waiting)
         # What the caller does now may be for the event loop to carry out.
         self._readiness.touched = True
         return end.sock, end.out or bytearray()
@@ -116,7 +116,7 @@ class Forwarder:
     def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
         end = End(conn, sock, received, waiting)
-        self._waiting += len(waiting)
+        self._note(end, len(waiting))
         self._add(end)
         return end
 
@@ -281,12 +281,17 @@ class Forwarder:
             if not count:
                 break
             end.peer.keep(self._view[:count])
-            self._waiting += count
+            self._note(end.peer, count)
         self._ended(end.conn, Outcome.LEFT)
+
+    def _note(self, end: End, more: int) -> None:
+        """Count what waits for clients: what waits for a host is bounded by itself, for its client is not read."""
+        if end.to_host:
+            self._waiting += more
 
     def _park(self, end: End, data: Data) -> None:
         end.keep(data)
-        self._waiting += len(data)
+        self._note(end, len(data))
         if end.conn.is_link:
             if end.peer.read:
                 end.peer.read = False
@@ -314,7 +319,7 @@ class Forwarder:
                 self._failed(end)
                 return
             del out[:sent]
-            self._waiting -= sent
+            self._note(end, -sent)
             budget -= sent
         if out:
             self._watch(end)

@@ -339,6 +339,22 @@ async def test_all_slow_clients_together_have_a_bound_and_the_slowest_goes_alone
         assert len(await receive(last.player, sent_last)) == sent_last
 
 
+async def test_what_waits_for_hosts_costs_no_client_its_place() -> None:
+    async with benches(4) as (*stuck, slow):
+        waiting = 0
+        for link in stuck:
+            end = link.forwarder.end_of(link.link_conn)
+            assert end is not None
+            while end.peer.read:
+                with contextlib.suppress(BlockingIOError):
+                    link.player.send(bytes(READ_SIZE))
+                link.forwarder._readiness._poll()
+            waiting += end.waiting
+        slow.forwarder._slow_clients = waiting
+        keep_waiting(slow, waiting // 2)
+        assert not slow.ended
+
+
 async def test_who_reaches_the_bound_of_all_as_the_slowest_goes_without_a_word_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
