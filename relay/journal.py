@@ -1,4 +1,4 @@
-"""What is written down of sessions and connections: a line in the log, and what `netplay-relay status` shows of them.
+"""What is written down of sessions, rooms without a host and connections: a line in the log, and what status shows.
 
 Words for outcomes are in relay/outcomes.py. Session ids stand in the log by their beginning only.
 """
@@ -13,7 +13,8 @@ from relay.endings import Endings
 from relay.ends import End
 from relay.observe import Events, Seldom
 from relay.outcomes import Outcome
-from relay.states import Conn, Session, SessionEnded, SessionOpened
+from relay.seats import Seat
+from relay.states import Conn, Said, Session, SessionEnded, SessionOpened, TableClosed, TableOpened
 
 # By which a friend is refused before anybody knows what it wants: the log says so as it does of nobody else unknown.
 LIMITS = (Outcome.TOO_MANY, Outcome.TOO_MANY_FROM_ADDRESS, Outcome.TOO_FAST, Outcome.EVICTED)
@@ -62,6 +63,48 @@ class Journal:
             joins=session.joins,
         )
 
+    def table_opened(self, action: TableOpened) -> None:
+        """Write down that somebody opened a room without a host."""
+        sentence = "a room without a host opened on port {port}"
+        self._events.write(logging.INFO, "table-opened", sentence, port=action.table.port)
+
+    def table_said(self, action: Said) -> None:
+        """Write down what a room without a host says."""
+        sentence = "room without a host on port {port}: {text}"
+        self._events.write(logging.INFO, f"table-{action.event}", sentence, port=action.table.port, text=action.text)
+
+    def table_closed(self, action: TableClosed) -> None:
+        """Write down that a room without a host is over."""
+        table = action.table
+        outcome, seconds = _word(table.outcome), self._clock() - table.since
+        self._events.write(
+            logging.INFO,
+            "table-closed",
+            "the room without a host on port {port} ended: {outcome}, {joins} joins in {seconds} s",
+            port=table.port,
+            outcome=outcome,
+            joins=table.joins,
+            seconds=seconds,
+        )
+        seconds = round(seconds, 1)
+        self._endings.add("table", table=table.port, outcome=outcome, seconds=seconds, joins=table.joins)
+
+    def unseated(self, seat: Seat) -> None:
+        """Keep what is known of a player of a room without a host who is about to leave."""
+        conn = seat.conn
+        self._endings.add(
+            "player",
+            table=conn.room_port,
+            address=str(conn.address),
+            port=conn.port,
+            outcome=_word(conn.outcome),
+            reason=conn.reason,
+            seconds=round(self._clock() - conn.since, 1),
+            bytes_from_client=seat.received,
+            bytes_to_client=seat.sent,
+            to_client=tcpinfo.way(seat.sock),
+        )
+
     def unlinked(self, end: End) -> None:
         """Keep what is known of a player whose link is about to be closed; end is the client's."""
         conn, seen = end.conn, end.watcher.seen if end.watcher else None
@@ -70,7 +113,7 @@ class Journal:
             session=_text(conn.session),
             address=str(conn.address),
             port=conn.port,
-            outcome=_word(conn),
+            outcome=_word(conn.outcome),
             seconds=round(self._clock() - conn.since, 1),
             bytes_from_client=end.received,
             bytes_from_host=end.peer.received,
@@ -89,7 +132,7 @@ class Journal:
                 "refused",
                 session=_text(conn.session),
                 address=str(conn.address),
-                outcome=_word(conn),
+                outcome=_word(conn.outcome),
                 seconds=round(self._clock() - conn.since, 1),
             )
 
@@ -113,15 +156,15 @@ class Journal:
             "{role} {address} ended: {outcome} after {seconds} s, {received} bytes",
             role=conn.kind,
             address=conn.address,
-            outcome=_word(conn),
+            outcome=_word(conn.outcome),
             seconds=self._clock() - conn.since,
             received=received,
             session=conn.session.hint if conn.session else "",
         )
 
 
-def _word(conn: Conn) -> str:
-    return conn.outcome.value if conn.outcome else ""
+def _word(outcome: Outcome | None) -> str:
+    return outcome.value if outcome else ""
 
 
 def _text(session: Session | None) -> str:

@@ -106,8 +106,6 @@ class Server:
             self.board,
             self._perform,
             clock,
-            events,
-            self.endings,
             buffers.slow_client,
             buffers.slow_clients,
         )
@@ -320,11 +318,12 @@ class Server:
         elif isinstance(action, SessionEnded):
             self._journal.closed(action)
         elif isinstance(action, TableOpened):
-            self.hall.opened(action)
+            self._journal.table_opened(action)
         elif isinstance(action, TableClosed):
-            self.hall.closed(action)
+            self.hall.closed(action.table)
+            self._journal.table_closed(action)
         else:
-            self.hall.said(action)
+            self._journal.table_said(action)
 
     def _send(self, conn: Conn, data: bytes) -> None:
         if not (sock := self._socks.get(conn)):
@@ -410,7 +409,7 @@ class Server:
             if self._forwarder.end_of(end.peer.conn):
                 self._journal.unlinked(end if end.to_host else end.peer)
         elif seat := self.hall.seats.of(conn):
-            self.hall.note(seat)
+            self._journal.unseated(seat)
         else:
             self._journal.refused(conn)
 
