@@ -27,7 +27,7 @@ from relay.selector import LinkSelector
 from relay.tomlfile import ConfigError
 
 BAD_INPUT = 2
-# Objects that come before the collector looks for garbage: as many as some hundred sessions are made of.
+# Objects that come before the collector looks for garbage; Python's own number is 700.
 GARBAGE = 10_000
 DEFAULT_SOCKET = Path("/run/netplay-relay/control.sock")
 
@@ -128,7 +128,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     # What there is now stays for good: the collector need not go through it again and again while games are played.
     gc.collect()
     gc.freeze()
-    # What comes with a connection mostly stays, too: looking after every 700 objects finds nothing, again and again.
+    # What comes with a connection mostly stays, too.
     gc.set_threshold(GARBAGE)
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         return runner.run(_run(config, arguments.config, events, selector))

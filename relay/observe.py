@@ -14,8 +14,7 @@ from relay.config import Log
 from relay.protocol import Address
 
 log = logging.getLogger("netplay-relay")
-# A record of nothing. To find out anew what is the same in every line (thread, process, file, names of levels) costs
-# half the time of writing one.
+# A record of nothing: what is the same in every line (thread, process, file) is not found out anew for each.
 _BLANK = logging.LogRecord(log.name, logging.INFO, "", 0, "", (), None).__dict__
 _PLAIN = (str, int)
 # Seconds between two lines about something that may happen thousands of times in one.

@@ -26,7 +26,7 @@ DEAD_PEER = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4, "TCP_USE
 class Listener(socket.socket):
     """A listening socket whose family and type are the kernel's numbers.
 
-    `accept` gives both to every new socket, and to make enums of them, as `socket.socket` does, is most of its work.
+    `accept` gives both to every new socket; that one need not know them as the enums `socket.socket` makes each time.
     """
 
     family = socket.SocketType.family  # type: ignore[assignment]

@@ -5,7 +5,7 @@
  * Standard input, a line each, naming the descriptors of a link's two ends:
  *     link A B          a game: each end sends INPUT commands of 24 to 60 bytes at a phase of its own
  *     lazy A B          the same, but what arrives is read a few times a second only, and its latency is not measured:
- *                       that costs the generator half as much, so that it can load a relay that is as fast as itself
+ *                       that costs the generator less, so that it can load a relay that is nearly as fast as itself
  *     bulk A B          A sends savestates to B as fast as B takes them
  *     stall A B RATE    A sends RATE savestates a second to B, which never reads
  * Standard output: "begin" and "end" around the measured window, then one line of JSON. Times in it are microseconds.
@@ -63,7 +63,7 @@ struct end {
 };
 
 static int loop;
-/* A wait shorter than this is not slept: to set a timer and to stop it costs as much time as a message. */
+/* A wait shorter than this is not slept: to set a timer and to stop it takes time, too. */
 static uint64_t shortest_sleep;
 static struct end ends[2 * MOST_LINKS];
 static struct end *players[2 * MOST_LINKS];
