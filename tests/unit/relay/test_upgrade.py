@@ -109,6 +109,11 @@ def exactly(sock: socket.socket, count: int) -> bytes:
     return data
 
 
+def assert_goes_on(client: socket.socket, link: socket.socket) -> None:
+    client.sendall(b"input")
+    assert exactly(link, 5) == b"input"
+
+
 def connect(running: Running, data: bytes) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", running.port), BOUND)
     sock.sendall(data)
@@ -138,8 +143,7 @@ def test_a_game_goes_on_in_the_new_program_and_the_process_stays_the_same(runnin
         after = running.ask("status")
         assert after["program"].startswith("netplay-relay 9.")
         assert after["pid"] == before["pid"] == running.process.pid
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
         link.sendall(b"answer")
         assert exactly(client, 6) == b"answer"
         assert after["sessions"][0]["id"] == before["sessions"][0]["id"]
@@ -233,8 +237,7 @@ def test_a_new_program_that_is_broken_changes_nothing(running: Running) -> None:
         running.replace("cli.py", "import argparse", "import no_such_module_anywhere")
         answer = running.ask("upgrade")
         assert "no_such_module_anywhere" in answer["error"]
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
         assert "upgrade" not in running.ask("status").get("error", "")
 
 
@@ -250,12 +253,10 @@ def test_a_state_that_cannot_be_written_is_said_and_the_next_upgrade_is_tried_al
             assert "something broke" in running.line("KeyError: ")
         running.process.send_signal(signal.SIGHUP)
         assert "something broke" in running.line("KeyError: ")
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
         (running.folder / "breaks").unlink()
         assert running.ask("upgrade")["links"] == 1
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 def test_a_reload_that_comes_while_an_earlier_one_fails_its_check_is_not_lost(running: Running) -> None:
@@ -291,24 +292,21 @@ def test_a_room_with_the_port_that_the_command_line_names_ends_no_game(tmp_path:
     ):
         config.write_text(f'[[room]]\nid = "FridayNightRoom1"\nport = {port}\n')
         assert f"port {port} is a room's port already" in relay.ask("upgrade")["error"]
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 def test_a_release_whose_serve_does_not_take_our_arguments_ends_no_game(running: Running) -> None:
     with game(running) as (_host, link, client):
         running.replace("cli.py", '"--bind", action', '"--addresses", action')
         assert "unrecognized arguments: --bind 127.0.0.1" in running.ask("upgrade")["error"]
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 def test_a_release_that_fails_before_it_listens_ends_no_game(running: Running) -> None:
     with game(running) as (_host, link, client):
         running.replace("cli.py", "    sockets.raise_file_limit()\n", '    raise RuntimeError("not on this machine")\n')
         assert "not on this machine" in running.ask("upgrade")["error"]
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 # The options of a self-check are for ever: an older release knows these two, and takes any other for a mistake.
@@ -363,8 +361,7 @@ def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(runnin
         assert "starts after the last one" in running.ask("upgrade")["waiting"]
         with connect(running, wire.HOST_HELLO) as late:
             assert late.recv(1) == b"", "no new rooms"
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
         assert running.process.poll() is None
     assert running.process.wait(BOUND) == 0
 
@@ -375,8 +372,7 @@ def test_the_first_stop_still_lets_the_game_go_on_while_a_new_program_waits(runn
         assert "waiting" in running.ask("upgrade")
         running.process.send_signal(signal.SIGTERM)
         assert "games go on for at most 60" in running.line("stopping:")
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 def test_a_later_release_that_reads_the_state_need_not_wait(running: Running) -> None:
@@ -387,8 +383,7 @@ def test_a_later_release_that_reads_the_state_need_not_wait(running: Running) ->
         assert "upgraded" in running.ask("upgrade")
         assert not running.ask("status")["draining"]
         connect(running, wire.HOST_HELLO).close()
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 def test_status_is_answered_all_through_an_upgrade(running: Running) -> None:
@@ -486,8 +481,7 @@ def test_a_new_port_that_is_taken_ends_no_game(tmp_path: Path) -> None:
             config.write_text(config.read_text() + f'[[room]]\nid = "FridayNightRoom1"\nport = {taken}\n')
             assert "upgraded" in relay.ask("upgrade")
             assert f"cannot listen on 127.0.0.1:{taken}" in relay.line("cannot listen")
-            client.sendall(b"input")
-            assert exactly(link, 5) == b"input"
+            assert_goes_on(client, link)
 
 
 def test_where_the_relay_listens_can_be_changed_to_and_fro_under_a_game(tmp_path: Path) -> None:
@@ -500,16 +494,14 @@ def test_where_the_relay_listens_can_be_changed_to_and_fro_under_a_game(tmp_path
             connect(relay, wire.header()[:5]).close()
             with contextlib.closing(socket.socket()) as sock:
                 assert (sock.connect_ex(("127.0.0.2", relay.port)) == 0) is elsewhere
-            client.sendall(b"input")
-            assert exactly(link, 5) == b"input"
+            assert_goes_on(client, link)
 
 
 def test_sighup_upgrades_too(running: Running) -> None:
     with game(running) as (_host, link, client):
         running.process.send_signal(signal.SIGHUP)
         assert "1 sessions and 1 links go on" in running.line("upgraded in place")
-        client.sendall(b"input")
-        assert exactly(link, 5) == b"input"
+        assert_goes_on(client, link)
 
 
 def test_no_descriptor_is_left_over_after_many_upgrades(running: Running) -> None:
@@ -562,8 +554,7 @@ def test_a_relay_that_is_killed_in_the_middle_of_an_upgrade_leaves_nothing_in_th
             serving(running.folder, tmp_path / "relay.toml", *again_at) as again,
             game(again) as (_host, link, client),
         ):
-            client.sendall(b"input")
-            assert exactly(link, 5) == b"input"
+            assert_goes_on(client, link)
             assert again.ask("status")["pid"] == again.process.pid
             hold.unlink()
             assert again.ask("upgrade")["links"] == 1
