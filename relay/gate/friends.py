@@ -26,8 +26,25 @@ from relay.tomlfile import ConfigError, locate, read, read_toml
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 KEYS = ("name", "ip", "dns", "until", "note")
-# Wider than this is no person: a /8 typed for a /28 would open the relay to millions.
-WIDEST = {4: 8, 6: 16}
+# From so many addresses on, which an IPv4 /12 has, a prefix is not a person's: it would open the relay to millions.
+# IPv6 is counted in households, of a /64 each.
+REFUSED = 2**20
+HOUSEHOLD = 64
+# What no player can come from: the host itself, one wire, everybody, nobody (RFC 6890, RFC 4291).
+_NOBODYS = (
+    ("0.0.0.0/8", "is the address of nobody"),
+    ("127.0.0.0/8", "is loopback: every machine calls itself that"),
+    ("169.254.0.0/16", "is link-local: a machine without an address makes one up"),
+    ("224.0.0.0/4", "is multicast: nobody comes from there"),
+    ("255.255.255.255/32", "is broadcast: nobody comes from there"),
+    ("240.0.0.0/4", "is reserved: nobody comes from there"),
+    ("::/128", "is the address of nobody"),
+    ("::1/128", "is loopback: every machine calls itself that"),
+    ("fe80::/10", "is link-local: every network has the same ones"),
+    ("ff00::/8", "is multicast: nobody comes from there"),
+)
+NOBODYS = tuple((ipaddress.ip_network(text), why) for text, why in _NOBODYS)
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 # An assignment to until on a line of its own: what stands before the value, and the value (text, or a TOML date).
 _UNTIL = re.compile(r"""(\s*["']?until["']?\s*=\s*)(?:"[^"\n]*"|'[^'\n]*'|\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?)""")
 _HEADER = re.compile(r"\s*\[\[?\s*friend\s*\]\]?")
@@ -101,39 +118,56 @@ def pinned(text: str, path: Path) -> str:
 
 def network(value: str) -> Network:
     """Return what an address or prefix stands for. Raises ValueError with a sentence that says what to write."""
-    if "/" not in value:
-        address = _address(value)
-        return ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else _one(address)
-    try:
-        found = ipaddress.ip_network(value.strip(), strict=False)
-    except ValueError:
-        raise ValueError(f'"{value}" is not an address or prefix. Write it like 203.0.113.0/24') from None
-    if found.prefixlen < WIDEST[found.version]:
-        raise ValueError(f'"{value}" lets in {found.num_addresses:,} addresses. Write the addresses of your friends')
-    if str(found.network_address) != str(_address(value.partition("/")[0])):
-        raise ValueError(f'"{value}" is an address inside a prefix. Write {found} for all of it, or leave out the /')
+    # Which wire a link-local address is on, is said behind "%"; it is refused as what it is.
+    text = value.strip().partition("%")[0] if ":" in value else value.strip()
+    found = _prefix(text, value) if "/" in text else _household(_address(text, value))
     _refuse_special(found, value)
+    if (count := households(found)) >= REFUSED:
+        what = "addresses" if found.version == 4 else f"households (/{HOUSEHOLD} each)"
+        raise ValueError(f'"{value}" lets in {count:,} {what}. Write the addresses of your friends')
     return found
 
 
-def _address(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def households(found: Network) -> int:
+    """Return how many people's addresses a network holds: IPv4 addresses, or /64s of IPv6."""
+    return 1 << max(0, (found.max_prefixlen if found.version == 4 else HOUSEHOLD) - found.prefixlen)
+
+
+def _prefix(text: str, value: str) -> Network:
     try:
-        address = ipaddress.ip_address(value.strip())
+        found: Network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'"{value}" is not an address or prefix. Write it like 203.0.113.0/24') from None
+    if found.network_address != ipaddress.ip_address(text.partition("/")[0]):
+        raise ValueError(f'"{value}" is an address inside a prefix. Write {found} for all of it, or leave out the /')
+    if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(_MAPPED):
+        return ipaddress.ip_network((found.network_address.ipv4_mapped or 0, found.prefixlen - _MAPPED.prefixlen))
+    return found
+
+
+def _address(text: str, value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise ValueError(f'"{value}" is not an IP address. Write it like 203.0.113.7 or 2001:db8::7') from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    _refuse_special(_one(address), value)
-    return address
+    return (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address
 
 
-def _one(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Network:
-    return ipaddress.ip_network((address, address.max_prefixlen))
+def _household(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Network:
+    """Return what a single address stands for. What nobody comes from stays alone, and is refused as what it is."""
+    one = ipaddress.ip_network((address, address.max_prefixlen))
+    return one if address.version == 4 or _nobodys(one) else ipaddress.ip_network((address, HOUSEHOLD), strict=False)
+
+
+def _nobodys(found: Network) -> str:
+    """Return why nobody can come from a network, or a part of it; "" for any other."""
+    return next((why for nobodys, why in NOBODYS if nobodys.version == found.version and found.overlaps(nobodys)), "")
 
 
 def _refuse_special(found: Network, value: str) -> None:
-    if found.is_multicast or found.is_unspecified:
-        raise ValueError(f"\"{value}\" is nobody's address. Write the address your friend's network has")
+    # What is far too wide holds some of these, too; there its size says more.
+    if households(found) < REFUSED and (why := _nobodys(found)):
+        raise ValueError(f'"{value}" {why}. Write the address that a what-is-my-ip site shows your friend')
 
 
 class _Stands:

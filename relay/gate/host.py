@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.gate import guard, leftover, names, places, plan, wall, wanted
+from relay.gate import guard, leftover, names, places, plan, routes, wall, wanted
 from relay.gate.backend import Backend, Done, FilterError, enforce
 from relay.gate.nftables import Nftables
 from relay.gate.places import Places
@@ -42,12 +42,19 @@ class Outcome:
 
 
 class Gate:
-    """Files, programs and clock (seconds since 1970) of one host."""
+    """Files, programs, clock (seconds since 1970) and networks of one host."""
 
-    def __init__(self, where: Places, programs: Programs | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        where: Places,
+        programs: Programs | None = None,
+        clock: Callable[[], float] = time.time,
+        near: plan.Near | None = None,
+    ) -> None:
         self.places = where
         self.programs = programs or Programs()
         self.clock = clock
+        self._near = near
 
     def wanted(self, text: str | None = None, source: Path | None = None) -> Wanted:
         """Read the files; text and source stand in for the host's friends.toml. Raises ConfigError."""
@@ -111,7 +118,9 @@ class Gate:
 
     def plan(self, wanted: Wanted, state: State) -> Plan:
         """Return the plan for now, by the last good answers for DNS names."""
-        return plan.make(wanted.friends, names.answers(state.names), self.clock())
+        # Anew each time: an agent lives longer than a VPN.
+        near = self._near or routes.Near()
+        return plan.make(wanted.friends, names.answers(state.names), self.clock(), near)
 
     def wall(self, wanted: Wanted, made: Plan, state: State) -> Wall:
         """Return the wall for a plan. Raises ConfigError when it would stand in the way in."""

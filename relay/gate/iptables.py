@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relay.gate.foreign.iptables import iptables_input
-from relay.gate.friends import WIDEST, Network
+from relay.gate.friends import Network
 from relay.gate.ipset import SET_NAMES, by_set, members
 from relay.gate.plan import order
 from relay.gate.wall import LOG_PREFIX, Standing, Wall, parse_network
@@ -27,7 +27,9 @@ PORTS_PER_RULE = 15
 
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
 _COUNTS = re.compile(r"^\[\d+:\d+\] ")
-# What is about some sources decides nothing for a stranger; there may be thousands of such rules.
+# What is about some sources decides nothing for a stranger; there may be thousands of such rules. Wider than this,
+# sources may be anybody's.
+WIDEST = {4: 8, 6: 16}
 _FROM = re.compile(r"-A \S+ -s (\S+)/(\d+) ")
 _BY = re.compile(r"-A \S+ (?:(?:! )?-[sd] \S+ )*-i (\S+)")
 _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")

@@ -7,16 +7,22 @@ one plan, so that they cannot disagree about who is meant.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from relay.gate import allowlist
-from relay.gate.friends import Friend, Network
+from relay.gate.friends import Friend, Network, households
 
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
+# What is behind a router at home, and not on the internet (RFC 1918, RFC 4193, RFC 3879).
+INSIDES = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10")))
+# From so many addresses on (of IPv6: households) what a friend's entry lets in is said.
+MANY = 1000
 ADVICE = "An address is not a person: the host should set a password for the room in RetroArch."
 
 Answers = Mapping[str, Sequence[Network]]
+# Tells whether the relay's host is in a network that is not the internet's, or has a way to it.
+Near = Callable[[Network], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,20 @@ class Plan:
         return allowlist.render((entry.network, entry.until, ", ".join(entry.friends)) for entry in self.entries)
 
 
-def make(friends: Sequence[Friend], answers: Answers, now: float) -> Plan:
-    """Return the plan for a moment (seconds since 1970). answers: what each DNS name stands for, as far as known."""
+def nowhere(_: Network) -> bool:
+    """Tell that a network is not near: what is not known counts so."""
+    return False
+
+
+def make(friends: Sequence[Friend], answers: Answers, now: float, near: Near = nowhere) -> Plan:
+    """Return the plan for a moment.
+
+    Args:
+        friends: Everybody on the list.
+        answers: What each DNS name stands for, as far as known.
+        now: The moment, in seconds since 1970.
+        near: Which private networks the relay's host is in.
+    """
     current = [friend for friend in friends if friend.until is None or friend.until > now]
     found: dict[Network, Entry] = {}
     unresolved = []
@@ -67,7 +85,7 @@ def make(friends: Sequence[Friend], answers: Answers, now: float) -> Plan:
                 unresolved.append((friend, name))
     entries = tuple(sorted(found.values(), key=lambda entry: order(entry.network)))
     expired = tuple(friend for friend in friends if friend.until is not None and friend.until <= now)
-    return Plan(entries, expired, tuple(unresolved), tuple(_warnings(entries)))
+    return Plan(entries, expired, tuple(unresolved), (*_wide(current), *_warnings(entries, near)))
 
 
 def order(network: Network) -> tuple[int, int, int]:
@@ -86,14 +104,48 @@ def _add(found: dict[Network, Entry], new: Entry) -> None:
     found[new.network] = Entry(new.network, until, friends, tuple(dict.fromkeys(old.names + new.names)))
 
 
-def _warnings(entries: Sequence[Entry]) -> list[str]:
+def _wide(friends: Sequence[Friend]) -> Iterator[str]:
+    """Yield a sentence for each friend whose addresses are many more than a person's."""
+    for friend in friends:
+        count = {version: _count(friend, version) for version in (4, 6)}
+        if max(count.values()) >= MANY:
+            what = " and ".join(
+                f"{number:,} {'IPv4 addresses' if version == 4 else 'IPv6 households'}"
+                for version, number in count.items()
+                if number
+            )
+            yield (
+                f"{friend.name}'s entry lets in {what}, and most of them are strangers. A DNS name follows an address "
+                f"that changes: docs/security.md, Friends"
+            )
+
+
+def _count(friend: Friend, version: int) -> int:
+    return sum(households(network) for network in friend.addresses if network.version == version)
+
+
+def _inside_something(network: Network, near: Near) -> str:
+    """Return what is to be said of addresses that are not the internet's; "" for any other, and where they are near."""
+    if network.version == 4 and network.overlaps(CARRIER_NAT):
+        return "" if near(network) else "carrier"
+    private = any(network.version == one.version and network.overlaps(one) for one in INSIDES)
+    return "private" if private and not near(network) else ""
+
+
+def _warnings(entries: Sequence[Entry], near: Near) -> list[str]:
     found: dict[tuple[str, ...], str] = {}
     wider: list[Entry] = []
     for entry in entries:
-        if entry.network.version == 4 and entry.network.overlaps(CARRIER_NAT):
-            found[entry.friends] = (
+        kind = _inside_something(entry.network, near)
+        if kind == "carrier":
+            found[kind, *entry.friends] = (
                 f"{_whose(entry)} is behind carrier NAT ({CARRIER_NAT}): strangers share it with {_people(entry)}, and "
                 "most relays never see it. Ask for the address a what-is-my-ip site shows."
+            )
+        elif kind:
+            found[kind, *entry.friends] = (
+                f"{_whose(entry)} is an address inside a private network: unless the relay is in the same one, it "
+                f"never sees {_people(entry)} come from there. Ask for the address a what-is-my-ip site shows."
             )
         if len(entry.friends) > 1:
             found["same", *entry.friends] = f"{_value(entry.network)} is the address of {_people(entry)}. {ADVICE}"

@@ -1,20 +1,27 @@
-"""The interfaces that the internet is behind, by the kernel's own tables of routes: one for each family."""
+"""What is behind which interface, by the kernel's own tables of routes: one for each family (proc(5))."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ipaddress
+import re
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from relay.gate.friends import Network
+from relay.gate.plan import CARRIER_NAT
+
 ROUTES = {4: Path("/proc/net/route"), 6: Path("/proc/net/ipv6_route")}
+# The addresses of the host itself, of IPv4; the other table has those of IPv6.
+OWN = Path("/proc/net/fib_trie")
+_REJECTS = 0x200
+_OWN = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 _ANYWHERE4, _ANYWHERE6 = "00000000", "0" * 32
 
 
 def uplinks(version: int) -> list[str]:
     """Return the interfaces of the default routes of a family, 4 or 6; none where the kernel tells of none."""
-    try:
-        lines = [line.split() for line in ROUTES[version].read_text(encoding="utf-8").splitlines()]
-    except OSError:
-        return []
+    lines = _lines(ROUTES[version])
     return list(dict.fromkeys(_defaults4(lines) if version == 4 else _defaults6(lines)))
 
 
@@ -31,3 +38,53 @@ def _defaults6(lines: list[list[str]]) -> Iterator[str]:
     yield from (
         fields[9] for fields in lines if len(fields) > 9 and fields[:2] == [_ANYWHERE6, "00"] and fields[9] != "lo"
     )
+
+
+class Near:
+    """The networks that a host is in, or has a way to that is not the one to the internet; read when first asked."""
+
+    def __init__(self, tables: Mapping[int, Path] = ROUTES, own: Path = OWN) -> None:
+        self._tables = tables
+        self._own = own
+        self._known: dict[int, list[Network]] = {}
+
+    def __call__(self, network: Network) -> bool:
+        """Tell whether all of a network is near."""
+        version = network.version
+        if version not in self._known:
+            self._known[version] = [*_ways(version, _lines(self._tables[version])), *self._carriers(version)]
+        return any(
+            network.network_address in one and one.prefixlen <= network.prefixlen for one in self._known[version]
+        )
+
+    def _carriers(self, version: int) -> Iterator[Network]:
+        """Yield what carriers' customers share, where the host is one of them: a VPN routes it where none sees it."""
+        if version == 4 and any(ipaddress.ip_address(text) in CARRIER_NAT for text in _OWN.findall(_text(self._own))):
+            yield CARRIER_NAT
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _lines(path: Path) -> list[list[str]]:
+    return [line.split() for line in _text(path).splitlines()]
+
+
+def _ways(version: int, lines: list[list[str]]) -> Iterator[Network]:
+    """Yield the destinations of a table of routes, but for everywhere and what is refused."""
+    for fields in lines:
+        try:
+            if version == 4:
+                # Numbers as the host has them in its memory.
+                raw, mask, flags = struct.pack("=I", int(fields[1], 16)), int(fields[7], 16), int(fields[3], 16)
+                way: Network = ipaddress.IPv4Network((raw, mask.bit_count()))
+            else:
+                way, flags = ipaddress.IPv6Network((bytes.fromhex(fields[0]), int(fields[1], 16))), int(fields[8], 16)
+        except (IndexError, ValueError):
+            continue  # the line with the names
+        if way.prefixlen and not flags & _REJECTS:
+            yield way

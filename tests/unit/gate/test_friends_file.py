@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from relay.gate.friends import parse, pinned, refuse_expired
+from relay.gate.friends import network, parse, pinned, refuse_expired
 from relay.tomlfile import ConfigError
 from tests.support.gate_memory import friend
 
@@ -80,6 +81,64 @@ def test_an_entry_that_is_over_is_refused_with_its_line_when_it_is_pushed() -> N
     with pytest.raises(ConfigError, match=r"friends.toml:7: anna's entry ended on") as caught:
         refuse_expired(friends, 1798153200, FILE)
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("11.0.0.0/8", "lets in 16,777,216 addresses"),
+        ("11.16.0.0/12", "lets in 1,048,576 addresses"),
+        ("0.0.0.0/0", "lets in 4,294,967,296 addresses"),
+        ("2000::/16", "lets in 281,474,976,710,656 households"),
+        ("2001:db8::/32", "lets in 4,294,967,296 households"),
+        ("2001:db8::/44", "lets in 1,048,576 households"),
+        ("::/0", "households"),
+        ("127.0.0.1", "is loopback"),
+        ("127.1.2.0/24", "is loopback"),
+        ("::1", "is loopback"),
+        ("::7", "is the address of nobody"),
+        ("::ffff:127.0.0.1", "is loopback"),
+        ("0.0.0.0", "is the address of nobody"),  # noqa: S104 - refused, not bound to
+        ("0.1.2.3", "is the address of nobody"),
+        ("::", "is the address of nobody"),
+        ("169.254.3.4", "is link-local"),
+        ("169.252.0.0/14", "is link-local"),
+        ("fe80::1", "is link-local"),
+        ("fe80::1%eth0", "is link-local"),
+        ("fe80::/64", "is link-local"),
+        ("224.0.0.251", "is multicast"),
+        ("ff02::1", "is multicast"),
+        ("255.255.255.255", "is broadcast"),
+        ("240.0.0.1", "is reserved"),
+        ("203.0.113.7%eth0", "is not an IP address"),
+        ("203.0.113.7/24", "is an address inside a prefix"),
+    ],
+)
+def test_what_no_friend_can_come_from_is_refused(value: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        network(value)
+    assert f'"{value}"' in str(caught.value)
+    assert ". Write " in str(caught.value)
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        parse(friend("anna", f'ip = ["203.0.113.7", "{value}"]'), FILE)
+
+
+@pytest.mark.parametrize(
+    ("value", "stands_for"),
+    [
+        ("11.16.0.0/13", "11.16.0.0/13"),
+        ("192.168.1.20", "192.168.1.20/32"),
+        ("2001:db8::7", "2001:db8::/64"),
+        ("2001:db8::7%eth0", "2001:db8::/64"),
+        ("2001:db8::/45", "2001:db8::/45"),
+        ("2001:db8::7/128", "2001:db8::7/128"),
+        ("fd00::7", "fd00::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7/32"),
+        ("::ffff:203.0.113.0/120", "203.0.113.0/24"),
+    ],
+)
+def test_what_an_address_stands_for(value: str, stands_for: str) -> None:
+    assert str(network(value)) == stands_for
 
 
 @pytest.mark.usefixtures("berlin")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
+import pytest
+
 from relay.gate import allowlist, plan, wall
 from relay.gate.friends import Friend
 from tests.support.gate_memory import NOW
@@ -61,9 +63,40 @@ def test_carrier_nat_and_shared_addresses_are_said() -> None:
 
 
 def test_a_thousand_addresses_of_two_friends_are_one_warning() -> None:
-    many = [f"10.1.{number // 256}.{number % 256}/32" for number in range(1000)]
-    made = plan.make([person("anna", "10.0.0.0/8"), person("ben", *many)], {}, NOW)
+    many = [f"11.1.{number // 256}.{number % 256}/32" for number in range(900)]
+    made = plan.make([person("anna", "11.1.0.0/23", "11.1.2.0/24", "11.1.3.0/25"), person("ben", *many)], {}, NOW)
     assert len(made.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (["11.1.0.0/22"], "1,024 IPv4 addresses"),
+        (["11.16.0.0/13"], "524,288 IPv4 addresses"),
+        (["11.1.0.0/23", "11.2.0.0/23"], "1,024 IPv4 addresses"),
+        (["2001:db8::/48"], "65,536 IPv6 households"),
+        (["2001:db8::/54", "11.1.0.7/32"], "1 IPv4 addresses and 1,024 IPv6 households"),
+        (["11.1.0.0/23"], ""),
+        (["2001:db8::/56", "2001:db8:1::1/128"], ""),
+    ],
+)
+def test_who_has_thousands_of_addresses_is_told(networks: list[str], words: str) -> None:
+    made = plan.make([person("anna", *networks), person("ben", "9.9.9.9/32")], {}, NOW)
+    assert len(made.warnings) == bool(words)
+    assert all(f"anna's entry lets in {words}, and most of them are strangers" in one for one in made.warnings)
+
+
+@pytest.mark.parametrize("network", ["192.168.1.20/32", "10.0.0.0/24", "172.31.255.1/32", "fd00:1:2:3::/64"])
+def test_an_address_of_a_private_network_is_told_unless_the_relay_is_in_it(network: str) -> None:
+    (told,) = plan.make([person("dora", network)], {}, NOW).warnings
+    assert "(dora) is an address inside a private network" in told
+    assert "what-is-my-ip" in told
+    assert plan.make([person("dora", network)], {}, NOW, near=lambda one: str(one) == network).warnings == ()
+
+
+@pytest.mark.parametrize("network", ["172.32.0.1/32", "203.0.113.7/32", "2001:db8:1:2::/64", "100.63.0.1/32"])
+def test_an_address_of_the_internet_is_not_told(network: str) -> None:
+    assert plan.make([person("dora", network)], {}, NOW).warnings == ()
 
 
 def test_the_allowlist_is_written_from_the_plan() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,43 @@ def test_the_zones_are_those_of_the_ways_to_the_internet() -> None:
     zone = "firewall-cmd --get-zone-of-interface"
     answers = {"firewall-cmd --get-default-zone": "public", f"{zone}=ens3": "external\n", f"{zone}=he-ipv6": "tunnels"}
     assert Firewalld(ScriptedPrograms(dict(answers))).zones() == ["external", "tunnels"]
+
+
+CARRIER = """\
+Local:
+  +-- 100.64.0.0/10 2 0 2
+     |-- 100.101.102.103
+        /32 host LOCAL
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "near"),
+    [
+        ("192.168.0.20/32", True),
+        ("192.168.0.0/24", True),
+        ("192.168.0.0/16", False),
+        ("192.168.1.20/32", False),
+        ("10.0.0.5/32", False),
+        ("100.64.3.4/32", True),
+        ("2001:db8:0:1::/64", False),
+        ("fd00:1:2:3::/64", False),
+    ],
+)
+def test_a_private_network_that_the_host_has_a_way_to_is_near(network: str, *, near: bool, tmp_path: Path) -> None:
+    """Everywhere, the default route, is no such way; a VPN whose routes are in another table is seen by its address."""
+    own = tmp_path / "fib_trie"
+    own.write_text(CARRIER)
+    assert routes.Near(routes.ROUTES, own)(ipaddress.ip_network(network)) is near
+    assert not routes.Near(routes.ROUTES, tmp_path / "none")(ipaddress.ip_network("100.64.3.4/32"))
+    assert not routes.Near({4: tmp_path / "none", 6: tmp_path / "none"}, own)(ipaddress.ip_network("192.168.0.20/32"))
+
+
+def test_a_way_that_refuses_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "route").write_text(f"{IPV4}*\t0000000A\t00000000\t0200\t0\t0\t0\t000000FF\t0\t0\t0\n")
+    refuses = f"fd{'0' * 30} 08 {NOWHERE} 00 {NOWHERE} ffffffff 00000001 00000000 00200200       lo\n"
+    (tmp_path / "ipv6_route").write_text(IPV6 + refuses)
+    near = routes.Near({4: tmp_path / "route", 6: tmp_path / "ipv6_route"}, tmp_path / "none")
+    assert not near(ipaddress.ip_network("10.0.0.5/32"))
+    assert not near(ipaddress.ip_network("fd00::/64"))
+    assert near(ipaddress.ip_network("192.168.0.20/32"))
