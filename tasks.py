@@ -8,6 +8,7 @@ from toolkit.tasks import bench, friends, lab, play, testbed, xbps
 from toolkit.tasks.deploy import deploy
 from toolkit.tasks.doctor import doctor
 from toolkit.tasks.join import join
+from toolkit.tasks.lock import lock
 from toolkit.tasks.remove import remove
 from toolkit.tasks.rollback import rollback
 from toolkit.tasks.status import status
@@ -18,6 +19,7 @@ ns = Collection(
     deploy,
     doctor,
     join,
+    lock,
     remove,
     rollback,
     run_tests,

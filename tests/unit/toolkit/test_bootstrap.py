@@ -16,6 +16,7 @@ import pytest
 from toolkit.console import ROOT
 from toolkit.lab.programs import PACKAGES
 from toolkit.lab.sources import KEYRING, KEYRING_PACKAGE
+from toolkit.lock import EXTRAS
 
 SHELL_TOOLS = ("sh", "cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "sed", "sort", "flock")
 # Stands for python3: `-m venv DIR` makes one whose python and invoke say how they are called.
@@ -89,11 +90,12 @@ class Machine:
         chmod = "".join(f'chmod +x "{self.folder}/bin/{name}"; ' for name in gives.split())
         self.program("apt-get", f'#!/bin/sh\necho "apt-get $*" >>"{self.folder}/log"\n{made}{chmod}exit {code}\n')
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run bootstrap there, from another folder."""
         return subprocess.run(
             ["/bin/sh", self.checkout / "bootstrap", *words],
-            capture_output=True, text=True, check=False, timeout=60, cwd="/", env={"PATH": f"{self.folder}/bin"},
+            capture_output=True, text=True, check=False, timeout=60, cwd="/",
+            env={"PATH": f"{self.folder}/bin", **(environment or {})},
         )  # fmt: skip
 
 
@@ -112,6 +114,9 @@ def machine(tmp_path: Path) -> Machine:
     text = text.replace(str(KEYRING), f"'{tmp_path}/keyring.gpg'")
     (made.checkout / "bootstrap").write_text(text)
     (made.checkout / "pyproject.toml").write_text("[project]\n")
+    (made.checkout / "requirements").mkdir()
+    for extra in EXTRAS:
+        (made.checkout / "requirements" / f"{extra}.txt").write_text(f"# of {extra}\n")
     for name in SHELL_TOOLS:
         found = shutil.which(name)
         assert found, f"{name} is missing here"
@@ -127,7 +132,28 @@ def test_the_first_run_makes_the_venv_and_hands_over(machine: Machine) -> None:
     done = machine.run("deploy", "--host", "my vps; id")
     assert done.returncode == 0, done.stderr
     assert machine.log[-1] == f"invoke --search-root {machine.checkout} deploy --host my vps; id"
-    assert any("pip install" in line and line.endswith(".[toolkit]") for line in machine.log)
+
+
+@pytest.mark.parametrize(("words", "extra"), [(("deploy", "--host", "a"), "toolkit"), (("test", "--fast"), "dev")])
+def test_the_versions_of_the_lock_are_installed_and_no_others(
+    machine: Machine, words: tuple[str, ...], extra: str
+) -> None:
+    assert machine.run(*words).returncode == 0
+    locked, itself = [line.partition(" install ")[2] for line in machine.log if "pip install" in line]
+    assert locked.endswith(f"--require-hashes -r {machine.checkout}/requirements/{extra}.txt")
+    # Neither what it depends on nor what builds it comes from anywhere else.
+    assert itself.endswith("--no-deps --no-build-isolation -e .")
+
+
+def test_the_newest_versions_are_installed_on_request(machine: Machine) -> None:
+    machine.run("test", "--fast")
+    before = len(machine.log)
+    assert machine.run("test", "--fast", environment={"NETPLAY_RELAY_NEWEST": "1"}).returncode == 0
+    (line,) = [line for line in machine.log[before:] if "pip install" in line]
+    assert line.endswith("--upgrade -e .[toolkit,dev]")
+    before = len(machine.log)
+    machine.run("test", "--fast")
+    assert any("--require-hashes" in line for line in machine.log[before:])
 
 
 def test_the_next_run_installs_nothing(machine: Machine) -> None:
@@ -138,9 +164,10 @@ def test_the_next_run_installs_nothing(machine: Machine) -> None:
     assert done.stderr == ""
 
 
-def test_a_changed_pyproject_is_installed_again_into_the_same_venv(machine: Machine) -> None:
+@pytest.mark.parametrize("name", ["pyproject.toml", "requirements/toolkit.txt"])
+def test_changed_requirements_are_installed_again_into_the_same_venv(machine: Machine, name: str) -> None:
     machine.run("deploy", "--host", "a")
-    (machine.checkout / "pyproject.toml").write_text("[project]\nname='x'\n")
+    (machine.checkout / name).write_text("# changed\n")
     before = len(machine.log)
     machine.run("deploy", "--host", "a")
     assert any("pip install" in line for line in machine.log[before:])
