@@ -15,7 +15,10 @@ FAMILIES = {4: "inet", 6: "inet6"}
 LONGEST = 2147483
 MOST_ELEMENTS = 1048576
 
-_ELEMENT = re.compile(r"add (\S+) (\S+)(?: timeout (\d+))?(?: packets (\d+) bytes \d+)?")
+# Behind the element stand pairs of a word and a number, and with other releases more than those we read.
+_ELEMENT = re.compile(r"^add (\S+) (\S+)(.*)$", re.MULTILINE)
+_TIMEOUT = re.compile(r" timeout (\d+)(?: |$)")
+_PACKETS = re.compile(r" packets (\d+)(?: |$)")
 
 
 def create() -> str:
@@ -48,10 +51,17 @@ def parse(text: str) -> dict[str, dict[Network, float | None]]:
 
 def members(sets: str) -> Iterator[tuple[Network, float | None, int]]:
     """Yield what is in our sets: the network, the seconds that remain (None: for good), packets let in by it."""
-    for name, value, left, count in _ELEMENT.findall(sets):
-        if name in SET_NAMES.values():
-            # Timeout 0: for good.
-            yield parse_network(value), float(left) if left not in ("", "0") else None, int(count or 0)
+    for _, value, left, count in _elements(sets):
+        # Timeout 0: for good.
+        yield parse_network(value), float(left) or None, count
+
+
+def _elements(sets: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield set, value, timeout and packets of each element of ours; one that is an exception lets nobody in."""
+    for name, value, more in _ELEMENT.findall(sets):
+        if name in SET_NAMES.values() and "nomatch" not in more.split():
+            left, count = _TIMEOUT.search(more), _PACKETS.search(more)
+            yield name, value, int(left[1]) if left else 0, int(count[1]) if count else 0
 
 
 def by_set(listed: Iterable[tuple[Network, float | None, int]]) -> dict[str, dict[Network, float | None]]:
@@ -64,5 +74,5 @@ def by_set(listed: Iterable[tuple[Network, float | None, int]]) -> dict[str, dic
 
 def replay(text: str) -> str:
     """Return the text for `ipset restore -exist` that brings back what `ipset save` printed, and no more."""
-    added = "".join(f"add {name} {value} timeout {left or 0}\n" for name, value, left, _ in _ELEMENT.findall(text))
+    added = "".join(f"add {name} {value} timeout {left}\n" for name, value, left, _ in _elements(text))
     return create() + "".join(f"flush {name}\n" for name in SET_NAMES.values()) + added

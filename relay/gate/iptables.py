@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -26,7 +27,17 @@ MASKS = {4: 32, 6: 64}
 PORTS_PER_RULE = 15
 
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
-_COUNTS = re.compile(r"^\[\d+:\d+\] ")
+_COUNTS = re.compile(r"^\[(\d+):\d+\] ")
+# Long options of our rules. Values go as far as the next option; what else a release prints is left out, but for short
+# options: these are what a rule is about, other than -c, its counts.
+_OPTIONS = frozenset(
+    {
+        "--dports", "--ctstate", "--match-set", "--limit", "--limit-burst", "--log-prefix", "--connlimit-above",
+        "--connlimit-mask", "--connlimit-saddr",
+    }
+)  # fmt: skip
+_SHORT = re.compile(r"-[^-c]")
+_UNORDERED = ("--ctstate", "--dports")
 # What is about some sources decides nothing for a stranger; there may be thousands of such rules. Wider than this,
 # sources may be anybody's.
 WIDEST = {4: 8, 6: 16}
@@ -137,12 +148,49 @@ def _targets(rules: Iterable[str]) -> Iterator[tuple[str, int]]:
 
 
 def _uncounted(saved: str) -> list[str]:
-    return [_COUNTS.sub("", line) for line in saved.splitlines()]
+    return [line for _, line in _counted(saved)]
+
+
+def _counted(saved: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of what iptables-save printed, each with its packets, ours in the words of `frame`."""
+    for line in saved.splitlines():
+        count = _COUNTS.match(line)
+        rule = line[count.end() :] if count else line
+        is_ours = "NETPLAY" in rule and (_OURS.match(rule) or rule.startswith("-A INPUT "))
+        yield int(count[1]) if count else 0, _in_our_words(rule) if is_ours else rule
+
+
+def _in_our_words(rule: str) -> str:
+    """Return a rule without what a release prints beside the options we use: counts, defaults, comments."""
+    if _SOURCE.fullmatch(rule) or rule == JUMP:
+        return rule  # of these there may be thousands
+    try:
+        words = shlex.split(rule)
+    except ValueError:
+        return rule
+    kept: list[str] = []
+    place = 0
+    while place < len(words):
+        end = next((at for at in range(place + 1, len(words)) if words[at].startswith("-") or words[at] == "!"), None)
+        option, *values = words[place:end]
+        place = len(words) if end is None else end
+        if option in _UNORDERED:
+            values = [",".join(sorted(value.split(","), key=_order)) for value in values]
+        # "!" is about what comes next.
+        about = words[place] if option == "!" and place < len(words) else option
+        if about in _OPTIONS or _SHORT.fullmatch(about):
+            kept += [option, *(f'"{value}"' if " " in value else value for value in values)]
+    return " ".join(kept)
+
+
+def _order(value: str) -> tuple[int, str]:
+    """Return what ports and states are sorted by: numbers as such, states the other way round, as we write them."""
+    return (int(value), "") if value.isdecimal() else (-ord(value[:1] or " "), value)
 
 
 def jumps(saved: str) -> int:
     """Return how often INPUT jumps to our chain in what iptables-save printed."""
-    return len(re.findall(rf"^(?:\[\d+:\d+\] )?{JUMP}$", saved, re.MULTILINE))
+    return _uncounted(saved).count(JUMP)
 
 
 def parse(
@@ -175,17 +223,17 @@ def _plain(found: list[str]) -> list[str]:
 
 def _listed(saved: Mapping[int, str]) -> Iterator[tuple[Network, float | None, int]]:
     for text in saved.values():
-        for count, rule in _COUNT.findall(text):
+        for count, rule in _counted(text):
             if match := _SOURCE.fullmatch(rule):
-                yield parse_network(match[1]), None, int(count)
+                yield parse_network(match[1]), None, count
 
 
 def _packets(saved: Mapping[int, str]) -> dict[str, int]:
     packets = {"established": 0, "friends": 0, "capped": 0, "refused": 0}
     for text in saved.values():
-        for count, rule in _COUNT.findall(text):
+        for count, rule in _counted(text):
             if counter := _counter(rule):
-                packets[counter] += int(count)
+                packets[counter] += count
     return packets
 
 

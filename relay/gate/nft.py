@@ -25,6 +25,20 @@ HOUSEHOLD = "ip6 saddr & ffff:ffff:ffff:ffff::"
 _TYPES = {"host4": "ipv4_addr", "host6": "ipv6_addr", "net4": "ipv4_addr", "net6": "ipv6_addr"}
 _FLAGS = {"host4": "timeout", "host6": "timeout", "net4": "interval", "net6": "interval"}
 _CAPS = {"many4": "ipv4_addr", "many6": "ipv6_addr"}
+# What a table may hold, as libnftables-json(5) names it.
+_KINDS = (
+    "table", "chain", "rule", "set", "counter", "map", "flowtable", "quota", "limit", "ct helper", "ct timeout",
+    "ct expectation", "secmark", "synproxy", "tunnel",
+)  # fmt: skip
+# What `frame` declares of each, beside the name.
+_DECLARED = {"chain": ("type", "hook", "prio", "policy", "dev"), "set": ("type", "timeout")}
+# Statements of ours that say no more than their name, or the name of an object.
+_BARE = ("accept", "drop", "counter")
+# All other words of our rules.
+_WORDS = (
+    "match", "op", "left", "right", "meta", "key", "payload", "protocol", "field", "ct", "jump", "goto", "target", "&",
+    "set", "elem", "stmt", "limit", "rate", "burst", "per", "inv", "log", "prefix", "val", "ct count",
+)  # fmt: skip
 
 
 def frame(wall: Wall, *, element_counters: bool = True) -> str:
@@ -139,20 +153,31 @@ def removal() -> str:
 
 
 def parse(text: str) -> Standing:
-    """Read what `nft -j list table inet netplay` printed. Raises ValueError for what is not that."""
+    """Read what `nft -j list table inet netplay` printed. Raises ValueError for what is not that.
+
+    Each release of nft prints more than the one before, in another order too: only what is known here counts.
+    """
     try:
-        items = [next(iter(item.items())) for item in json.loads(text)["nftables"]]
-    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        items = list(_items(json.loads(text)["nftables"]))
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a listing of nft: {error!r}") from error
     packets = {content["name"]: int(content["packets"]) for kind, content in items if kind == "counter"}
     try:
         if _is_ours(items):
             sets, seen = _sets(items)
             return Standing(_digest(items), True, sets, packets, seen)
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
         # An element none of ours is like: somebody put it in by hand, or an older version of this table stands.
         pass
     return Standing(_digest(items), False, {name: {} for name in SETS}, packets, {})
+
+
+def _items(listed: Iterable[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield kind and content of everything a table may hold; kinds of things that are not known here are left out."""
+    for item in listed:
+        if not isinstance(item, dict) or not item:
+            raise ValueError(f"not a listing of nft: {item!r}")
+        yield from ((kind, item[kind]) for kind in _KINDS if kind in item)
 
 
 def _sets(items: list[tuple[str, Any]]) -> tuple[dict[str, dict[Network, float | None]], dict[Network, int]]:
@@ -167,10 +192,10 @@ def _sets(items: list[tuple[str, Any]]) -> tuple[dict[str, dict[Network, float |
 
 
 def _listed(content: dict[str, Any]) -> Iterator[tuple[Network, float | None, int]]:
-    for element in content.get("elem", []):
+    for element in _several(content.get("elem")):
         details = element["elem"] if isinstance(element, dict) and "elem" in element else {"val": element}
         left = float(details["expires"]) if "expires" in details else None
-        count = int(details.get("counter", {}).get("packets", 0))
+        count = int((details.get("counter") or {}).get("packets", 0))
         for network in _networks(content["name"], details["val"]):
             yield network, left, count
 
@@ -187,14 +212,59 @@ def _networks(name: str, value: Any) -> Iterator[Network]:
 
 
 def _digest(items: list[tuple[str, Any]]) -> str:
-    """Return a digest of a listing without what changes by itself: handles, elements, counts, versions."""
-    passing = ("handle", "elem", "packets", "bytes")
-    kept = [
-        (kind, {key: value for key, value in content.items() if key not in passing})
-        for kind, content in items
-        if kind != "metainfo"
-    ]
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    """Return a digest of what a listing says of our rules: what `frame` declares, and nothing that a release adds.
+
+    Nor does it hold what changes by itself (handles, elements, counts). Rules of a chain stay in their order; in which
+    order chains, sets and counters are listed is the release's own affair.
+    """
+    rules: dict[str, list[Any]] = {}
+    for content in (content for kind, content in items if kind == "rule"):
+        rules.setdefault(content["chain"], []).append([_statement(part) for part in _several(content.get("expr"))])
+    things = sorted(json.dumps(_declared(kind, content), sort_keys=True) for kind, content in items if kind != "rule")
+    return hashlib.sha256(json.dumps([things, rules], sort_keys=True).encode()).hexdigest()
+
+
+def _declared(kind: str, content: dict[str, Any]) -> list[Any]:
+    """Return what tells a table, chain, set or counter from another one of its kind."""
+    said = {word: content[word] for word in ("name", *_DECLARED.get(kind, ())) if word in content}
+    if kind == "set":
+        said |= {"flags": _flags(content), "stmt": [_statement(one) for one in _several(content.get("stmt"))]}
+    if kind == "table":
+        # A table that sleeps keeps nobody out.
+        said["flags"] = [flag for flag in _several(content.get("flags")) if flag == "dormant"]
+    return [kind, said]
+
+
+def _statement(part: Any) -> Any:
+    """Return what a statement of a rule says in words that ours have; one of others keeps its name."""
+    if isinstance(part, dict) and (word := next((word for word in _BARE if word in part), None)):
+        return {word: part[word] if isinstance(part[word], str) else None}
+    return _known(part)
+
+
+def _known(value: Any) -> Any:
+    """Return an expression without the words that a release adds to those we use; what has none of ours keeps its own.
+
+    A list of one is that one, and ports, states and the like have no order: releases differ in this.
+    """
+    if isinstance(value, list):
+        found = [_known(one) for one in value]
+        if all(isinstance(one, str | int) for one in found):
+            found.sort(key=str)
+        return found[0] if len(found) == 1 else found
+    if not isinstance(value, dict):
+        return value
+    return {word: _known(value[word]) for word in value if word in _WORDS} or sorted(value)
+
+
+def _several(value: Any) -> list[Any]:
+    """Return a list of what some releases print alone where there is one, and not at all where there is none."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _flags(content: dict[str, Any]) -> list[str]:
+    """Return what kind of set it is. Whether rules add to it (dynamic) is printed by newer releases alone."""
+    return sorted({"constant", "interval", "timeout"} & set(_several(content.get("flags"))))
 
 
 def _is_ours(items: list[tuple[str, Any]]) -> bool:
@@ -204,7 +274,7 @@ def _is_ours(items: list[tuple[str, Any]]) -> bool:
     if set(sets) != {*SETS, *_CAPS} or set(chains) != set(CHAINS):
         return False
     typed = all(sets[name].get("type") == kind for name, kind in {**_TYPES, **_CAPS}.items())
-    flagged = all(sets[name].get("flags") == [flag] for name, flag in _FLAGS.items())
+    flagged = all(_flags(sets[name]) == [flag] for name, flag in _FLAGS.items())
     hooked = [name for name, content in chains.items() if content.get("hook")] == ["input"]
     counting = [bool(sets[name].get("stmt")) for name in SETS]
     return typed and flagged and hooked and chains["input"]["hook"] == "input" and len(set(counting)) == 1

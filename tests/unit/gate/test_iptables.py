@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,66 @@ def test_a_listing_is_read_with_entries_as_rules() -> None:
     assert standing.sets["host6"] == {ipaddress.ip_network("2001:db8:1:2::/64"): None}
     assert standing.packets == {"established": 4, "friends": 4, "capped": 4, "refused": 4}
     assert standing.seen[ipaddress.ip_network("1.2.3.4/32")] == 2
+
+
+# What a release may print beside the words we know: of a rule, and of an element of a set.
+MORE = ["-c 12 720", "--novelty", "--novelty 5", '--novelty "a b" c', "-c 7 420 --novelty 12"]
+
+
+@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("in_front", [True, False])
+def test_what_another_release_prints_of_each_rule_changes_nothing(more: str, *, in_front: bool) -> None:
+    def printed(line: str) -> str:
+        if " -A " not in line or "NETPLAY" not in line:
+            return line
+        if in_front:
+            start, chain, rest = re.split(r"(?<=-A )(\S+)", line, maxsplit=1)
+            return f"{start}{chain} {more}{rest}"
+        return f"{line} {more}"
+
+    plain = {version: saved(version, ipset=False) for version in (4, 6)}
+    before = iptables.parse(plain, None)
+    changed = {version: "\n".join(map(printed, text.splitlines())) + "\n" for version, text in plain.items()}
+    assert changed != plain
+    assert iptables.parse(changed, None) == before
+
+
+def test_the_order_in_which_states_are_printed_changes_nothing() -> None:
+    plain = {version: saved(version, ipset=True) for version in (4, 6)}
+    turned = {version: text.replace("RELATED,ESTABLISHED", "ESTABLISHED,RELATED") for version, text in plain.items()}
+    assert iptables.parse(turned, SETS) == iptables.parse(plain, SETS)
+
+
+@pytest.mark.parametrize(
+    ("rule", "other"),
+    [
+        ("-A NETPLAY-GATE -j DROP", "-A NETPLAY-GATE -j ACCEPT"),
+        ("-A NETPLAY-GATE -j DROP", "-A NETPLAY-GATE -d 9.9.9.9/32 -j DROP"),
+        ("-A NETPLAY-GATE -j DROP", "-A NETPLAY-GATE -o eth9 -j DROP"),
+        ("-A NETPLAY-GATE -j DROP", "-A NETPLAY-GATE -m time --timestart 12:00 -j DROP"),
+        ("-A NETPLAY-GATE -i lo -j ACCEPT", "-A NETPLAY-GATE ! -i lo -j ACCEPT"),
+        ("--dports 55435 ", "--dports 22 "),
+        ("--connlimit-above 96", "--connlimit-above 960000"),
+        ("RELATED,ESTABLISHED", "RELATED,ESTABLISHED,NEW"),
+    ],
+)
+def test_what_somebody_changes_in_our_chains_is_seen(rule: str, other: str) -> None:
+    plain = {version: saved(version, ipset=False) for version in (4, 6)}
+    changed = {**plain, 4: plain[4].replace(rule, other)}
+    before, after = iptables.parse(plain, None), iptables.parse(changed, None)
+    assert changed != plain
+    assert before
+    assert after
+    assert after.frame != before.frame
+
+
+@pytest.mark.parametrize("more", ["", " novelty 5", ' comment "timeout 7 packets 9"', " skbmark 0x1/0xff"])
+def test_what_another_release_prints_of_each_element_changes_nothing(more: str) -> None:
+    (found,) = ipset.members(f"add netplay4 1.2.3.4{more} timeout 59 packets 3 bytes 180{more}\n")
+    assert found == (ipaddress.ip_network("1.2.3.4/32"), 59.0, 3)
+    text = f"add netplay4 1.2.3.4 packets 3 bytes 180{more} timeout 59\nadd netplay4 2.0.0.0/8{more} nomatch\n"
+    assert list(ipset.members(text)) == [found]
+    assert ipset.replay(text).splitlines()[-1] == "add netplay4 1.2.3.4 timeout 59"
 
 
 def test_a_listing_is_read_with_entries_in_sets() -> None:
