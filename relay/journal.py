@@ -127,7 +127,8 @@ class Journal:
         if conn.friend and conn.outcome in LIMITS:
             self._limited(conn, conn.outcome)
         wanted = conn.kind in ("client", "host") and conn.outcome not in (Outcome.HOST_LEFT, Outcome.SHUTDOWN)
-        if conn.friend and wanted:
+        hosted = conn.kind == "host" and conn.session
+        if conn.friend and wanted and not hosted:
             self._endings.add(
                 "refused",
                 session=_text(conn.session),

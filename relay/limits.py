@@ -30,7 +30,7 @@ class Timeouts:
     header: float = 5.0
     link: float = 10.0
     farewell: float = 2.0
-    ping: float = 20.0
+    ping: float = 5.0
     host_return: float = 60.0
     host_claim: float = 1.5
     drain: float = 60.0

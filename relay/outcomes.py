@@ -44,6 +44,10 @@ class Outcome(StrEnum):
     HOST_BROKE_PROTOCOL = "host-broke-protocol", "the host sent something no RetroArch sends; its session was ended"
     HOST_STUCK = "host-stuck", "the host had stopped reading and its socket was full"
     REPLACED = "replaced", "its connection was dead: its address, or a new host at its room's port, has the room now"
+    HOST_DEAD = (
+        "host-dead",
+        "its line was dead: its machine acknowledged nothing, and somebody wanted to join, or to host in its place",
+    )
     NO_ROOM_FREE = "no-room-free", "there are as many sessions as there may be (limits.sessions)"
     ROOM_TAKEN = "room-taken", "the room of that port is hosted already"
     NO_HOSTS_HERE = "no-hosts-here", 'a host at a port for games without one (mode = "coreless"); it plays on alone'
@@ -70,6 +74,11 @@ class Outcome(StrEnum):
     GAVE_UP = "gave-up", "RetroArch itself hung up: what it was sent did not fit its game"
     NO_STATE = "no-state", "it was new and got no savestate: the core of the player who keeps time saves none"
     FROZEN = "frozen", "the others had to wait for its input for too long; only it was dropped"
+    VANISHED = "vanished", "it had fallen silent, and kept somebody out who wanted to come into a game without a host"
+    HOST_CAME = (
+        "host-came",
+        "it was alone in a game without a host, and somebody hosts at that port now: it has to connect again",
+    )
     ROOM_FAILED = "room-failed", "a mistake of the relay ended the room without a host; its log has the traceback"
     PAUSED_TOO_LONG = "paused-too-long", "it paused while newer RetroArch, which cannot wait longer, took part"
 

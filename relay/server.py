@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from relay import lan, protocol, snapshot, sockets
+from relay import lan, protocol, snapshot, sockets, tcpinfo
 from relay.config import Config
 from relay.endings import Endings
 from relay.ends import End
@@ -86,6 +86,7 @@ class Server:
             config.gate.link_from_host_address,
             lambda conn: sockets.acked(self._socks[conn]),
             config.coreless.devices,
+            self._quiet,
         )
         self.drained = asyncio.Event()
         self.endings = Endings()
@@ -156,7 +157,7 @@ class Server:
         ports = dict.fromkeys(listener.getsockname()[1] for listener in self.entrance.listeners)
         rooms = []
         for port in ports:
-            session, table = self.board.session_at(port), self.board.tables.at.get(port)
+            session, table = self.board.session_at(port, self._clock()), self.board.tables.at.get(port)
             if session and session.host.room_port == port:
                 rooms.append(self._lan_room(session, port))
             elif table and (facts := table.room.status())["content_crc"]:
@@ -178,6 +179,19 @@ class Server:
             host.content_crc or 0,
             password=bool(seen.password),
         )
+
+    def _quiet(self, conn: Conn) -> float:
+        """Return for how long (seconds) nothing has come from a peer's machine."""
+        sock = self.sock_of(conn)
+        info = tcpinfo.of(sock) if sock else None
+        return info.heard if info else 0.0
+
+    def sock_of(self, conn: Conn) -> socket.socket | None:
+        """Return the socket of a connection that is not closed."""
+        if end := self._forwarder.end_of(conn):
+            return end.sock
+        seat = self.hall.seats.of(conn)
+        return seat.sock if seat else self._socks.get(conn)
 
     def end_of(self, conn: Conn) -> End | None:
         """Return the forwarder's end of a linked connection."""

@@ -128,6 +128,9 @@ def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> 
         "heard": conn.heard,
         "pinged": conn.pinged,
         "rtt": conn.rtt,
+        "told": conn.told,
+        "owes": conn.owes,
+        "named": conn.named,
         "received": conn.received,
     }
 
@@ -165,7 +168,11 @@ def _load_conn(entry: dict[str, Any]) -> Conn:
         heard=entry["heard"],
         pinged=entry["pinged"],
         rtt=entry["rtt"],
-        received=entry.get("received", 0),  # not there where an older program wrote it
+        # None of these is there where an older program wrote it.
+        told=entry.get("told"),
+        owes=entry.get("owes"),
+        named=entry.get("named", True),
+        received=entry.get("received", 0),
     )
     if conn.state is State.OPENING:
         conn.opening = protocol.Opening()

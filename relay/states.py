@@ -35,11 +35,12 @@ class Conn:
     """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
 
     kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
-    a room, the host that has it. introduction: its link is not forwarded yet, what it says is looked at first. table
-    and key: its core-less room, and what it is called there; reason is why that room closed it, if the outcome alone
-    does not say it. received: its bytes, but for those of a link that is forwarded. opening is there while the state is
-    OPENING, control while it is HOSTING. source is what limits count: an IPv4 address, or the /64 of an IPv6 one, for a
-    household has all of that.
+    a room, the host that has it. named: it is a client that named its session. told: when a host was sent something
+    last; owes: since when its machine may not have acknowledged what it was sent (relay/liveness.py). introduction:
+    its link is not forwarded yet, what it says is looked at first. table and key: its core-less room, and what it is
+    called there; reason is why that room closed it, if the outcome alone does not say it. received: its bytes, but for
+    those of a link that is forwarded. opening is there while the state is OPENING, control while it is HOSTING. source
+    is what limits count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that.
     """
 
     address: Address
@@ -61,6 +62,9 @@ class Conn:
     heard: float = 0.0
     pinged: float | None = None
     rtt: float | None = None
+    told: float | None = None
+    owes: float | None = None
+    named: bool = False
     introduction: Introduction | None = None
     table: Table | None = None
     key: int = 0

@@ -4,9 +4,13 @@ The adapter (relay/server.py) tells it what happened, with the time in seconds o
 carries out the actions it returns, in order. A connection is in exactly one state:
 
     OPENING --> [CLAIMING -->] HOSTING -------------> CLOSED
-            --> WAITING --> LINKED (two of them) --> CLOSED
-            --> SEATED (in a room without a host) --> CLOSED
+            --> [CLAIMING -->] WAITING --> LINKED (two of them) --> CLOSED
+            --> [CLAIMING, WAITING -->] SEATED (in a room without a host) --> CLOSED
             --> CLOSED
+
+CLAIMING is a host that wants a room which somebody seems to have, or a client that may mean one of several hosts: both
+wait for signs of life of those who are there. A client that waits for a host whose line turns out to be dead is sent to
+whom else it may mean.
 
 and ends with exactly one outcome word (relay/outcomes.py). Time limits follow docs/protocol.md, Time limits.
 """
@@ -16,12 +20,13 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from relay import introduction, protocol, stream_versions
 from relay.admission import Admission, count_down, count_up
 from relay.coreless import DEVICES, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
+from relay.liveness import Liveness, Sign
 from relay.outcomes import Outcome
 from relay.protocol import Address, Reason
 from relay.rooms import Mode, RoomTable
@@ -36,6 +41,8 @@ MOST_PLAYERS = 31
 HOSTS_A_TICK = 32
 # Seconds in which the answer to a ping tells a round trip.
 LATEST_PONG = 10.0
+# Ends of hosts that are not there any more.
+DEAD = (Outcome.REPLACED, Outcome.HOST_DEAD)
 NOWHERE = ipaddress.IPv6Address("::")
 KINDS = {
     protocol.HostHello: "host",
@@ -51,8 +58,9 @@ class Switchboard:
     rooms knows the ids; new_id returns 12 random bytes, never guessable: a client's id is all that keeps a stranger
     from taking its link. acked tells whether everything sent on a connection has been acknowledged by its peer's
     kernel: the sign of life of a host that is paused and answers nothing. devices are the types of the pads of a
-    core-less room that has none of its own. Every method that takes `now` may be called with equal times, never with
-    earlier ones.
+    core-less room that has none of its own. quiet tells for how long (seconds) nothing has come from a peer's kernel:
+    that of a link, or of a player of a core-less room. Every method that takes `now` may be called with equal times,
+    never with earlier ones.
     """
 
     def __init__(
@@ -65,6 +73,7 @@ class Switchboard:
         link_from_host_address: bool = False,
         acked: Callable[[Conn], bool] = lambda _: True,
         devices: tuple[int, ...] = DEVICES,
+        quiet: Callable[[Conn], float] = lambda _: 0.0,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -79,6 +88,8 @@ class Switchboard:
         self.draining = False
         self._new_id = new_id
         self._acked = acked
+        self._quiet = quiet
+        self.liveness = Liveness(acked, quiet, timeouts.host_claim)
         self._opening: dict[Conn, None] = {}
         self._claiming: dict[Conn, None] = {}
         self._waiting: dict[bytes, Conn] = {}
@@ -109,6 +120,8 @@ class Switchboard:
     def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
         """Take bytes of a connection. Those of a link that is forwarded never come here."""
         conn.heard = now
+        if conn.owes is not None:
+            self.liveness.heard(conn, now)
         conn.received += len(data)
         if conn.state is State.SEATED:
             self.tables.received(conn, data, now)
@@ -118,9 +131,9 @@ class Switchboard:
             self._opening_received(conn, data, now)
         elif conn.state is State.HOSTING:
             self._host_received(conn, data, now)
-        elif conn.state is State.CLAIMING:
+        elif conn.state is State.CLAIMING and conn.kind == "host":
             self._close(conn, Outcome.HOST_BROKE_PROTOCOL)
-        elif conn.state is State.WAITING:
+        elif conn.state in (State.CLAIMING, State.WAITING):
             conn.head += data
             if len(conn.head) > self.buffers.waiting_client:
                 self._close(conn, Outcome.FLOODED)
@@ -138,7 +151,7 @@ class Switchboard:
         elif conn.state is State.WAITING:
             self._close(conn, outcome or Outcome.LEFT_WAITING)
         elif conn.state is State.CLAIMING:
-            self._close(conn, outcome or Outcome.HOST_LEFT)
+            self._close(conn, outcome or (Outcome.HOST_LEFT if conn.kind == "host" else Outcome.LEFT_WAITING))
         elif conn.state is State.OPENING:
             self._close(conn, outcome or (Outcome.LEFT_EARLY if conn.friend else Outcome.STRANGER))
         return self._take()
@@ -147,10 +160,12 @@ class Switchboard:
         """End what has waited too long, and ping hosts that have been silent. Call it a few times a second."""
         for conn in [conn for conn in self._opening if conn.deadline <= now]:
             self._close(conn, Outcome.INCOMPLETE if conn.opening.size >= protocol.MAGIC_SIZE else Outcome.SILENT)
+        self._leave_the_dead(dict.fromkeys(conn.session for conn in self._waiting.values() if conn.session), now)
         for conn in [conn for conn in self._waiting.values() if conn.deadline <= now]:
             self._close(conn, Outcome.NOT_LINKED, Reason.FULL)
-        for conn in [conn for conn in self._claiming if conn.deadline <= now]:
-            self._settle(conn, now)
+        # What one of them leads to may send others on their way again.
+        while due := [conn for conn in self._claiming if conn.deadline <= now]:
+            self._settle(due[0], now)
         self._look_at_hosts(now)
         for table in list(self.tables.at.values()):
             self.tables.tick(table, now)
@@ -244,8 +259,7 @@ class Switchboard:
             conn.state, conn.peer = State.CLAIMING, old
             conn.deadline = now + self.timeouts.host_claim
             self._claiming[conn] = None
-            self._actions.append(Send(old, protocol.PING))
-            old.pinged = now
+            self._send_ping(old, now)
             return None
         return self._open_session(conn, now)
 
@@ -267,20 +281,30 @@ class Switchboard:
 
     def _settle(self, conn: Conn, now: float) -> None:
         """Decide a claim: a room whose host is dead goes to the one who came back."""
+        if conn.kind == "client":
+            return self._find_game(conn, now)
         old = conn.peer
         silent = old is not None and old.heard < conn.since
         if old and old.session and old.state is State.HOSTING and silent and not self._acked(old):
             self._end_session(old, Outcome.REPLACED, now)
         if conn.state is State.CLAIMING:
             self._open_session(conn, now)
+        return None
 
     def _settle_claims_on(self, host: Conn, now: float) -> None:
         for conn in [conn for conn in self._claiming if conn.peer is host]:
             self._settle(conn, now)
 
+    def _settle_choices(self, now: float) -> None:
+        """Let those who may mean one of several hosts look again: one has given a sign of life."""
+        for conn in [conn for conn in self._claiming if conn.kind == "client"]:
+            if conn.state is State.CLAIMING:
+                self._find_game(conn, now)
+
     def _open_session(self, conn: Conn, now: float) -> None:
         self._claiming.pop(conn, None)
         conn.peer = None
+        self._leave_the_dead(self.sessions.values(), now)
         # Hosting already, so that a refusal too is written down as a host's.
         conn.state = State.HOSTING
         if self.draining:
@@ -295,42 +319,80 @@ class Switchboard:
         conn.session = self.sessions[session_id] = Session(session_id, conn, now)
         conn.control = protocol.Control()
         count_up(self._hosts_at, conn.source)
-        self._actions += [Send(conn, protocol.session_message(session_id)), SessionOpened(conn.session)]
-        return None
+        self._tell(conn, protocol.session_message(session_id), now)
+        return self._emit(SessionOpened(conn.session))
 
     def _join(self, conn: Conn, hello: protocol.JoinHello, now: float) -> None:
-        session = self._wanted(conn, hello)
-        if session is None:
-            return self._sit(conn, hello.head, now)
-        if isinstance(session, Outcome):
-            return self._close(conn, session, Reason.FULL if session is Outcome.AMBIGUOUS else Reason.NONE)
+        conn.head = hello.head
+        if hello.session is None:
+            return self._find_game(conn, now)
+        conn.named = True
+        if session := self.sessions.get(hello.session):
+            self._leave_the_dead([session], now)
+        session = self.sessions.get(hello.session)
+        return self._wait_for_link(conn, session, now) if session else self._close(conn, Outcome.NO_SESSION)
+
+    def _find_game(self, conn: Conn, now: float) -> None:
+        """Bring a client that names no session to the game it means, or let it wait until it is known which that is."""
+        self._leave_the_dead(self._candidates(conn.room_port), now)
+        wanted = self._wanted(conn.room_port, now)
+        if wanted is None:
+            return self._sit(conn, now)
+        if isinstance(wanted, Session):
+            return self._wait_for_link(conn, wanted, now)
+        if wanted is not Outcome.AMBIGUOUS:
+            return self._close(conn, wanted)
+        begun = conn.deadline - self.timeouts.host_claim if conn.state is State.CLAIMING else now
+        if doubted := self._doubted(conn.room_port, begun - self.timeouts.host_claim, now):
+            return self._ask_the_doubted(conn, doubted, now)
+        return self._close(conn, wanted, Reason.FULL)
+
+    def _ask_the_doubted(self, conn: Conn, doubted: list[Conn], now: float) -> None:
+        """Let a client wait until it is known which of several hosts are still there."""
+        if conn.state is not State.CLAIMING or conn.deadline <= now:
+            self._opening.pop(conn, None)
+            self._claiming[conn] = None
+            conn.state, conn.deadline = State.CLAIMING, now + self.timeouts.host_claim
+        for host in doubted:
+            if not self.liveness.is_asked(host, now):
+                self._send_ping(host, now)
+
+    def _doubted(self, port: int, since: float, now: float) -> list[Conn]:
+        """Return the hosts that a client at a port may mean and of whom nothing is known since a time."""
+        hosts = (session.host for session in self._candidates(port))
+        return [host for host in hosts if self.liveness.sign(host, since, now) is Sign.UNKNOWN]
+
+    def _wait_for_link(self, conn: Conn, session: Session, now: float) -> None:
+        """Ask a session's host for a link for a client."""
         if len(session.waiting) + len(session.linked) // 2 >= self.limits.clients_per_session:
             return self._close(conn, Outcome.SESSION_FULL, Reason.FULL)
-        del self._opening[conn]
+        self._opening.pop(conn, None)
+        self._claiming.pop(conn, None)
         conn.state = State.WAITING
         conn.deadline = now + self.timeouts.link
         conn.session = session
-        conn.head = hello.head
         conn.client_id = self._client_id(session)
         session.waiting[conn.client_id] = self._waiting[conn.client_id] = conn
         session.addresses[conn.client_id] = conn.address
         if len(session.addresses) > REMEMBERED_CLIENTS:
             del session.addresses[next(iter(session.addresses))]
-        self._actions.append(Send(session.host, protocol.link_message(conn.client_id)))
-        return None
+        return self._tell(session.host, protocol.link_message(conn.client_id), now)
 
     def _join_old(self, conn: Conn, hello: protocol.OldHello, now: float) -> None:
         """Take a client of protocol 4, which no host of a tunnel speaks: it plays without one or not at all."""
-        hosted = conn.room_port not in self.tables.at and self.session_at(conn.room_port)
+        conn.head = hello.head
+        self._leave_the_dead(self._candidates(conn.room_port), now)
+        hosted = conn.room_port not in self.tables.at and self.session_at(conn.room_port, now)
         if hosted or self.rooms.mode_of(conn.room_port) is Mode.TUNNEL:
             return self._close(conn, Outcome.OTHER_PROTOCOL)
-        return self._sit(conn, hello.head, now)
+        return self._sit(conn, now)
 
-    def _sit(self, conn: Conn, head: bytes, now: float) -> None:
+    def _sit(self, conn: Conn, now: float) -> None:
         if self.draining and conn.room_port not in self.tables.at:
             return self._close(conn, Outcome.DRAINING)
-        del self._opening[conn]
-        conn.state, conn.head = State.SEATED, head
+        self._opening.pop(conn, None)
+        self._claiming.pop(conn, None)
+        conn.state = State.SEATED
         self._emit(Seat(conn))
         return self.tables.sit(conn, now)
 
@@ -338,15 +400,12 @@ class Switchboard:
         room = self.rooms.room_of(port)
         return dataclasses.replace(self._coreless, devices=room.devices) if room and room.devices else self._coreless
 
-    def _wanted(self, conn: Conn, hello: protocol.JoinHello) -> Session | Outcome | None:
-        """Return the session a client means, or why there is none; None: it means the room without a host."""
-        port = conn.room_port
-        if hello.session is not None:
-            return self.sessions.get(hello.session) or Outcome.NO_SESSION
+    def _wanted(self, port: int, now: float) -> Session | Outcome | None:
+        """Return the session that who names none means, or why there is none; None: it means a game without a host."""
         mode = self.rooms.mode_of(port)
         if mode is Mode.CORELESS:
             return None
-        found = self.session_at(port)
+        found = self.session_at(port, now)
         if found and (found.host.room_port == port or port not in self.tables.at):
             return found
         if mode is Mode.AUTO and port in self.tables.at:
@@ -355,13 +414,27 @@ class Switchboard:
             return Outcome.AMBIGUOUS
         return None if mode is Mode.AUTO else Outcome.NO_HOST
 
-    def session_at(self, port: int) -> Session | None:
-        """Return the session that a client without a session id means at a port; None for nobody, or for several."""
+    def session_at(self, port: int, now: float) -> Session | None:
+        """Return the session that a client without a session id means at a port; None for nobody, or for several.
+
+        A silent host is meant by nobody who may mean another.
+        """
+        found = self._candidates(port)
+        if len(found) > 1:
+            found = [session for session in found if not self.liveness.is_silent(session.host, now)]
+        return found[0] if len(found) == 1 else None
+
+    def _candidates(self, port: int) -> list[Session]:
+        """Return the sessions that a client without a session id may mean at a port."""
         if room := self.rooms.room_of(port):
-            return self.sessions.get(room.id)
+            return [self.sessions[room.id]] if room.id in self.sessions else []
         sessions = list(self.sessions.values())
-        here = [session for session in sessions if session.host.room_port == port]
-        return next((found[0] for found in (here, sessions) if len(found) == 1), None)
+        return [session for session in sessions if session.host.room_port == port] or sessions
+
+    def _leave_the_dead(self, sessions: Iterable[Session], now: float) -> None:
+        """End those of some sessions whose hosts are dead: somebody wants in, or their place."""
+        for session in [session for session in sessions if self.liveness.is_dead(session, now)]:
+            self._end_session(session.host, Outcome.HOST_DEAD, now)
 
     def _client_id(self, session: Session) -> bytes:
         while True:
@@ -411,9 +484,10 @@ class Switchboard:
 
     def _host_received(self, conn: Conn, data: bytes, now: float) -> None:
         self._settle_claims_on(conn, now)
+        self._settle_choices(now)
         for message in conn.control.feed(data):
             if isinstance(message, protocol.AddressQuery):
-                self._actions.append(Send(conn, self._address_answer(conn, message.client)))
+                self._tell(conn, self._address_answer(conn, message.client), now)
             elif isinstance(message, protocol.Pong):
                 if conn.pinged is not None:
                     # One that paused answers when it goes on: that tells how long the pause was.
@@ -441,8 +515,17 @@ class Switchboard:
         # One at a time: a paused host answers nothing, and reads one message a frame when it wakes.
         last = max(host.heard, host.since)
         if host.pinged is None and now - last >= self.timeouts.ping:
+            self._send_ping(host, now)
+
+    def _send_ping(self, host: Conn, now: float) -> None:
+        # Of several on their way the answer to the first comes first.
+        if host.pinged is None:
             host.pinged = now
-            self._actions.append(Send(host, protocol.PING))
+        self._tell(host, protocol.PING, now)
+
+    def _tell(self, host: Conn, message: bytes, now: float) -> None:
+        self.liveness.tells(host, now)
+        self._emit(Send(host, message))
 
     def _end_session(self, host: Conn, outcome: Outcome, now: float) -> None:
         session = host.session
@@ -451,14 +534,30 @@ class Switchboard:
         del self.sessions[session.id]
         self.session_outcomes[outcome] += 1
         count_down(self._hosts_at, host.source)
-        keep = outcome is Outcome.REPLACED
+        keep = outcome in DEAD
         self.rooms.give_back(session.id, host.address, session.since, now, keep)
         for client in list(session.waiting.values()):
-            self._close(client, Outcome.HOST_GONE)
+            if outcome in DEAD and not client.named:
+                self._look_again(client, now)
+            else:
+                self._close(client, Outcome.HOST_GONE)
         # Links are left alone: a host that ends its session closes them itself, each with what is still to be read.
+        # But for a dead one's, over which nothing will ever come.
+        if outcome is Outcome.HOST_DEAD:
+            for link in [conn for conn in session.linked if conn.is_link]:
+                self._unlink(link, outcome)
         self._close(host, outcome)
         self._actions.append(SessionEnded(session, outcome))
         self._settle_claims_on(host, now)
+
+    def _look_again(self, client: Conn, now: float) -> None:
+        """Let a client whose host is dead be sent to whom else it may mean, as soon as all of this has been done."""
+        session = client.session
+        if session:
+            del self._waiting[client.client_id], session.waiting[client.client_id]
+        client.session, client.client_id = None, b""
+        client.state, client.deadline = State.CLAIMING, now
+        self._claiming[client] = None
 
     # Ends.
 

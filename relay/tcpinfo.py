@@ -36,6 +36,12 @@ RTT_AT = 68
 RETRANSMITS_AT = 100
 ACKED_AT = 120
 RECEIVED_AT = 128
+UNACKED_AT = 24
+HEARD_AT = 52
+# Seconds without a sign of life, with something to confirm, from which on a machine is shown as silent. Where nothing
+# is on its way keepalive asks for one every few seconds (relay/sockets.py), and that has to be over, too.
+SILENT = 2.0
+IDLE = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ class TcpInfo:
 
     state is a word of STATES; rtt (smoothed) and jitter (its mean deviation) are seconds, 0 while nothing has been
     measured; retransmits counts segments sent again since the connection began; acked and received are the bytes the
-    peer has confirmed and has sent.
+    peer has confirmed and has sent. unacked counts segments that the peer has not confirmed yet; heard is for how long
+    (seconds) nothing at all came from it, not even an acknowledgement.
     """
 
     state: str
@@ -53,6 +60,14 @@ class TcpInfo:
     retransmits: int | None = None
     acked: int | None = None
     received: int | None = None
+    unacked: int = 0
+    heard: float = 0.0
+
+    @property
+    def silence(self) -> float | None:
+        """For how long (seconds) the peer's machine is silent; None where nothing says that it is."""
+        waits = self.unacked or self.heard >= IDLE
+        return self.heard if waits and self.heard >= SILENT else None
 
 
 def of(sock: socket.socket) -> TcpInfo | None:
@@ -64,9 +79,12 @@ def of(sock: socket.socket) -> TcpInfo | None:
 
 
 def way(sock: socket.socket) -> dict[str, float | int | None] | None:
-    """Return what status shows of the way to a peer: seconds and a count."""
+    """Return what status shows of the way to a peer: seconds and a count. silence: how long it gave no sign of life."""
     info = of(sock)
-    return {"rtt": info.rtt, "jitter": info.jitter, "retransmits": info.retransmits} if info else None
+    if info is None:
+        return None
+    silence = None if info.silence is None else round(info.silence, 1)
+    return {"rtt": info.rtt, "jitter": info.jitter, "retransmits": info.retransmits, "silence": silence}
 
 
 def decode(data: bytes) -> TcpInfo | None:
@@ -82,6 +100,8 @@ def decode(data: bytes) -> TcpInfo | None:
         retransmits=_first(_at(_COUNT, data, RETRANSMITS_AT)),
         acked=_first(_at(_BYTES, data, ACKED_AT)),
         received=_first(_at(_BYTES, data, RECEIVED_AT)),
+        unacked=(_at(_COUNT, data, UNACKED_AT) or (0,))[0],
+        heard=min(_at(_RTT, data, HEARD_AT) or (0,)) / 1000,
     )
 
 

@@ -73,7 +73,13 @@ class SwitchboardMachine(RuleBasedStateMachine):
         def new_board() -> Switchboard:
             table = RoomTable(rooms, new_id, 60, mode)
             return Switchboard(
-                table, new_id, limits, Timeouts(), Buffers(), acked=lambda conn: self.number[conn] not in self.dead
+                table,
+                new_id,
+                limits,
+                Timeouts(),
+                Buffers(),
+                acked=lambda conn: self.number[conn] not in self.dead,
+                quiet=lambda conn: 60.0 if self.number[conn] in self.dead else 0.0,
             )
 
         self.new_board = new_board
@@ -250,7 +256,11 @@ class SwitchboardMachine(RuleBasedStateMachine):
             session.text: (session.joins, session.since, session.host.room_port, session.host.rtt, session.addresses)
             for session in board.sessions.values()
         }
-        conns = Counter((str(conn.address), conn.state, conn.kind, conn.since, conn.heard) for conn in board.live())
+        signs = ("since", "heard", "told", "owes", "named")
+        conns = Counter(
+            (str(conn.address), conn.state, conn.kind, *(getattr(conn, name) for name in signs))
+            for conn in board.live()
+        )
         tables = {port: (table.joins, table.since, table.room.status()) for port, table in board.tables.at.items()}
         kept = sorted(map(repr, board.rooms.kept_ids()))
         counted = board.outcomes, board.session_outcomes, board.clients

@@ -6,13 +6,15 @@ from base64 import b64decode
 
 import pytest
 
+from relay import sockets
 from relay.config import Config
 from relay.limits import Buffers
 from relay.states import State
-from tests.support.every_state import everything
+from tests.support import netplay, wire
+from tests.support.every_state import CONFIG, Ends, Maker, everything
 from tests.support.fakes import FakeClient
 from tests.support.handed_over import assert_all_go_on, handed_over, leave, taken_over
-from tests.support.relays import running
+from tests.support.relays import Clock, running, started
 
 
 async def test_connections_in_every_state_go_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -29,6 +31,29 @@ async def test_connections_in_every_state_go_on(caplog: pytest.LogCaptureFixture
             assert caplog.text.count("opened") == opened, "what goes on is not opened again"
             await assert_all_go_on(relay, ends, b64decode(state["board"]["kept"][0][1]))
             ends.close()
+
+
+async def test_a_friend_who_waits_for_signs_of_life_of_two_hosts_goes_on() -> None:
+    ends = Ends()
+    before = started(CONFIG, [sockets.listen("127.0.0.1", 0, CONFIG.buffers.socket) for _ in range(2)], Clock())
+    try:
+        maker = Maker(before, ends)
+        sessions = [await maker.host(name, name) for name in ("127.0.0.2", "127.0.0.3")]
+        before.pass_time(3)
+        await maker.say("friend", "127.0.0.4", netplay.client_header()[:24], State.CLAIMING)
+        assert [await ends.read(name, 4) for name in ("127.0.0.2", "127.0.0.3")] == [wire.PING] * 2
+        state = handed_over(before)
+        leave(before, state)
+        async with taken_over(state, before.clock.now) as relay:
+            ends.socks["127.0.0.3"].close()
+            await relay.until_outcome("host-left")
+            relay.pass_time(1.5)
+            assert (await ends.read("127.0.0.2", 4)) == b"RATL"
+            assert [session.id for session in relay.server.board.sessions.values()] == sessions[:1]
+            ends.close()
+    finally:
+        ends.close()
+        before.server.stop()
 
 
 async def test_who_read_too_slowly_is_not_handed_over_as_if_nothing_were_missing() -> None:

@@ -279,7 +279,7 @@ async def test_a_link_sends_without_delay_and_notices_dead_peers() -> None:
         for end in relay.server._forwarder:
             assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert end.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-            assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+            assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
 
 
 async def test_without_file_descriptors_the_relay_sheds_and_goes_on(

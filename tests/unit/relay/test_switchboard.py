@@ -36,6 +36,8 @@ class Board:
 
         self.timeouts, self.buffers = Timeouts(), Buffers()
         self.dead: set[Conn] = set()
+        self.cut: dict[Conn, int] = {}
+        self.quiet: dict[Conn, float] = {}
         self.board = Switchboard(
             RoomTable(rooms, new_id, self.timeouts.host_return),
             new_id,
@@ -43,9 +45,15 @@ class Board:
             self.timeouts,
             self.buffers,
             link_from_host_address,
-            lambda conn: conn not in self.dead,
+            self.acked,
+            quiet=lambda conn: self.quiet.get(conn, 0.0),
         )
         self.actions: list[Action] = []
+
+    def acked(self, conn: Conn) -> bool:
+        """Whether all was acknowledged: by a dead peer nothing is, by one that was cut off nothing from then on."""
+        sent = len(self.sent_to(conn))
+        return conn not in self.dead and sent <= self.cut.get(conn, sent)
 
     def connect(
         self, address: ipaddress.IPv4Address | ipaddress.IPv6Address = ANNA, port: int = MAIN, friend: bool = True
@@ -181,7 +189,7 @@ def test_a_silent_host_is_pinged_once_until_it_answers() -> None:
         board.wait(1)
     assert board.sent_to(host)[1:] == [b"RATP"]
     board.send(host, b"RATP")
-    board.wait(19)
+    board.wait(board.timeouts.ping - 1)
     assert board.sent_to(host)[1:] == [b"RATP"]
     board.wait(1)
     assert board.sent_to(host)[1:] == [b"RATP", b"RATP"]

@@ -35,7 +35,9 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def test_a_structure_is_read_at_the_kernel_s_places() -> None:
-    assert tcpinfo.decode(WHOLE) == TcpInfo("close-wait", 0.025, 0.0035, 17, 5_000_000_000, 6_000_000_000)
+    assert tcpinfo.decode(WHOLE) == TcpInfo(
+        "close-wait", 0.025, 0.0035, 17, 5_000_000_000, 6_000_000_000, unacked=104, heard=0.111
+    )
 
 
 def test_what_a_newer_kernel_adds_changes_nothing() -> None:
