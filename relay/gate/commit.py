@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import relay
-from relay.gate import leftover, places, state
+from relay.gate import leftover, places, state, typed
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
-from relay.gate.state import Applied, Name, State
+from relay.gate.state import Applied, Name, Opening, State
 from relay.tomlfile import ConfigError
 
 SYSTEMD = Path("/run/systemd/system")
@@ -46,7 +46,7 @@ class Pending:
     friends: str | None
     allowlist: str | None
     applied: dict[str, Any] | None
-    opened: list[dict[str, Any]]
+    opened: list[dict[str, Any]] = field(metadata={"shape": list[Opening]})
     names: dict[str, dict[str, Any]] = field(default_factory=dict)
     listed: str | None = None
 
@@ -58,10 +58,14 @@ class Pending:
 def load(path: Path) -> Pending | None:
     """Return the push that waits for its confirmation, None when none does."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return Pending(**state.known_of(Pending, held))
-    except (OSError, ValueError, TypeError):
+        pending = typed.read(Pending, json.loads(path.read_text(encoding="utf-8")))
+        for entry in pending.names.values():
+            state.check(typed.read(Name, entry))
+        if pending.applied:
+            typed.read(Applied, pending.applied)
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    return pending
 
 
 def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: float) -> Pending:
@@ -172,7 +176,7 @@ def roll_back(gate: Gate, token: str, why: str) -> bool:
     failed = _files_back(gate, known, pending)
     used, known.applied = (
         known.applied,
-        Applied(**state.known_of(Applied, pending.applied)) if pending.applied else None,
+        typed.read(Applied, pending.applied) if pending.applied else None,
     )
     if why:
         known.rolled_back = {"at": int(gate.clock()), "token": token, "why": why}
@@ -211,7 +215,7 @@ def _files_back(gate: Gate, known: State, pending: Pending) -> OSError | None:
 
 def _names(pending: Pending, known: Mapping[str, Name]) -> dict[str, Name]:
     """Return the answers of before the push, and those found since."""
-    before = {name: Name(**state.known_of(Name, entry)) for name, entry in pending.names.items()}
+    before = {name: typed.read(Name, entry) for name, entry in pending.names.items()}
     return before | {name: entry for name, entry in known.items() if entry.addresses or name not in before}
 
 

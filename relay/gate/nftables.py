@@ -60,7 +60,7 @@ class Nftables:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put back a snapshot in one transaction. Raises FilterError."""
-        self._first([nft.removal() + (snapshot["table"] if snapshot else "")])
+        self._first([nft.removal() + (snapshot.get("table", "") if snapshot else "")])
 
     def remove(self, created: Sequence[str] = ()) -> None:
         """Take our table away. Raises FilterError."""

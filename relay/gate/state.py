@@ -6,15 +6,16 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import ipaddress
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from relay.gate import places
+from relay.gate import places, typed
 
 VERSION = 1
 PATIENCE = 15.0
@@ -61,6 +62,30 @@ class Name:
     error_at: float = 0.0
 
 
+class Healed(TypedDict):
+    """How often the wall had to be put back, when last, and what was found."""
+
+    count: int
+    at: int | None
+    what: str
+
+
+class Opening(TypedDict):
+    """Ports that were opened in another firewall; where: the chain, for a firewall that has several."""
+
+    tool: str
+    ports: list[int]
+    where: list[str]
+
+
+class RolledBack(TypedDict):
+    """A push that was taken back: when, which, and why."""
+
+    at: int
+    token: str
+    why: str
+
+
 @dataclass(slots=True)
 class State:
     """All of it. Moments in seconds since 1970.
@@ -78,13 +103,15 @@ class State:
     names: dict[str, Name] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     packets: dict[str, int] = field(default_factory=dict)
-    healed: dict[str, Any] = field(default_factory=lambda: {"count": 0, "at": None, "what": ""})
-    opened: list[dict[str, Any]] = field(default_factory=list)
-    opening: list[dict[str, Any]] = field(default_factory=list)
+    healed: dict[str, Any] = field(
+        default_factory=lambda: {"count": 0, "at": None, "what": ""}, metadata={"shape": Healed}
+    )
+    opened: list[dict[str, Any]] = field(default_factory=list, metadata={"shape": list[Opening]})
+    opening: list[dict[str, Any]] = field(default_factory=list, metadata={"shape": list[Opening]})
     others: list[str] = field(default_factory=list)
     created: list[str] = field(default_factory=list)
     leftover: Leftover | None = None
-    rolled_back: dict[str, Any] | None = None
+    rolled_back: dict[str, Any] | None = field(default=None, metadata={"shape": RolledBack | None})
     controller: str = ""
     friends: str | None = None
     settings: str | None = None
@@ -97,18 +124,20 @@ def load(path: Path) -> State:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("version") != VERSION:
             return State()
-        state = State(**known_of(State, data))
-        state.applied = Applied(**known_of(Applied, data["applied"])) if data.get("applied") else None
-        state.leftover = Leftover(**known_of(Leftover, data["leftover"])) if data.get("leftover") else None
-        state.names = {name: Name(**known_of(Name, value)) for name, value in data.get("names", {}).items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        state = typed.read(State, data)
+        for name in state.names.values():
+            check(name)
+        if state.healed["count"] and state.healed["at"] is None:
+            return State()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return State()
     return state
 
 
-def known_of(kind: type[Any], held: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what this release knows of what was written down: it may have been another one."""
-    return {item.name: held[item.name] for item in dataclasses.fields(kind) if item.name in held}
+def check(name: Name) -> None:
+    """Raise ValueError where what is known of a DNS name is no network."""
+    for text in name.addresses:
+        ipaddress.ip_network(text)
 
 
 def save(path: Path, state: State) -> bool:

@@ -117,10 +117,10 @@ class Iptables:
             if snapshot is None:
                 self._remove()
                 return
-            if snapshot["ipset"]:
-                self._ipset(ipset.replay(snapshot["ipset"]))
+            if sets := snapshot.get("ipset"):
+                self._ipset(ipset.replay(sets))
             for version in self.versions:
-                self._restore(version, self._text(version, snapshot[_WORDS[version]].splitlines()))
+                self._restore(version, self._text(version, snapshot.get(_WORDS[version], "").splitlines()))
         except ProgramError as error:
             raise FilterError(str(error)) from error
 
