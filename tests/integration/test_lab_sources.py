@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import needs
 from toolkit.errors import UserError
 from toolkit.lab import sources
 from toolkit.lab.sources import Mirror
@@ -140,3 +141,25 @@ def test_a_key_written_into_the_stanza_itself_is_kept_whole(tmp_path: Path) -> N
     again = apt(tmp_path / "again", debian__sources=sources.for_suite("stable", mirrors))
     assert sources.find(again) == mirrors
     assert "mQINBGPL" in mirrors[0].signed_by
+
+
+def test_how_the_machines_apt_reaches_its_mirror_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs.program("apt-config")
+    (tmp_path / "apt.conf").write_text(
+        'Acquire::Check-Valid-Until "false";\nAcquire::http::Proxy "http://proxy.example:3128/";\n'
+        'Acquire::https::CaInfo "/etc/ssl/own.pem";\nAPT::Install-Recommends "true";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    options = sources.apt_options()
+    for option in (
+        'Acquire::Check-Valid-Until "false";',
+        'Acquire::http::Proxy "http://proxy.example:3128/";',
+        'Acquire::https::CaInfo "/etc/ssl/own.pem";',
+    ):
+        assert option in options
+    assert [option for option in options if not option.startswith("Acquire::")] == []
+
+
+def test_a_machine_without_apt_has_nothing_to_hand_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert sources.apt_options() == []

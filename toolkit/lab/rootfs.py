@@ -151,6 +151,7 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
             *_NO_ORPHANS,
             *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
             f"--include={','.join(recipe.packages)}",
+            *(f"--aptopt={option}" for option in sources.apt_options()),
             *(f"--dpkgopt=path-exclude={path}" for path in recipe.left_out),
             f"--customize-hook={offer}",
             *(recipe.suite, str(root), str(listed)),
@@ -169,6 +170,7 @@ def _finish(recipe: Recipe, root: Path) -> None:
     """Take out what belongs to this machine or to one host alone; have apt know the repository inside."""
     for pattern in (
         *("etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/apt/auth.conf.d/*"),
+        "etc/apt/apt.conf.d/99mmdebstrap",
         *("etc/ssh/ssh_host_*", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/machine-id"),
         *("var/lib/dbus/machine-id", "var/log/*.log", "var/log/apt/*"),
         *(f"etc/systemd/system/timers.target.wants/{timer}.timer" for timer in recipe.disabled),

@@ -8,6 +8,7 @@ takes Debian's own, by Debian's key and without a word in its own apt.
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,10 +23,11 @@ APT: Final = Path("/etc/apt")
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE: Final = "debian-archive-keyring"
 _OWN: Final = "http://deb.debian.org/debian"
-SUITES: Final = ("bookworm", "trixie")
-"""The Debian releases that lab hosts can be made of."""
+SUITES: Final = ("bookworm", "trixie", "forky")
+"""The Debian releases that lab hosts can be made of: the two that people have, and the next one, as testing."""
 # A release is published as these suites; a machine that runs another release has the same mirrors under its names.
 _ARCHIVE: Final = re.compile(r"(oldoldstable|oldstable|stable|testing|bullseye|bookworm|trixie|forky)(-updates)?")
+_REACHING: Final = ("Acquire::http", "Acquire::https", "Acquire::Check-Valid-Until", "Acquire::Check-Date")
 _SECURITY: Final = re.compile(r"(oldoldstable|oldstable|stable|testing|bullseye|bookworm|trixie|forky)-security")
 
 
@@ -67,6 +69,20 @@ def for_suite(suite: str, mirrors: Iterable[Mirror]) -> str:
         signed = f"Signed-By: {mirror.signed_by}\n" if mirror.signed_by else ""
         stanzas.append(f"Types: deb\nURIs: {mirror.uri}\nSuites: {suites}\nComponents: main\n{signed}")
     return "\n".join(stanzas)
+
+
+def apt_options() -> list[str]:
+    """Return how this machine's apt reaches its mirror, as mmdebstrap's --aptopt takes it; empty where apt is not here.
+
+    A proxy, certificates, and whether the mirror is a snapshot whose dates are over: mmdebstrap does not read
+    /etc/apt/apt.conf.d.
+    """
+    argv = ["apt-config", "dump", "--no-empty", "--format", '%f "%v";%n', *_REACHING]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    except FileNotFoundError:
+        return []
+    return [line for line in done.stdout.splitlines() if "::" in line]
 
 
 def _entries(apt: Path) -> Iterator[dict[str, str]]:
