@@ -37,6 +37,8 @@ from relay.tables import Table, Tables
 REMEMBERED_CLIENTS = 256
 # Client numbers of netplay go to 31, pads to 16.
 MOST_PLAYERS = 31
+# Seconds after which a host is pinged that somebody waits for without knowing: who only looked in has left by then.
+PROBED = 1.0
 # How many hosts a tick looks at: pinging hundreds at once takes milliseconds, and games wait for that.
 HOSTS_A_TICK = 32
 # Seconds in which the answer to a ping tells a round trip.
@@ -99,7 +101,7 @@ class Switchboard:
         self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
-        self.tables = Tables(self._coreless_settings, self._emit, self._close, self.session_outcomes)
+        self.tables = Tables(self._coreless_settings, self._emit, self._close, self.session_outcomes, quiet)
 
     # What the adapter tells.
 
@@ -493,6 +495,7 @@ class Switchboard:
                     # One that paused answers when it goes on: that tells how long the pause was.
                     conn.rtt = now - conn.pinged if now - conn.pinged <= LATEST_PONG else conn.rtt
                     conn.pinged = None
+                self._send_off(conn)
             else:
                 self._end_session(conn, Outcome.HOST_BROKE_PROTOCOL, now)
 
@@ -514,8 +517,24 @@ class Switchboard:
     def _ping(self, host: Conn, now: float) -> None:
         # One at a time: a paused host answers nothing, and reads one message a frame when it wakes.
         last = max(host.heard, host.since)
-        if host.pinged is None and now - last >= self.timeouts.ping:
+        wanted = self.timeouts.ping
+        if (table := self._table_beside(host)) and self.tables.is_lone(table):
+            wanted = min(wanted, PROBED)
+        if host.pinged is None and now - last >= wanted:
             self._send_ping(host, now)
+
+    def _send_off(self, host: Conn) -> None:
+        """Let go who is alone in a game without a host at the port where somebody hosts, who has answered a ping.
+
+        Newcomers there come to the host, so nobody would ever play with that one. Who only looks in, as the doctor and
+        the proof of a deployment do, answers no ping, and sends nobody off.
+        """
+        if (table := self._table_beside(host)) and self.tables.is_lone(table):
+            self.tables.send_off(table)
+
+    def _table_beside(self, host: Conn) -> Table | None:
+        """Return the game without a host that is played at the port where somebody hosts."""
+        return self.tables.at.get(host.room_port)
 
     def _send_ping(self, host: Conn, now: float) -> None:
         # Of several on their way the answer to the first comes first.

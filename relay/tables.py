@@ -26,20 +26,21 @@ class Table:
     outcome is the room's, once it has ended: that of whoever was in it last.
     """
 
-    def __init__(self, port: int, since: float, room: coreless.CorelessRoom) -> None:
+    def __init__(self, port: int, since: float, room: coreless.CorelessRoom, seats: dict[int, Conn]) -> None:
         self.port = port
         self.since = since
         self.room = room
         self.joins = 0
         self.outcome: Outcome | None = None
-        self.seats: dict[int, Conn] = {}
+        self.seats = seats
 
 
 class Tables:
     """All tables of a relay, by port.
 
     settings(port) tells what a room at a port allows. emit(action) takes what is to be done, in order;
-    close(conn, outcome) ends a connection on behalf of its room. ended counts how rooms have ended.
+    close(conn, outcome) ends a connection on behalf of its room. ended counts how rooms have ended. quiet(conn) tells
+    for how long (seconds) nothing at all has come from a connection's machine.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Tables:
         emit: Callable[[Action], None],
         close: Callable[[Conn, Outcome], None],
         ended: Counter[Outcome],
+        quiet: Callable[[Conn], float],
     ) -> None:
         self.at: dict[int, Table] = {}
         self._settings = settings
         self._emit = emit
         self._close = close
         self._ended = ended
+        self._quiet = quiet
 
     def save(self, number: dict[Conn, int]) -> list[dict[str, Any]]:
         """Return all tables as plain data; number tells how a connection is called there."""
@@ -71,8 +74,9 @@ class Tables:
     def restore(self, data: list[dict[str, Any]], conns: list[Conn]) -> None:
         """Go on with what another program saved. KeyError, TypeError or ValueError if it is broken."""
         for entry in data:
-            room = coreless.CorelessRoom.restored(entry["room"], self._settings(entry["port"]))
-            table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room)
+            settings, seats = self._settings(entry["port"]), dict[int, Conn]()
+            room = coreless.CorelessRoom.restored(entry["room"], settings, self._quiet_at(seats))
+            table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room, seats)
             table.joins = entry["joins"]
             for key, number in entry["seats"]:
                 table.seats[key] = conn = conns[number]
@@ -86,7 +90,9 @@ class Tables:
         """Give a connection a seat at its port's table; the first opens it. Its head is what it has said so far."""
         table = self.at.get(conn.room_port)
         if table is None:
-            table = self.at[conn.room_port] = Table(conn.room_port, now, self._room(conn.room_port))
+            seats: dict[int, Conn] = {}
+            room = coreless.CorelessRoom(self._settings(conn.room_port), quiet=self._quiet_at(seats))
+            table = self.at[conn.room_port] = Table(conn.room_port, now, room, seats)
             self._emit(TableOpened(table))
         table.joins += 1
         conn.table, conn.key = table, table.joins
@@ -122,16 +128,28 @@ class Tables:
             self._perform(table, deed(*about))
         except Exception:
             log.exception("this should not have happened, in the room without a host on port %d", table.port)
-            self._give_up(table)
+            self._end(table, Outcome.ROOM_FAILED)
 
-    def _give_up(self, table: Table) -> None:
-        seats, table.seats = list(table.seats.values()), {}
+    def is_lone(self, table: Table) -> bool:
+        """Tell whether one player at most is left in a room; whoever gives no sign of life is not counted."""
+        gone = table.room.settings.gone_seconds
+        return sum(self._quiet(conn) < gone for conn in table.seats.values()) <= 1
+
+    def send_off(self, table: Table) -> None:
+        """End a room whose only player could play with somebody who hosts: it has to connect again for that."""
+        told = "somebody hosts at this port now; the player who was alone was disconnected and has to connect again"
+        self._emit(Said(table, "sent-off", told))
+        self._end(table, Outcome.HOST_CAME)
+
+    def _end(self, table: Table, outcome: Outcome) -> None:
+        seats = list(table.seats.values())
+        table.seats.clear()
         for conn in seats:
-            self._close(conn, Outcome.ROOM_FAILED)
-        self._clear(table, Outcome.ROOM_FAILED)
+            self._close(conn, outcome)
+        self._clear(table, outcome)
 
-    def _room(self, port: int) -> coreless.CorelessRoom:
-        return coreless.CorelessRoom(self._settings(port))
+    def _quiet_at(self, seats: dict[int, Conn]) -> Callable[[int], float]:
+        return lambda key: self._quiet(seats[key]) if key in seats else 0.0
 
     def _perform(self, table: Table, wanted: list[coreless.Action]) -> None:
         for action in wanted:

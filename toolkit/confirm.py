@@ -161,6 +161,9 @@ def _first_word(control: socket.socket, client: socket.socket) -> bytes:
                 continue
             finally:
                 peer.settimeout(FRIEND_SECONDS)
+            if word == protocol.PING:
+                peer.recv(protocol.MAGIC_SIZE)
+                continue
             if not word:
                 raise UnexpectedError("closed the connection of a client without a session id")
             return word
@@ -169,13 +172,13 @@ def _first_word(control: socket.socket, client: socket.socket) -> bytes:
 
 def link_for(control: socket.socket, address: str, port: int, client: socket.socket) -> socket.socket:
     """Do what a host does when the relay asks it for a link for the client; return the link."""
-    asked = read(control, protocol.MESSAGE_SIZE, "did not ask for a link")
+    asked = told(control, protocol.MESSAGE_SIZE, "did not ask for a link")
     who = asked[protocol.MAGIC_SIZE :]
     if asked[: protocol.MAGIC_SIZE] != protocol.LINK or who == protocol.NO_ID:
         raise UnexpectedError("asked the host for something else than a link")
     control.sendall(protocol.ADDRESS + who)
-    told = read(control, len(protocol.address_message(who, protocol.canonical("::1"))), "did not tell an address")
-    if told[: protocol.MESSAGE_SIZE] != protocol.ADDRESS + who:
+    size = len(protocol.address_message(who, protocol.canonical("::1")))
+    if told(control, size, "did not tell an address")[: protocol.MESSAGE_SIZE] != protocol.ADDRESS + who:
         raise UnexpectedError("told the address of another client than the one asked about")
     link = connect(address, port)
     link.sendall(protocol.link_message(who))
@@ -204,6 +207,13 @@ def connect(address: str, port: int) -> socket.socket:
     connection = socket.create_connection((address, port), timeout=FRIEND_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+def told(control: socket.socket, size: int, otherwise: str) -> bytes:
+    """Read a message for a host, of that size; pings before it are left unanswered, for no game is hosted here."""
+    while (word := read(control, protocol.MAGIC_SIZE, otherwise)) == protocol.PING:
+        pass
+    return word + read(control, size - protocol.MAGIC_SIZE, otherwise)
 
 
 def read(peer: socket.socket, size: int, otherwise: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -33,7 +33,9 @@ class Peer:
     others have not been told yet. ahead: a frame to which it has jumped by itself. owes_since: when it was asked for a
     state that it has not given yet; loads: how many states it has sent in a row. needs_state: it may not play before it
     was sent a savestate. told: it was sent PAUSE and no RESUME. lead is the least by which its inputs were ahead of the
-    clock, looked at until frame lead_until.
+    clock, looked at until frame lead_until. progress: when it was how far, and whether the others waited
+    for it, over the last seconds (relay/coreless/silent.py). parked: it waits for it to be known whether those who keep
+    it out are still there, and has said this meanwhile. number is 0 for who waits for one.
     """
 
     key: int
@@ -62,6 +64,8 @@ class Peer:
     told: bool = False
     lead: int = 0
     lead_until: int = 0
+    progress: deque[tuple[float, int, bool]] = field(default_factory=deque)
+    parked: list[tuple[int, bytes]] | None = None
     out: list[bytes] = field(default_factory=list)
 
     @property
@@ -102,7 +106,8 @@ class Game:
 
     peers are all clients by key, synced those who take part. protocol, release (a hash; of protocol 4 only) and info
     are the room's once somebody is synced. paused: somebody holds the game. work tells that `settle`
-    (relay/coreless/seats.py) has something to do.
+    (relay/coreless/seats.py) has something to do. quiet(key) tells for how long (seconds) nothing at all has come from
+    a client's machine.
     """
 
     settings: CorelessSettings
@@ -123,6 +128,7 @@ class Game:
     dirty: list[Peer] = field(default_factory=list)
     ends: list[Action] = field(default_factory=list)
     gone: list[Peer] = field(default_factory=list)
+    quiet: Callable[[int], float] = lambda _: 0.0
 
     # Who is there.
 
@@ -140,6 +146,12 @@ class Game:
     def gives_states(self) -> bool:
         """Whether the master's state can be everybody's: in protocol 4 it goes where the first client's input is."""
         return self.master is not None and (self.protocol != 4 or self.master.number == 1)
+
+    @staticmethod
+    def called(peer: Peer) -> str:
+        """Return what the log calls a client: it has no names."""
+        pad = next((pad + 1 for pad in range(wire.PADS) if peer.pads >> pad & 1), None)
+        return f"player {pad}" if pad else "somebody who watches"
 
     # What is to be done.
 

@@ -7,7 +7,7 @@ writes them, before the relay must write one itself.
 from __future__ import annotations
 
 from relay import protocol
-from relay.coreless import info, seats, wire
+from relay.coreless import info, seats, silent, wire
 from relay.coreless.game import Game, Peer, Stage
 from relay.outcomes import Outcome
 
@@ -18,7 +18,31 @@ ANONYMOUS = b"Anonymous"
 SHORT_NICK = 27
 
 
-def opened(game: Game, peer: Peer) -> None:
+def numbered(game: Game, peer: Peer, now: float) -> bool:
+    """Give a newcomer its number, if there is one left; else it waits or is refused."""
+    others = [other for other in game.peers.values() if other.number]
+    if len(others) < game.settings.players and (number := game.free_number()) is not None:
+        peer.number = number
+        return True
+    if not silent.makes_way(game, peer, others, False, now):
+        game.send(peer, protocol.refusal(protocol.Reason.FULL))
+        game.close(peer, Outcome.SESSION_FULL, f"{len(others)} are connected")
+    return False
+
+
+def resumed(game: Game, peer: Peer, now: float) -> None:
+    """Go on with a newcomer that had to wait for it to be known whether those who keep it out are still there."""
+    if not peer.number and not numbered(game, peer, now):
+        return
+    if peer.stage is Stage.HEADER:
+        opened(game, peer, now)
+    elif peer.stage is Stage.INFO:
+        _compare(game, peer, now)
+    elif peer.stage is Stage.ACCEPT:
+        _accepted(game, peer, now)
+
+
+def opened(game: Game, peer: Peer, now: float) -> None:
     """Answer a client's header with the relay's, and with its name."""
     header = peer.framer.header
     if header is None:
@@ -28,7 +52,9 @@ def opened(game: Game, peer: Peer) -> None:
         game.send(peer, protocol.refusal(protocol.Reason.OLD_VERSION))
         return game.close(peer, Outcome.OTHER_PROTOCOL, f"protocol {header.protocol}")
     if not _fits(game, peer):
-        return game.close(peer, Outcome.OTHER_PROTOCOL, f"protocol {header.protocol}, the room's is {game.protocol}")
+        return _refuse(
+            game, peer, Outcome.OTHER_PROTOCOL, f"protocol {header.protocol}, the room's is {game.protocol}", now
+        )
     platform = game.master.header.platform if game.master and game.master.header else header.platform
     answer = wire.header(header.protocol, header.implementation, platform, header.compression & 1)
     game.send(peer, answer + wire.nick(game.settings.nick.encode()[: wire.MOST_NICK]))
@@ -55,36 +81,47 @@ def received(game: Game, peer: Peer, number: int, body: bytes, now: float) -> No
         game.send(peer, wire.ASK_INFO)
         peer.stage = Stage.INFO
     elif peer.stage is Stage.INFO and number == wire.INFO:
-        _told(game, peer, body)
+        _told(game, peer, body, now)
     elif peer.stage is Stage.ACCEPT and number == wire.INFO:
         _accepted(game, peer, now)
     else:
         game.close(peer, Outcome.BROKE_PROTOCOL, f"command {number:#x} in the handshake")
 
 
-def _told(game: Game, peer: Peer, body: bytes) -> None:
+def _told(game: Game, peer: Peer, body: bytes, now: float) -> None:
     header = peer.header
     peer.old_info = info.is_old(body, peer.modern, header.implementation if header else 0)
     peer.info = info.parse(body, peer.old_info)
-    if _same_core(game, peer):
+    _compare(game, peer, now)
+
+
+def _compare(game: Game, peer: Peer, now: float) -> None:
+    """Let a client on that has the core of the others."""
+    if peer.info and _same_core(game, peer, now):
         # While nobody plays, each is told what it said itself; who is in first decides for the others.
         game.send(peer, (game.info or peer.info).command(peer.old_info))
         peer.stage = Stage.ACCEPT
 
 
-def _same_core(game: Game, peer: Peer) -> bool:
+def _same_core(game: Game, peer: Peer, now: float) -> bool:
     if game.info is None or peer.info is None or game.info.core == peer.info.core:
         return True
-    game.close(peer, Outcome.OTHER_CORE, "another core than the room's")
+    _refuse(game, peer, Outcome.OTHER_CORE, "another core than the room's", now)
     return False
+
+
+def _refuse(game: Game, peer: Peer, outcome: Outcome, reason: str, now: float) -> None:
+    """Refuse a newcomer for what is played, unless all who play it are gone, or may be."""
+    if not silent.makes_way(game, peer, game.synced, True, now):
+        game.close(peer, outcome, reason)
 
 
 def _accepted(game: Game, peer: Peer, now: float) -> None:
     header = peer.header
-    if header is None or not _same_core(game, peer):
+    if header is None or not _same_core(game, peer, now):
         return None
     if not _fits(game, peer):
-        return game.close(peer, Outcome.OTHER_PROTOCOL, "the room's protocol is another by now")
+        return _refuse(game, peer, Outcome.OTHER_PROTOCOL, "the room's protocol is another by now", now)
     if game.protocol is None:
         game.protocol, game.release, game.info = header.protocol, header.implementation, peer.info
     peer.nick = _unique(peer.nick, {other.nick for other in game.synced})

@@ -32,6 +32,7 @@ def resumed(game: Game, peer: Peer, now: float) -> None:
         for player in game.synced:
             player.heard = now
             player.lead = MOST_STALL
+            player.progress.clear()
         clock.advance(game)
 
 

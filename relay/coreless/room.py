@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from relay import protocol
-from relay.coreless import clock, handshake, pauses, saved, savestates, seats, wire
+from relay.coreless import clock, handshake, pauses, saved, savestates, seats, silent, wire
 from relay.coreless.framing import BrokenError, Framer
 from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, CorelessSettings, Note, Send
@@ -18,6 +18,8 @@ __all__ = ["Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"
 CHECK = 0.5
 # A room without players that has slept through more than this much (seconds) does not make up for it.
 MOST_CATCHING_UP = 0.25
+# What somebody who waits to be let in may say meanwhile (commands): RetroArch says one.
+MOST_PARKED = 4
 # A check that comes this much too late (seconds) means that the relay, or its machine, stood still.
 SLEPT = 2.0
 
@@ -26,12 +28,19 @@ class CorelessRoom:
     """One room: told what arrives on its connections and when (seconds), it returns what is to be done, in order.
 
     A key is the caller's name for a connection. After Close(key), and after `disconnect`, a key means nothing any more.
-    seed is for whoever wants two rooms alike; nothing in a room is secret.
+    seed is for whoever wants two rooms alike; nothing in a room is secret. quiet(key) tells for how long (seconds)
+    nothing at all has come from a connection's machine.
     """
 
-    def __init__(self, settings: CorelessSettings = CorelessSettings(), *, seed: int = 0) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        settings: CorelessSettings = CorelessSettings(),  # noqa: B008 - frozen
+        *,
+        seed: int = 0,
+        quiet: Callable[[int], float] = lambda _: 0.0,
+    ) -> None:
         self.settings = settings
-        self.game = Game(settings)
+        self.game = Game(settings, quiet=quiet)
 
     @property
     def empty(self) -> bool:
@@ -41,16 +50,11 @@ class CorelessRoom:
     def connect(self, key: int, now: float) -> list[Action]:
         """Take a connection that has just arrived."""
         game = self.game
-        number = game.free_number() if len(game.peers) < self.settings.players else None
-        if number is None:
-            return [
-                Send(key, protocol.refusal(protocol.Reason.FULL)),
-                Close(key, Outcome.SESSION_FULL.value, f"{len(game.peers)} are connected"),
-            ]
-        game.peers[key] = Peer(key, number, now, Framer(self.settings))
+        peer = game.peers[key] = Peer(key, 0, now, Framer(self.settings))
         if game.check_at is None:
             game.check_at = now + CHECK
-        return []
+        handshake.numbered(game, peer, now)
+        return self._done(now)
 
     def receive(self, key: int, data: bytes, now: float) -> list[Action]:
         """Take bytes of a connection, however they are cut."""
@@ -63,18 +67,27 @@ class CorelessRoom:
         except BrokenError as error:
             commands = []
             game.close(peer, Outcome.BROKE_PROTOCOL, str(error))
-        if peer.stage is Stage.HEADER and key in game.peers:
-            handshake.opened(game, peer)
+        if peer.stage is Stage.HEADER and peer.parked is None and key in game.peers:
+            handshake.opened(game, peer, now)
+        self._take(peer, commands, now)
+        return self._done(now)
+
+    def _take(self, peer: Peer, commands: list[tuple[int, bytes]], now: float) -> None:
+        game = self.game
         for number, packet in commands:
-            if key not in game.peers:
+            if peer.key not in game.peers:
                 break
+            if peer.parked is not None:
+                peer.parked.append((number, packet))
+                if len(peer.parked) > MOST_PARKED:
+                    game.close(peer, Outcome.BROKE_PROTOCOL, "it does not wait for an answer")
+                continue
             if peer.loads and number != wire.LOAD_SAVESTATE:
                 savestates.told_apart(game, peer)
             if number == wire.INPUT and peer.stage is Stage.SYNCED:
                 clock.played(game, peer, packet, now)
             else:
                 self._received(peer, number, packet, now)
-        return self._done(now)
 
     def disconnect(self, key: int, now: float) -> list[Action]:
         """Take the end of a connection."""
@@ -114,10 +127,13 @@ class CorelessRoom:
         return saved.dump(self.game)
 
     @classmethod
-    def restored(cls, data: dict[str, Any], settings: CorelessSettings) -> CorelessRoom:
+    def restored(
+        cls, data: dict[str, Any], settings: CorelessSettings, quiet: Callable[[int], float] = lambda _: 0.0
+    ) -> CorelessRoom:
         """Return a room that goes on. KeyError, TypeError or ValueError if the data is broken."""
         room = cls(settings)
         room.game = saved.load(data, settings)
+        room.game.quiet = quiet
         room.settings = room.game.settings
         return room
 
@@ -152,8 +168,21 @@ class CorelessRoom:
         savestates.forgive(game, now)
         for peer in savestates.overdue(game, now):
             game.close(peer, Outcome.NO_STATE)
-        if frozen := self._frozen(now):
-            game.close(frozen, Outcome.FROZEN, f"no input since frame {frozen.next}")
+        if frozen := silent.frozen(game, now):
+            peer, why = frozen
+            game.close(peer, Outcome.FROZEN, why)
+            game.note("frozen", f"{game.called(peer)} was dropped, for the others waited for it: {why}", peer)
+        self._look_again(now)
+
+    def _look_again(self, now: float) -> None:
+        """Let those in who were kept out by people who are gone by now, or refuse them."""
+        # First who is gone goes: what newcomers are compared with may go with it.
+        self._leave(now)
+        for peer in [peer for peer in self.game.peers.values() if peer.parked is not None]:
+            commands, peer.parked = peer.parked or [], None
+            handshake.resumed(self.game, peer, now)
+            self._take(peer, commands, now)
+            self._leave(now)
 
     def _excuse(self, slept: float) -> None:
         """Count no silence against anybody while it was the relay that slept: what they sent has yet to be read."""
@@ -163,22 +192,9 @@ class CorelessRoom:
         for peer in game.peers.values():
             peer.heard += slept
             peer.since += slept
+            peer.progress.clear()
             if peer.owes_since is not None:
                 peer.owes_since += slept
-
-    def _frozen(self, now: float) -> Peer | None:
-        """Return the player for whom all others stand still: within 10 s of that they would all leave."""
-        game = self.game
-        players = list(game.players())
-        if game.paused or not players:
-            return None
-        furthest = max(peer.next for peer in players)
-        silent = [peer for peer in players if now >= peer.heard + self.settings.frozen_seconds]
-        slowest = min(silent, key=lambda peer: peer.next, default=None)
-        if slowest is None:
-            return None
-        alone = len(players) == 1 and len(game.synced) > 1
-        return slowest if alone or furthest - slowest.next >= self.settings.frozen_frames else None
 
     def _run_alone(self, now: float) -> None:
         """Keep time for those who watch while nobody plays: without it they would leave."""
@@ -210,4 +226,6 @@ class CorelessRoom:
             if game.work:
                 seats.settle(game, now)
             self._leave(now)
+            if any(peer.parked is not None for peer in game.peers.values()):
+                self._look_again(now)
         return game.take()

@@ -67,6 +67,7 @@ def _dump_peer(peer: Peer) -> dict[str, Any]:
         "need": framer.need,
         "skip": framer.skip,
         "keep_states": framer.keep_states,
+        "parked": None if peer.parked is None else [[number, _text(packet)] for number, packet in peer.parked],
     }
 
 
@@ -84,6 +85,8 @@ def _load_peer(entry: dict[str, Any], settings: CorelessSettings) -> Peer:
         info=_load_info(entry["info"]),
         nick=b64decode(entry["nick"]),
         held=deque(b64decode(packet) for packet in entry["held"]),
+        # Not there where an older program wrote it.
+        parked=None if (parked := entry.get("parked")) is None else [(int(one), b64decode(it)) for one, it in parked],
     )
 
 

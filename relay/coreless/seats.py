@@ -140,6 +140,7 @@ def _let_in(game: Game, peer: Peer, now: float) -> None:
     peer.playing, peer.pads, peer.next, peer.heard = True, pads, game.count, now
     peer.input_size = wire.input_size(game.protocol or 5, pads, game.settings.devices)
     peer.tag = peer.number - (game.protocol == 4)
+    peer.progress.clear()
     clock.rest(peer)
     if game.master is None:
         _lead(game, peer)

@@ -15,7 +15,8 @@ class CorelessSettings:
     """What a room allows. Times in seconds, sizes in bytes.
 
     players bounds connections (31 at most: client numbers have no more), pads those who play; devices are the types of
-    the 16 pads. frozen_*: a player that is silent that long while the others are that many frames ahead is dropped.
+    the 16 pads. frozen_*: a player that makes next to no progress for that long while the others are that many frames
+    ahead is dropped. gone_seconds: whose machine gives no sign of life for that long keeps nobody out.
     state_seconds: how long a clock that goes on may leave a request for its savestate unanswered. mixed_pause_seconds:
     how long somebody may pause a room in which a modern RetroArch takes part, which no PAUSE can hold.
     """
@@ -31,6 +32,7 @@ class CorelessSettings:
     handshake_seconds: float = 15.0
     frozen_seconds: float = 5.0
     frozen_frames: int = 50
+    gone_seconds: float = 7.0
     state_seconds: float = 5.0
     ask_again_seconds: float = 0.1
     first_play_seconds: float = 1.0

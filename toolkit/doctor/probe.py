@@ -148,7 +148,10 @@ def local_address(address: str) -> str | None:
 def _seen(sock: socket.socket) -> str:
     """Ask the relay at which address it sees us, as a host may ask for its own (docs/protocol.md, RATA)."""
     sock.sendall(protocol.ADDRESS + protocol.NO_ID)
-    answer = _read(sock, 2 * protocol.MESSAGE_SIZE)
+    answer = protocol.PING
+    while answer == protocol.PING:  # a relay may ping its host just now
+        answer = _read(sock, protocol.MAGIC_SIZE)
+    answer += _read(sock, 2 * protocol.MESSAGE_SIZE - len(answer))
     if len(answer) < 2 * protocol.MESSAGE_SIZE or not answer.startswith(protocol.ADDRESS + protocol.NO_ID):
         return ""
     return str(protocol.canonical(str(ipaddress.IPv6Address(answer[protocol.MESSAGE_SIZE :]))))

@@ -18,7 +18,7 @@ from relay.config import Config, Coreless, RoomConfig
 from relay.limits import Buffers, Limits
 from relay.outcomes import Outcome
 from relay.rooms import Mode, Room, RoomTable
-from relay.states import Close, Conn, Send, State, TableClosed, TableOpened
+from relay.states import Close, Conn, Said, Send, State, TableClosed, TableOpened
 from tests.support import netplay, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream
 from tests.support.relays import Relay, running
@@ -501,3 +501,50 @@ async def test_the_end_of_a_room_is_told_and_counted_like_that_of_a_session() ->
         assert {**room, "number": 2} == {
             "number": 2, "kind": "table", "table": relay.port, "outcome": "left", "seconds": 90.0, "joins": 1,
         }  # fmt: skip
+
+
+# Who is alone where somebody hosts.
+
+
+def test_who_is_alone_is_sent_off_when_a_host_at_that_port_shows_that_it_is_one() -> None:
+    board = a_board()
+    early = board.send(board.join(), INTO)
+    board.wait(3)
+    host = board.host()
+    assert early.state is State.SEATED, "who only looks in, as the doctor does, sends nobody off"
+    board.wait(1)
+    assert board.sent_to(host)[-1] == wire.PING
+    board.send(host, wire.PING)
+    assert ended(early) == "host-came"
+    assert counted(board) == {"host-came": 1}
+    said = [action.text for action in board.actions if isinstance(action, Said)]
+    assert "somebody hosts at this port now" in said[-1]
+    assert board.join().session is host.session
+
+
+def test_those_who_play_without_a_host_play_on_and_the_last_one_is_sent_off() -> None:
+    board = a_board()
+    first, second = board.send(board.join(), INTO), board.send(board.join(), INTO)
+    host = board.host()
+    for _ in range(3):
+        board.wait(1)
+        board.send(host, wire.PING)
+    assert [first.state, second.state] == [State.SEATED] * 2
+    board.lose(first)
+    board.send(host, wire.PING)
+    assert ended(second) == "host-came"
+
+
+def test_a_player_whose_line_is_dead_is_no_company() -> None:
+    board = a_board()
+    first, second = board.send(board.join(), INTO), board.send(board.join(), INTO)
+    board.quiet[first] = 60.0
+    board.send(board.host(), wire.PING)
+    assert ended(first) == ended(second) == "host-came"
+
+
+def test_a_host_elsewhere_sends_nobody_off() -> None:
+    board = a_board(Mode.AUTO, Room(ROOM, 55440, Mode.AUTO))
+    early = board.send(board.join(), INTO)
+    board.send(board.host(port=55440), wire.PING)
+    assert early.state is State.SEATED

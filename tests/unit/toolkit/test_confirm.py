@@ -158,3 +158,15 @@ def test_nobody_there_is_a_finding_and_no_traceback() -> None:
 def test_the_probe_says_how_it_is_called(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert confirm.main(words) == 2
     assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pings", [0, 1, 3])
+def test_a_ping_between_the_answers_is_neither_taken_for_one_nor_answered(pings: int) -> None:
+    ours, relays = socket.socketpair()
+    with ours, relays:
+        ours.settimeout(5)
+        relays.sendall(protocol.PING * pings + protocol.link_message(b"twelve bytes"))
+        assert confirm.told(ours, protocol.MESSAGE_SIZE, "said nothing") == protocol.link_message(b"twelve bytes")
+        relays.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            relays.recv(1)

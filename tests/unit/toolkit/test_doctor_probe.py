@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from relay import protocol
 from relay.config import Config, Gate
 from relay.config import Limits as RelayLimits
 from tests.support.namespace import PrivateNetwork
@@ -55,6 +56,20 @@ async def test_a_relay_is_known_by_its_answer_and_tells_whom_it_sees() -> None:
         assert talk is not None
         assert (talk.kind, talk.seen, talk.local) == ("relay", LOOPBACK, LOOPBACK)
         await relay.until_outcome("host-left")
+
+
+async def test_a_ping_before_the_answer_does_not_hide_whom_the_relay_sees() -> None:
+    def pinging(sock: socket.socket) -> None:
+        sock.recv(16)
+        sock.sendall(protocol.session_message(b"twelve bytes"))
+        asked = sock.recv(16)
+        if asked.startswith(protocol.ADDRESS):
+            sock.sendall(protocol.PING * 2 + protocol.address_message(protocol.NO_ID, protocol.canonical("192.0.2.7")))
+
+    with answering(pinging) as port:
+        talk = await asyncio.to_thread(probe.talk, LOOPBACK, port)
+    assert talk is not None
+    assert (talk.kind, talk.seen) == ("relay", "192.0.2.7")
 
 
 async def test_a_relay_that_does_not_let_us_in_says_so(tmp_path: Path) -> None:

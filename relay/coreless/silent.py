@@ -1,0 +1,99 @@
+"""Those who keep others from playing: players for whom all wait, and silent ones who keep a newcomer out.
+
+What counts is progress. An input now and then is a sign of life and no game.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from relay.coreless.game import Game, Peer
+from relay.outcomes import Outcome
+
+# A player for whom the others wait has to make at least so many frames a second: with fewer nobody plays.
+LEAST_RATE = 10
+# How often in that time it may have been seen where it was not waited for: one who sends in bursts nearly catches up.
+CAUGHT_UP = 1
+# Seconds without an input of somebody who plays, or without a sign of its machine, after which it may be gone. Whoever
+# plays sends sixty inputs a second.
+DOUBT = 0.5
+
+
+class Sign(Enum):
+    """What is known of somebody who is in the room."""
+
+    THERE = auto()
+    DOUBTED = auto()
+    GONE = auto()
+
+
+def frozen(game: Game, now: float) -> tuple[Peer, str] | None:
+    """Return the player for whom all others stand still, and why: within 10 s of that they would all leave.
+
+    To be called now and then: it notes how far everybody is.
+    """
+    players = list(game.players())
+    if game.paused or not players:
+        for peer in players:
+            peer.progress.clear()
+        return None
+    furthest = max(peer.next for peer in players)
+    alone = len(players) == 1 and len(game.synced) > 1
+    late: list[tuple[Peer, str]] = []
+    for peer in players:
+        waited_for = alone or furthest - peer.next >= game.settings.frozen_frames
+        if (why := _stands_still(peer, waited_for, now, game.settings.frozen_seconds)) and waited_for:
+            late.append((peer, why))
+    return min(late, key=lambda each: each[0].next, default=None)
+
+
+def _stands_still(peer: Peer, waited_for: bool, now: float, seconds: float) -> str:
+    """Note a player's frame, and whether the others wait for it; return why it is called frozen, "" if it is not."""
+    progress = peer.progress
+    progress.append((now, peer.next, waited_for))
+    while len(progress) > 1 and now - progress[1][0] >= seconds:
+        progress.popleft()
+    if now >= peer.heard + seconds:
+        return f"no input since frame {peer.next}"
+    since, frame, _ = progress[0]
+    made = peer.next - frame
+    if now - since < seconds or made >= LEAST_RATE * (now - since):
+        return ""
+    if sum(not waited for _, _, waited in progress) > CAUGHT_UP:
+        return ""
+    return f"{made} frames in {now - since:.0f} s"
+
+
+def sign(game: Game, peer: Peer, since: float, now: float) -> Sign:
+    """Return whether somebody is still there: by its inputs, where it has to send some, and by its machine.
+
+    since: when it began to matter. A sign since then is enough.
+    """
+    silence = now - peer.heard if peer.playing and not game.paused else 0.0
+    quiet = game.quiet(peer.key)
+    if silence >= game.settings.frozen_seconds or quiet >= game.settings.gone_seconds:
+        return Sign.GONE
+    longest = max(silence, quiet)
+    return Sign.DOUBTED if longest >= DOUBT and now - longest < since else Sign.THERE
+
+
+def makes_way(game: Game, newcomer: Peer, there: Iterable[Peer], every: bool, now: float) -> bool:
+    """Tell whether those in a newcomer's way may be silent: the gone are dropped, and it waits until that is known.
+
+    every: all of them have to be gone for it to come in; otherwise one is enough.
+    """
+    signs = {peer: sign(game, peer, newcomer.since, now) for peer in there}
+    gone = [peer for peer, its in signs.items() if its is Sign.GONE]
+    doubted = Sign.DOUBTED in signs.values()
+    if every and Sign.THERE in signs.values():
+        return False
+    if doubted and (every or not gone):
+        newcomer.parked = newcomer.parked or []
+        return True
+    for peer in gone:
+        game.close(peer, Outcome.VANISHED, "somebody else wanted to come in")
+        game.note("vanished", f"{game.called(peer)} had fallen silent and kept somebody out: it was dropped", peer)
+    if gone:
+        newcomer.parked = newcomer.parked or []
+    return bool(gone)
