@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -28,13 +29,29 @@ def unpack(content: bytes, folder: Path) -> Path:
     """Unpack a source tarball; return its one top folder. UserError when it has another form."""
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(folder, filter="data")
+            _extract(archive, folder)
     except (tarfile.TarError, EOFError) as error:
         raise UserError(f"the source cannot be unpacked: {error}", fix="Make one: invoke xbps.dist --out DIR") from None
     tops = list(folder.iterdir())
     if len(tops) != 1 or not tops[0].is_dir():
         raise UserError("the source does not lie below one folder", fix="Make one: invoke xbps.dist --out DIR")
     return tops[0]
+
+
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack files and folders below a folder. Raises TarError for a member that would lie anywhere else."""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    # Python 3.11.2 and 3.11.3, Debian 12's among them, have no filters. A source tarball holds files and folders.
+    for member in archive:
+        if not (member.isreg() or member.isdir()):
+            raise tarfile.TarError(f"{member.name!r} is neither a file nor a folder")
+        if not (folder / member.name).resolve().is_relative_to(folder.resolve()):
+            raise tarfile.TarError(f"{member.name!r} would lie outside the folder")
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        member.uid, member.gid = os.geteuid(), os.getegid()
+        archive.extract(member, folder, numeric_owner=True)
 
 
 def build(source: Path, folder: Path) -> Path:
