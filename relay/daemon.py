@@ -19,6 +19,7 @@ from relay.discovery import Discovery, can_be_listed
 from relay.followers import Followers
 from relay.listeners import Listeners
 from relay.observe import Events, log
+from relay.protocol import canonical
 from relay.selector import LinkSelector
 from relay.server import Server
 from relay.upgrade import Verdict
@@ -103,6 +104,7 @@ class Daemon:
             "status": self._answer_status,
             "follow": self._followers.add,
             "kick": self._answer_kick,
+            "allows": self._answer_allows,
             "upgrade": self._answer_upgrade,
         }
         opened = control.ControlSocket(path, handlers)
@@ -128,6 +130,16 @@ class Daemon:
 
     async def _answer_status(self, _sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any]:
         return status.of(self._server, self._config)
+
+    async def _answer_allows(self, _sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether each of request["addresses"] may connect, by the allowlist in force."""
+        try:
+            addresses = [canonical(text) for text in request["addresses"]]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return {"error": f"allows needs addresses: {error}"}
+        # In this order: it looks at the file now, and not at what it was half a second ago.
+        told = self._server.allowlist()
+        return {"allows": [self._server.allows(one) for one in addresses], "allowlist": told}
 
     async def _answer_kick(self, _sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
         """End all connections from request["addresses"], a list of addresses and prefixes."""

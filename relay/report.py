@@ -14,6 +14,8 @@ def text(state: dict[str, Any]) -> str:
         + (", stopping: no new rooms" if state["draining"] else ""),
         f"connections {connections['now']} of {connections['most']}",
     ]
+    if problem := state.get("allowlist", {}).get("problem"):
+        lines.append(problem)
     if not state["sessions"] and not state["tables"]:
         lines.append("nobody hosts")
     for session in state["sessions"]:

@@ -145,6 +145,10 @@ class Server:
         """Tell whether the allowlist knows an address."""
         return self._allowlist.allows(address, self._clock())
 
+    def allowlist(self) -> dict[str, Any]:
+        """Return which allowlist is in force (relay/gate/allowlist.py)."""
+        return self._allowlist.told()
+
     def kick(self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> int:
         """End every connection from these addresses; return how many there were."""
         kicked = [conn for conn in self.board.live() if any(conn.address in network for network in networks)]

@@ -32,7 +32,8 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
     """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None.
 
     clients counts joins by the RetroArch they came with, outcomes how connections ended, session_outcomes how sessions
-    and tables did. ended has what ended lately (relay/endings.py), after the ending with the number known.
+    and tables did. allowlist: who may connect, as the relay has it (relay/gate/allowlist.py). ended has what ended
+    lately (relay/endings.py), after the ending with the number known.
     """
     now = time.monotonic()
     board = server.board
@@ -49,6 +50,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
             for room in config.rooms
         ],
         "mode": config.coreless.mode.value,
+        "allowlist": server.allowlist(),
         "sessions": [_session(session, server, now) for session in board.sessions.values()],
         "tables": [_table(table, server, config.watch, now) for table in board.tables.at.values()],
         "outcomes": _counted(board.outcomes),

@@ -94,6 +94,8 @@ def problems(state: dict[str, Any]) -> list[str]:
     found = [] if state["present"] else ["the wall does not stand; the relay's own list alone keeps strangers out"]
     found += [] if state["agent"] else [f"the wall's keeper does not run; start it there: {_START}"]
     found += [state["problem"]] if state["problem"] else []
+    if problem := state.get("allowlist", {}).get("problem"):
+        found.append(f"{problem}. To send it again: invoke friends.push")
     if back := state["rolled_back"]:
         found.append(f"a change was taken back on {expiry.shown(back['at'])}: {back['why']}")
     if healed := state["healed"]["count"]:

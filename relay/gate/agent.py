@@ -40,6 +40,8 @@ SURVEY = 600.0
 # How long the service manager waits with the port for a wall that cannot be put up. Beyond it the relay's own list has
 # to keep strangers out, and whoever deploys hears why instead of that a service did not start.
 PATIENCE = 10.0
+# What is logged of a problem that has ended: the doctor leaves it out then.
+OVER = "over"
 
 
 class Agent:
@@ -165,6 +167,8 @@ class Agent:
             state.save(self._gate.places.state, known)
         if known.problem and known.problem != self._complaint:
             log.error("%s What was applied last stays in force.", known.problem)
+        if self._complaint and not known.problem:
+            log.info("%s: %s", OVER, self._complaint)
         self._complaint = known.problem
         self._wanted, self._wall, self._next_expiry = wanted, outcome.wall, outcome.plan.next_expiry
         self._blind = outcome.backend == "iptables"  # not all of iptables is announced

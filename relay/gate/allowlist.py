@@ -12,6 +12,7 @@ the file cannot be read nobody is let in at all.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import logging
 import math
@@ -21,6 +22,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from relay.gate.friends import Network
 from relay.protocol import Address
@@ -52,6 +54,9 @@ class Prefixes:
         value, version = int(address), address.version
         tables = ((shift, found) for (kind, shift), found in self._by_length.items() if kind == version)
         return max((found[value >> shift] for shift, found in tables if value >> shift in found), default=None)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_length.values()))
 
     def __contains__(self, address: Address) -> bool:
         return self.until(address) is not None
@@ -89,6 +94,7 @@ class UnusableError(Exception):
     """An allowlist that lets nobody in because it cannot be read; str() says why and what to do."""
 
     def __init__(self, path: Path, error: OSError | ValueError) -> None:
+        quoted = shlex.quote(str(path))
         reason, cure = str(error), "Mend it, or where the relay was deployed: invoke friends.push"
         if isinstance(error, OSError):
             reason = error.strerror or reason
@@ -97,16 +103,27 @@ class UnusableError(Exception):
         if isinstance(error, FileNotFoundError):
             cure = "Write it, an address or prefix a line, or where the relay was deployed: invoke friends.push"
         elif isinstance(error, PermissionError):
-            cure = f"Let the relay's account read it: ls -l {shlex.quote(str(path))}"
+            cure = f"Where the relay was deployed: invoke friends.push. Else see who may read it: ls -l {quoted}"
         super().__init__(f"allowlist {path} cannot be used, so nobody is let in: {reason}. {cure}")
 
 
 def read(path: Path) -> Prefixes:
     """Read an allowlist. Raises UnusableError."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[Prefixes, str]:
+    """Return an allowlist and its digest. Raises UnusableError."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        return parse(data.decode()), digest(data)
     except (OSError, ValueError) as error:
         raise UnusableError(path, error) from error
+
+
+def digest(data: bytes) -> str:
+    """Return what tells the content of an allowlist from another."""
+    return hashlib.sha256(data).hexdigest()
 
 
 class Allowlist:
@@ -122,6 +139,7 @@ class Allowlist:
         self._stamp: tuple[int, int, int] | None = None
         self._checked = float("-inf")
         self._complaint = ""
+        self._digest = ""
         if path is not None:
             self._refresh(path)
 
@@ -136,16 +154,37 @@ class Allowlist:
         # Most entries have no end: the clock is read for the others alone.
         return until is not None and (until == math.inf or self._clock() < until)
 
+    def told(self) -> dict[str, Any]:
+        """Return what is in force now, as JSON can hold it.
+
+        path: the file (None: everybody may connect). entries, digest: of what was read of it. problem: why it cannot be
+        read now, "" when it can. What was read before, and has not changed, is in force also when it cannot be read any
+        more; the next start would let nobody in.
+        """
+        problem = ""
+        if self._path is not None:
+            self._refresh(self._path)
+            try:
+                self._path.open("rb").close()
+            except OSError as error:
+                problem = str(UnusableError(self._path, error))
+        return {
+            "path": None if self._path is None else str(self._path),
+            "entries": len(self._prefixes),
+            "digest": self._digest,
+            "problem": self._complaint or problem,
+        }
+
     def _refresh(self, path: Path) -> None:
         try:
             stamp = _stamp(path)
             if stamp != self._stamp:
-                self._prefixes = read(path)
+                self._prefixes, self._digest = _read(path)
                 self._stamp = stamp
                 self._complaint = ""
                 log.info("allowlist %s read", path)
         except UnusableError as error:
-            self._prefixes = Prefixes()
+            self._prefixes, self._digest = Prefixes(), ""
             self._stamp = None
             if str(error) != self._complaint:
                 self._complaint = str(error)

@@ -7,7 +7,7 @@ the relay's own allowlist, the relay and its limits.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -183,14 +183,41 @@ class _Chain:
 
     def _allowlist(self) -> Iterator[Step]:
         path = self._wanted.settings.gate.allowlist
-        if path is None:
+        answer = subject.ask_allowed(self._gate, self._whom.networks, self._socket)
+        if answer[0] is not None:
+            yield from self._running(path, *answer)
+        elif path is None:
             yield Step("allowlist", None, f"{self._gate.places.settings} names no allowlist: the relay checks nobody.")
+        else:
+            yield from self._written(path)
+
+    def _running(self, path: Path | None, allowed: Mapping[Network, bool], told: Mapping[str, Any]) -> Iterator[Step]:
+        """Yield what the relay that runs has of the allowlist, which may be another than the file has now."""
+        if told["path"] is None:
+            asked = f"{self._gate.places.settings} names {path}, and" if path else "no allowlist is named:"
+            yield Step("allowlist", None, f"{asked} the relay that runs checks nobody.")
             return
+        if told["problem"]:
+            still = " What it read before is still in force." if told["entries"] else ""
+            yield Step(
+                "allowlist", None if told["entries"] else False, f"The relay that runs: {told['problem']}.{still}"
+            )
+        if path is not None and str(path) != told["path"]:
+            yield Step("allowlist", None, f"The relay that runs has {told['path']}, and relay.toml names {path}.")
+        for network, good in allowed.items():
+            held = "lets" if good else "does not let"
+            cure = "" if good else ". Send the list again: invoke friends.push"
+            yield Step("allowlist", good, f"The relay that runs {held} {network} in, by its own {told['path']}{cure}.")
+
+    def _written(self, path: Path) -> Iterator[Step]:
+        """Yield what the file lets a relay do that does not answer, or is too old to be asked."""
         try:
             prefixes = allowlist.parse(places.read(path) or "")
         except (OSError, ValueError) as error:
             yield Step("allowlist", False, f"The relay cannot use {path} and refuses everybody: {error}.")
             return
+        if not places.is_shared(path, self._gate.shared()):
+            yield Step("allowlist", None, f"The relay's account may not be able to read {path}: invoke friends.push")
         for network in self._whom.networks:
             until = prefixes.until(network.network_address)
             good = until is not None and (until == math.inf or until > self._gate.clock())

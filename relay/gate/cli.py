@@ -43,7 +43,9 @@ status [--socket PATH]
      "expired": [{"friend", "until"}], "names": {name: {"addresses", "at", "error"}},
      "packets": {"established", "friends", "capped", "refused": int}, "warnings", "others": [sentence],
      "opened": [{"tool", "ports", "where"}], "pending": {"token", "deadline"}|null,
-     "rolled_back": {"at", "token", "why"}|null, "problem": sentence or "", "relay": "running" or why it is not asked}
+     "rolled_back": {"at", "token", "why"}|null, "problem": sentence or "", "allowlist": {"problem": sentence or "" (the
+     relay that runs has not the list that was written for it), "lets_in": bool|null (anybody at all; null: not known)},
+     "relay": "running" or why it is not asked}
 
 check NAME|ADDRESS [--socket PATH]
     {"subject", "friend": name|null, "verdict": "in"|"out", "because": sentence,

@@ -13,9 +13,6 @@ from relay.gate.friends import Network
 from relay.gate.host import Gate
 from relay.gate.programs import ProgramError
 
-# A request to the relay is one line of 4096 bytes.
-AT_ONCE = 50
-
 
 def kick(gate: Gate, text: str, socket: Path | None = None) -> dict[str, Any]:
     """End the connections of a friend or an address; return what was ended (see relay.gate.cli).
@@ -42,8 +39,8 @@ def kick(gate: Gate, text: str, socket: Path | None = None) -> dict[str, Any]:
 def _by_relay(gate: Gate, networks: Sequence[Network], socket: Path | None) -> tuple[int | None, str]:
     """Return how many connections the relay ended, or None and why not."""
     ended = 0
-    for start in range(0, len(networks), AT_ONCE):
-        addresses = [str(network) for network in networks[start : start + AT_ONCE]]
+    for start in range(0, len(networks), subject.AT_ONCE):
+        addresses = [str(network) for network in networks[start : start + subject.AT_ONCE]]
         answer, problem = subject.ask_relay(gate, "kick", socket, addresses=addresses)
         if answer is None:
             return None, problem

@@ -82,7 +82,7 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
         if there:
             sync(path.parent)
         return there
-    if _is(path, text) and (like is None or _is_shared(path, like)):
+    if _is(path, text) and (like is None or is_shared(path, like)):
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -127,7 +127,8 @@ def _is(path: Path, text: str) -> bool:
     return False
 
 
-def _is_shared(path: Path, like: Path) -> bool:
+def is_shared(path: Path, like: Path) -> bool:
+    """Tell whether those who may read a file by its group are those of another one, which is there or not."""
     with contextlib.suppress(OSError):
         found = path.stat()
         return not like.exists() or (found.st_gid == like.stat().st_gid and stat.S_IMODE(found.st_mode) == SHARED)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from relay.gate import commit, expiry, state, subject
+from relay.gate import allowlist, commit, expiry, places, state, subject
 from relay.gate.backend import FilterError
 from relay.gate.friends import Network
 from relay.gate.host import Gate
@@ -94,8 +94,30 @@ def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
         "pending": {"token": pending.token, "deadline": int(pending.deadline)} if pending else None,
         "rolled_back": known.rolled_back,
         "problem": view.problem or view.trouble or known.problem,
+        "allowlist": _allowlist(gate, view.wanted, relay),
         "relay": silence or "running",
     }
+
+
+def _allowlist(gate: Gate, wanted: Wanted, relay: dict[str, Any] | None) -> dict[str, Any]:
+    """Tell whether the relay that runs has the allowlist that was written for it.
+
+    lets_in: None where nobody knows, or it checks nobody; else whether it lets anybody in at all.
+    """
+    path = wanted.settings.gate.allowlist
+    told = (relay or {}).get("allowlist")
+    if told is None or path is None or told["path"] is None:
+        unchecked = told is not None and path is not None
+        problem = f"the relay that runs checks nobody, although relay.toml names {path}" if unchecked else ""
+        return {"problem": problem, "lets_in": None}
+    problem = told["problem"]
+    try:
+        written = allowlist.digest((places.read(path) or "").encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        written, problem = told["digest"], problem or f"{path} cannot be read: {error.strerror}"
+    if not problem and (told["path"], told["digest"]) != (str(path), written):
+        problem = f"the relay that runs has another allowlist than {path} holds"
+    return {"problem": problem, "lets_in": told["entries"] > 0}
 
 
 def _settled(gate: Gate) -> _View:
@@ -190,6 +212,7 @@ def text(shown: dict[str, Any]) -> str:
     if waits := shown["pending"]:
         lines.append(f"waiting   a push comes back on {expiry.shown(waits['deadline'])} unless it is confirmed")
     lines += [f"problem   {shown['problem']}"] if shown["problem"] else []
+    lines += [f"allowlist {shown['allowlist']['problem']}"] if shown["allowlist"]["problem"] else []
     lines += [f"warning   {sentence}" for sentence in shown["warnings"]]
     lines += [f"firewall  {sentence}" for sentence in shown["others"]]
     if shown["relay"] != "running":

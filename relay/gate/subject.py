@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from relay.gate.wanted import Wanted
 from relay.protocol import Address
 
 SOCKET = Path("/run/netplay-relay/control.sock")
+# A request to the relay is one line of 4096 bytes.
+AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,26 @@ def ask_relay(
     if "error" in answer:
         return None, f"the relay answers: {answer['error']}"
     return answer, ""
+
+
+def ask_allowed(
+    gate: Gate, networks: Sequence[Network], socket: Path | None = None
+) -> tuple[dict[Network, bool], dict[str, Any]] | tuple[None, str]:
+    """Ask the running relay whom it lets in and which allowlist it has; None and a sentence when it cannot be asked.
+
+    A network is asked about by its first address.
+    """
+    allowed: dict[Network, bool] = {}
+    told: dict[str, Any] = {}
+    for start in range(0, max(len(networks), 1), AT_ONCE):
+        some = networks[start : start + AT_ONCE]
+        addresses = [str(network.network_address) for network in some]
+        answer, silence = ask_relay(gate, "allows", socket, addresses=addresses)
+        if answer is None:
+            return None, silence
+        allowed |= zip(some, map(bool, answer["allows"]), strict=True)
+        told = answer["allowlist"]
+    return allowed, told
 
 
 def connections(status: dict[str, Any]) -> list[Address]:

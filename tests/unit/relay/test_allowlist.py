@@ -79,7 +79,7 @@ def test_a_file_that_is_missing_is_said_before_somebody_is_kept_out(
     [
         (
             PermissionError(errno.EACCES, "Permission denied"),
-            "Permission denied. Let the relay's account read it: ls",
+            "Permission denied. Where the relay was deployed: invoke friends.push. Else see who may read it: ls",
         ),
         (ValueError("line 2: 'x' is not an address or prefix"), "line 2: 'x' is not an address or prefix. Mend it"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "it is not UTF-8 text. Mend it"),

@@ -22,6 +22,12 @@ def look(case: Case) -> Iterator[Finding]:
         yield fine(
             "it is a netplay relay and lets this machine in", f"seen from there as {talk.seen or 'nobody knows'}"
         )
+    elif talk.kind == "denied" and owner and case.lets_in(case.mine):
+        yield trouble(
+            "the relay does not let this machine in, although it is on the list",
+            f"it answered DENY to {case.mine}",
+            f"invoke friends.push{case.target.option}",
+        )
     elif talk.kind == "denied" and owner:
         yield note(
             "the relay does not let this machine in: it is not on the list",
