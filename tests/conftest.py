@@ -10,7 +10,9 @@ import os
 import shutil
 import tempfile
 import time
+from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ OF_THE_TOOLS = (
 )
 
 PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
+RELEASES = "NETPLAY_TEST_RELEASES"
 # Seconds since 1970; .ci/run sets it.
 WIDE_UNTIL = "NETPLAY_TEST_WIDE_UNTIL"
 
@@ -42,11 +45,19 @@ collect_ignore = list(OF_THE_TOOLS) if missing else []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let every run of Ansible in this session take what an earlier one built: ansible/plugins/callback/payloads.py."""
-    if PAYLOADS not in os.environ:  # the processes of xdist inherit it
-        os.environ[PAYLOADS] = tempfile.mkdtemp(prefix="netplay-payloads-")
-        # An Ansible that outlived its test may still write there.
-        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(PAYLOADS), ignore_errors=True))
+    """Share between the processes of this run what Ansible builds for hosts, and notes on releases of RetroArch.
+
+    For the first see ansible/plugins/callback/payloads.py, for the second tests/support/retroarch_releases.py.
+    """
+    for name, prefix in ((PAYLOADS, "netplay-payloads-"), (RELEASES, "netplay-releases-")):
+        if name not in os.environ:  # the processes of xdist inherit it
+            os.environ[name] = tempfile.mkdtemp(prefix=prefix)
+            # An Ansible that outlived its test may still write there.
+            config.add_cleanup(partial(_forget, name))
+
+
+def _forget(name: str) -> None:
+    shutil.rmtree(os.environ.pop(name), ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -67,9 +78,45 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"late on this machine ({WIDE_UNTIL}); ./bootstrap test runs it whatever time it takes")
 
 
-def pytest_report_header() -> str:
-    """Say what is left out, and for want of what."""
-    return f"left out: {', '.join(collect_ignore)}; not installed: {', '.join(missing)}" if missing else ""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what is left out, and for want of what; and which releases of RetroArch there are.
+
+    With CI set those that are missing are made now, if the run has tests for them.
+    """
+    if missing:
+        return [f"left out: {', '.join(collect_ignore)}; not installed: {', '.join(missing)}"]
+    from tests.support import retroarch_releases
+
+    if os.environ.get("CI") and os.geteuid() == 0 and _has_end_to_end_tests(config):
+        retroarch_releases.ensure_all()
+    return [retroarch_releases.report()]
+
+
+def _has_end_to_end_tests(config: pytest.Config) -> bool:
+    e2e = Path(__file__).parent / "e2e"
+    paths = [(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args]
+    selected = "not retroarch" not in config.option.markexpr
+    return selected and any(path in (e2e, *e2e.parents) or e2e in path.parents for path in paths)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which releases of RetroArch this run had, where one was asked for that its first lines could not name."""
+    if not missing and RELEASES in os.environ and any(Path(os.environ[RELEASES]).iterdir()):
+        from tests.support import retroarch_releases
+
+        terminalreporter.write_line(retroarch_releases.report())
+        if os.environ.get("CI") and (lacking := retroarch_releases.lacking()):
+            terminalreporter.write_line(lacking, red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of CI that has not shown what players have; the process says so to which those of xdist report."""
+    if not missing and os.environ.get("CI") and not hasattr(session.config, "workerinput"):
+        from tests.support import retroarch_releases
+
+        if retroarch_releases.lacking() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -33,7 +33,7 @@ RESEND_AFTER = 1.0
 PAUSED_ANSWERS = 10
 # RetroArch answers once a frame: after two answers it has seen what was sent before.
 TAP_ANSWERS = 2
-JOINED = r"\[Netplay\] You have joined as player (\d+)"
+JOINED = r"You have joined as player (\d+)"
 
 
 class Machine:

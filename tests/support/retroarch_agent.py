@@ -6,6 +6,7 @@ when its input ends, it ends RetroArch and itself, so that a test that was kille
     {"do": "ports", "kinds": ["udp", "tcp"]}               -> {"ports": [n, n]}, free at this moment, all different
     {"do": "start", "argv", "env", "cwd", "log"}           -> {"pid": n}
     {"do": "ask", "port": n, "text": "...", "within": s}   -> {"answer": "..." or null}
+    {"do": "ask_all", "port": n, "texts": [...], "within": s} -> {"answers": ["...", ...] or null}
     {"do": "send", "port": n, "hex": "..."}                -> {} or {"error": "..."}
     {"do": "state"}                                        -> {"code": exit code, or null while it runs}
     {"do": "stop"}                                         -> {"code": exit code}
@@ -72,25 +73,34 @@ class Agent:
         return {"pid": self.process.pid}
 
     def ask(self, port: int, text: str, within: float) -> dict[str, Any]:
-        """Send a command and return its answer, or null.
+        """Send a command and return its answer, or null."""
+        answers = self.ask_all(port, [text], within)["answers"]
+        return {"answer": answers[0] if answers else None}
+
+    def ask_all(self, port: int, texts: list[str], within: float) -> dict[str, Any]:
+        """Send commands and return their answers, or null when one does not come.
 
         RetroArch answers in order, and late when it was busy: answers to requests that were given up are skipped.
         """
+        answers: list[str] = []
         try:
-            self.send(port, text.encode().hex())
-            self.owed[port] += 1
+            for text in texts:
+                self.send(port, text.encode().hex())
+                self.owed[port] += 1
             end = time.monotonic() + within
             while (left := end - time.monotonic()) > 0:
                 self.sockets[port].settimeout(left)
                 answer = self.sockets[port].recv(65536)
                 self.owed[port] -= 1
+                if self.owed[port] < len(texts):
+                    answers.append(answer.decode())
                 if not self.owed[port]:
-                    return {"answer": answer.decode()}
+                    return {"answers": answers}
         except TimeoutError:
             pass
         except ConnectionRefusedError:  # nobody listens: what was sent is lost
             self.owed[port] = 0
-        return {"answer": None}
+        return {"answers": None}
 
     def send(self, port: int, hex: str) -> dict[str, Any]:  # noqa: A002 - the request's own word
         """Send one datagram. Raises ConnectionRefusedError when an earlier one found nobody."""

@@ -25,10 +25,27 @@ AGENT_WITHIN = 10.0
 ANSWER_WITHIN = 1.0
 # An orphan would end by itself, after some 16 minutes. Frame numbers stay below 65536 with it, too.
 MAX_FRAMES = 60_000
-READ_RAM = f"READ_CORE_RAM 0 {layout.RAM_SIZE}"
 # RetroArch's own numbers of the buttons, by our names.
 RETROPAD = {"B": 0, "SELECT": 2, "START": 3, "UP": 4, "DOWN": 5, "LEFT": 6, "RIGHT": 7, "A": 8}
 REMOTE = struct.Struct("<iiiiHxx")  # port, device (1: joypad), index, button, down
+JOYSTICK = struct.Struct("<IhBB")  # time, value, kind (1: button), number: as Linux's joysticks say it
+
+
+def make_joystick(folder: Path) -> Path:
+    """Make a pipe in the place of a joystick; every RetroArch that reads joysticks itself takes it for one."""
+    place = folder / "joysticks" / "js0"
+    place.parent.mkdir()
+    os.mkfifo(place)
+    return place
+
+
+def press_joystick(place: Path, number: int, *, down: bool) -> None:
+    """Push a joystick's button down or let it go."""
+    pipe = os.open(place, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        os.write(pipe, JOYSTICK.pack(0, down, 1, number))
+    finally:
+        os.close(pipe)
 
 
 class Console:
@@ -37,6 +54,9 @@ class Console:
     def __init__(self, name: str, role: settings.Role, folder: Path, inside: Inside) -> None:
         """Start RetroArch by ``inside``, with ``folder`` as its scratch folder and ``name`` as its nick."""
         self.log = folder / "retroarch.log"
+        size = role.ram_at_once
+        self._joystick = role.joystick and make_joystick(folder)
+        self._reads = [f"READ_CORE_RAM {at:x} {size}" for at in range(0, layout.RAM_SIZE, size)]
         self._agent = Child(inside([sys.executable, "-I", "-S", str(AGENT)]), log=folder / "agent.log")
         try:
             self._command, self._remote = self._call("ports", kinds=["udp", "udp"])["ports"]
@@ -65,9 +85,13 @@ class Console:
         return code
 
     def ram(self) -> Snapshot | None:
-        """Read the RAM between two frames. None when RetroArch does not answer within a second, or boots."""
-        answer = self._call("ask", port=self._command, text=READ_RAM, within=ANSWER_WITHIN)["answer"]
-        words = answer.split()[2:] if answer else []
+        """Read the RAM between two frames. None when RetroArch does not answer within a second, or boots.
+
+        Where it is read in pieces, frames that pass between them overwrite the oldest rows alone, which say that by
+        their numbers.
+        """
+        answers = self._call("ask_all", port=self._command, texts=self._reads, within=ANSWER_WITHIN)["answers"]
+        words = [word for answer in answers or [] for word in answer.split()[2:]]
         return layout.read(bytes.fromhex("".join(words))) if len(words) == layout.RAM_SIZE else None
 
     def paused(self) -> bool | None:
@@ -77,7 +101,11 @@ class Console:
 
     def set(self, button: Button, *, down: bool) -> None:
         """Push a button down or let it go: RetroArch keeps it so from its next frame on."""
-        self._send(self._remote, REMOTE.pack(0, 1, 0, RETROPAD[button.name], down))
+        number = RETROPAD[button.name]
+        if self._joystick:
+            press_joystick(self._joystick, number, down=down)
+            return
+        self._send(self._remote, REMOTE.pack(0, 1, 0, number, down))
 
     def command(self, word: str) -> None:
         """Send one of RetroArch's commands that has no answer, e.g. QUIT."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.needs import lack
+from tests.support.nes import layout
 
 APT = "apt-get install --no-install-recommends retroarch libretro-nestopia"
 CORE = "nestopia_libretro"
@@ -55,6 +56,7 @@ SETTINGS = {
 CORE_INFO = """\
 display_name = "Nestopia"
 corename = "Nestopia"
+systemid = "nes"
 supported_extensions = "nes"
 savestate = "true"
 savestate_features = "deterministic"
@@ -66,12 +68,16 @@ class Role:
     """What a machine does in netplay: the arguments, settings and options of the core that make it do so.
 
     command turns the folder of a machine and RetroArch's own command line into another that starts RetroArch there.
+    ram_at_once: how many bytes of the console's RAM it can be asked for at once, a divisor of the whole. joystick: its
+    buttons are pressed by a joystick, a pipe in its folder, and not by the network.
     """
 
     arguments: tuple[str, ...] = ()
     settings: dict[str, str] = field(default_factory=dict)
     core_options: dict[str, str] = field(default_factory=dict)
     command: Callable[[Path, list[str]], list[str]] | None = None
+    ram_at_once: int = layout.RAM_SIZE
+    joystick: bool = False
 
 
 def alone() -> Role:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CACHE: Final = Path("/var/cache/netplay-relay/rootfs")
 _REPOSITORY: Final = "/srv/lab-packages"
 # Whatever ends this process, kill -9 included, ends the program and everything it started, and its mounts with it.
-_NO_ORPHANS: Final = (
+NO_ORPHANS: Final = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
     *("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child", "--"),
 )
@@ -121,18 +121,27 @@ def ensure(
     Two at once do one build: the second waits. A build that is broken off leaves nothing that looks whole.
     """
     recipe = recipe_of(suite)
-    finished = recipe.path(cache)
+    said = f"building the root file system of {suite} (once; about half a minute)"
+    return once(recipe.path(cache), lambda root: (build or _mmdebstrap)(recipe, root), progress, said)
+
+
+def once(finished: Path, build: Callable[[Path], None], progress: Callable[[str], None], said: str) -> Path:
+    """Return `finished`, first built by `build` when it is missing, in a directory beside it that becomes it.
+
+    `said` goes to `progress` when a build begins. Two processes at once do one build: the second waits.
+    """
     if finished.is_dir():
         return finished
+    cache = finished.parent
     with state.locked(cache, lambda: progress("waiting for another build of a root file system")):
         cache.chmod(0o700)  # old set-user-id programs lie in it: nobody else needs to reach them
         if not finished.is_dir():
             for leftover in cache.glob("building-*"):
                 shutil.rmtree(leftover)
-            progress(f"building the root file system of {suite} (once; about half a minute)")
+            progress(said)
             with tempfile.TemporaryDirectory(prefix="building-", dir=cache) as scratch:
                 root = Path(scratch) / "root"
-                (build or _mmdebstrap)(recipe, root)
+                build(root)
                 root.rename(finished)
     return finished
 
@@ -148,7 +157,7 @@ def _mmdebstrap(recipe: Recipe, root: Path) -> None:
     offer = f'{shlex.join(hook)} "$1" {shlex.join([_REPOSITORY, *recipe.offered, "--", *recipe.addable])}'
     run(
         [
-            *_NO_ORPHANS,
+            *NO_ORPHANS,
             *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory"),
             f"--include={','.join(recipe.packages)}",
             *(f"--aptopt={option}" for option in sources.apt_options()),
@@ -181,7 +190,7 @@ def _finish(recipe: Recipe, root: Path) -> None:
     (root / "etc/apt/sources.list.d/lab.list").write_text(f"deb [trusted=yes] file:{_REPOSITORY} ./\n")
     # It has no translations of descriptions: apt is not to look for them.
     (root / "etc/apt/apt.conf.d/90lab").write_text('Acquire::Languages "none";\n')
-    run([*_NO_ORPHANS, "chroot", str(root), "apt-get", "--quiet", "update"])
+    run([*NO_ORPHANS, "chroot", str(root), "apt-get", "--quiet", "update"])
 
 
 def _prove_clean(root: Path, mirrors: list[sources.Mirror]) -> None:
