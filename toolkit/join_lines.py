@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from relay.protocol import DEFAULT_PORT
 from toolkit import join
 from toolkit.join_rooms import TUNNEL
 
@@ -20,6 +21,11 @@ START_MENU = "Netplay > Host > Start Netplay Host"
 FRIEND_MENU = "Netplay > Connect to Netplay Host"
 APPENDCONFIG = "netplay-host.cfg"
 CORE_AND_GAME = "-L CORE GAME"
+# The first RetroArch whose --connect takes ADDRESS|PORT, and the first that takes an id behind a second bar. Before the
+# one --port stands beside --connect; from it on the port must be in the string.
+BARS_FROM, IDS_FROM = (1, 9, 13), (1, 10, 0)
+# It takes --port and goes to the default port all the same.
+DEAF_TO_PORT = (1, 7, 1)
 
 
 def string(address: str, room: Room) -> str:
@@ -48,7 +54,7 @@ def host_command() -> str:
 
 
 def friend_command(address: str, room: Room) -> str:
-    """Return the command line of a friend that RetroArch takes from 1.10 on."""
+    """Return the command line of a friend for RetroArch 1.9.13 and newer; 1.10 and newer where it names an id."""
     return f'retroarch --connect "{string(address, room)}" {CORE_AND_GAME}'
 
 
@@ -59,10 +65,28 @@ def friend_command_1_17(address: str, room: Room) -> str:
 
 
 def friend_command_1_9(address: str, room: Room) -> str | None:
-    """Return a friend's command line for RetroArch 1.7.1 to 1.9.14, None for a room that is found by its id alone."""
-    if string(address, room) != join.target(address, room.port):
+    """Return a friend's command line for RetroArch 1.9.12 and older, None for a room that is found by its id alone."""
+    if needs_id(address, room):
         return None
     return f"retroarch --connect {address} --port {room.port} {CORE_AND_GAME}"
+
+
+def friend_commands(address: str, room: Room) -> list[tuple[str, str]]:
+    """Return every command line of a friend, each with the releases of RetroArch that take it."""
+    first = "1.10" if needs_id(address, room) else "1.9.13"
+    commands = [
+        (f"RetroArch {first} and newer", friend_command(address, room)),
+        ("RetroArch 1.17 and newer", friend_command_1_17(address, room)),
+    ]
+    if older := friend_command_1_9(address, room):
+        oldest = "1.7.1" if room.port == DEFAULT_PORT else "1.7.2"
+        commands.append((f"RetroArch {oldest} to 1.9.12", older))
+    return commands
+
+
+def needs_id(address: str, room: Room) -> bool:
+    """Whether a friend reaches the room by its id alone, which RetroArch 1.9.14 and older cannot name."""
+    return string(address, room) != join.target(address, room.port)
 
 
 def state_line(room: Room) -> str:
@@ -86,14 +110,15 @@ def chat(address: str, room: Room) -> str:
         f"RetroArch netplay, room {room.name}.",
         "The relay lets in the addresses that I know, and nobody else: first tell me your public address, IPv4 and "
         "IPv6 (any what-is-my-ip site shows it), and again when it changes.",
-        f"You need RetroArch 1.10 or newer, {core} and the same game file as all of us.",
+        f"You need RetroArch {'1.10' if needs_id(address, room) else '1.7.1'} or newer, {core} and the same game file "
+        "as all of us.",
         f"Load the game, then open {FRIEND_MENU} and type:",
         string(address, room),
         "Or start it so, with your own core and game in place of the capitals:",
         friend_command(address, room),
     ]
-    if older := friend_command_1_9(address, room):
-        lines += ["With RetroArch 1.7.1 to 1.9:", older]
+    for releases, command in friend_commands(address, room)[2:]:
+        lines += [f"With {releases}:", command]
     if room.mode != TUNNEL and not room.host:
         lines.append("Nobody has to host: whoever comes first begins.")
     if room.password:

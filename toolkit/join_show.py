@@ -159,16 +159,15 @@ def host_lines(address: str, room: Room) -> list[str]:
 def friend_lines(address: str, room: Room) -> list[str]:
     """Return what a friend types, by menu and by command."""
     full = join_lines.full_string(address, room)
-    older = join_lines.friend_command_1_9(address, room)
     more = [f"or, which never means another room: {full}"] if full != join_lines.string(address, room) else []
     return [
         f"load the game, then in the menu: {join_lines.FRIEND_MENU}",
         f"  {join_lines.string(address, room)}",
         *more,
         "",
-        "or the command (RetroArch 1.10 to 1.16, and newer)",
-        f"  {join_lines.friend_command(address, room)}",
-        "or (RetroArch 1.17 and newer)",
-        f"  {join_lines.friend_command_1_17(address, room)}",
-        *(["or (RetroArch 1.7.1 to 1.9)", f"  {older}"] if older else []),
+        *(
+            line
+            for releases, command in join_lines.friend_commands(address, room)
+            for line in (f"or the command ({releases})", f"  {command}")
+        ),
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.protocol import DEFAULT_PORT, is_session_text
-from toolkit import join_lines, join_rooms, join_show
+from toolkit import join, join_lines, join_rooms, join_show
 from toolkit.errors import UserError
 from toolkit.join_rooms import Room
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from toolkit.join_show import Relay
     from toolkit.places import Place
 
-# The first RetroArch whose command line takes a bar, and an id behind the second one.
-BARS_FROM = (1, 10, 0)
 RELAY_FIX = "Write it as in the invitation: --relay 'relay.example.org|55435' or 'relay.example.org|55435|ROOM'"
 
 
@@ -32,9 +30,22 @@ class Target:
     owner: str = ""
 
     def arguments(self, release: tuple[int, int, int]) -> tuple[str, ...]:
-        """Return how a RetroArch of this version is told to join."""
-        if release >= BARS_FROM:
+        """Return how a RetroArch of this version is told to join. Raises UserError where it cannot be told."""
+        if release >= join_lines.IDS_FROM:
             return (f"--connect={join_lines.full_string(self.address, self.room)}",)
+        number = ".".join(map(str, release))
+        if join_lines.needs_id(self.address, self.room):
+            raise UserError(
+                f"RetroArch {number} cannot name a room by its id, which needs 1.10",
+                fix="Update RetroArch, or have the owner give the room a port of its own (operating.md).",
+            )
+        if release >= join_lines.BARS_FROM:
+            return (f"--connect={join.target(self.address, self.room.port)}",)
+        if release <= join_lines.DEAF_TO_PORT and self.room.port != DEFAULT_PORT:
+            raise UserError(
+                f"RetroArch {number} goes to port {DEFAULT_PORT} whatever its command line says",
+                fix=f"In its menu type {join.target(self.address, self.room.port)}, or update RetroArch.",
+            )
         return (f"--connect={self.address}", f"--port={self.room.port}")
 
 

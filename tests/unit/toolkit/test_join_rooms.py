@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.support.statuses import client, session, status, table
@@ -136,3 +138,25 @@ def test_every_command_line_is_one_that_a_shell_splits_as_it_is_meant() -> None:
         "retroarch", "--connect", "relay.example.org", "--port", "55435", "--mitm-session", RANDOM,
         "-L", "CORE", "GAME",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("room", "releases"),
+    [
+        (Room("FridayNightRoom1", 55435, alone=True), ["1.9.13 and newer", "1.17 and newer", "1.7.1 to 1.9.12"]),
+        (Room("FridayNightRoom1", 55440, alone=True), ["1.9.13 and newer", "1.17 and newer", "1.7.2 to 1.9.12"]),
+        (Room("FridayNightRoom1", 55435, host="anna", alone=False), ["1.10 and newer", "1.17 and newer"]),
+    ],
+    ids=["the default port", "a port of its own", "by its id alone"],
+)
+def test_each_command_says_which_releases_take_it(room: Room, releases: list[str]) -> None:
+    commands = join_lines.friend_commands("relay", room)
+    assert [said.removeprefix("RetroArch ") for said, _ in commands] == releases
+    first = releases[0].split()[0]
+    needed = "1.10" if first == "1.10" else "1.7.1"
+    assert f"You need RetroArch {needed} or newer" in join_lines.chat("relay", room)
+    if len(commands) == 3:
+        assert shlex.split(commands[2][1]) == [
+            *("retroarch", "--connect", "relay", "--port", str(room.port), "-L", "CORE", "GAME")
+        ]
+        assert f"With RetroArch {releases[2]}:\n{commands[2][1]}" in join_lines.chat("relay", room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -58,7 +59,38 @@ def test_the_string_of_an_invitation_is_taken_apart() -> None:
     assert full.arguments((1, 14, 0)) == (f"--connect=relay.example.org|55440|{SESSION}",)
     assert target.parse("203.0.113.7").arguments((1, 10, 0)) == ("--connect=203.0.113.7|55435",)
     assert live().arguments((1, 14, 0)) == (f"--connect=relay.example.org|55435|{SESSION}",)
-    assert live().arguments((1, 9, 14)) == ("--connect=relay.example.org", "--port=55435")
+
+
+@pytest.mark.parametrize(
+    ("release", "port", "arguments"),
+    [
+        ((1, 22, 2), 55440, ("--connect=relay.example.org|55440",)),
+        ((1, 10, 0), 55435, ("--connect=relay.example.org|55435",)),
+        ((1, 9, 14), 55440, ("--connect=relay.example.org|55440",)),
+        ((1, 9, 13), 55435, ("--connect=relay.example.org|55435",)),
+        ((1, 9, 12), 55440, ("--connect=relay.example.org", "--port=55440")),
+        ((1, 7, 2), 55440, ("--connect=relay.example.org", "--port=55440")),
+        ((1, 7, 1), 55435, ("--connect=relay.example.org", "--port=55435")),
+    ],
+)
+def test_each_release_is_told_what_it_takes(
+    release: tuple[int, int, int], port: int, arguments: tuple[str, ...]
+) -> None:
+    assert target.parse(f"relay.example.org|{port}").arguments(release) == arguments
+
+
+@pytest.mark.parametrize(
+    ("release", "typed", "why", "cure"),
+    [
+        ((1, 9, 14), f"relay.example.org|55435|{SESSION}", "cannot name a room by its id", "Update RetroArch"),
+        ((1, 7, 3), f"relay.example.org|55440|{SESSION}", "cannot name a room by its id", "Update RetroArch"),
+        ((1, 7, 1), "relay.example.org|55440", "goes to port 55435", r"In its menu type relay\.example\.org\|55440"),
+    ],
+)
+def test_what_a_release_cannot_be_told_is_said(release: tuple[int, int, int], typed: str, why: str, cure: str) -> None:
+    with pytest.raises(UserError, match=why) as refused:
+        target.parse(typed).arguments(release)
+    assert re.search(cure, str(refused.value.fix))
 
 
 @pytest.mark.parametrize(
