@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "fresh"
 ACCOUNT: Final = "gamer"
-_CERTIFICATES: Final = "/etc/ssl/registries.pem"
+_CERTIFICATES: Final = "/etc/registries.pem"
 # What pip is told of the way to its index; find-links and the like are this machine's own folders.
 _PIP: Final = ("cert", "index-url", "proxy", "trusted-host", "timeout")
 

@@ -33,8 +33,11 @@ ERASE = "\x1b[K"
 MINUTE = 60.0
 
 
-def failure(host: str, task: str, action: str, result: Mapping[str, Any]) -> str:
-    """Return what went wrong as text for people: the message of a refusal, or what failed on which host and why."""
+def failure(host: str, task: str, action: str, result: Mapping[str, Any], args: Mapping[str, Any] | None = None) -> str:
+    """Return what went wrong as text for people: the message of a refusal, or what failed on which host and why.
+
+    args are the task's own, as they stand in the role.
+    """
     # A loop's own message is only that one of its items failed.
     failed = [item for item in result.get("results", []) if item.get("failed")]
     result = failed[0] if failed else result
@@ -42,10 +45,16 @@ def failure(host: str, task: str, action: str, result: Mapping[str, Any]) -> str
         return reason(result)
     said = [str(result.get(stream, "")).strip() for stream in ("stderr", "stdout", "module_stderr", "module_stdout")]
     lines = [line for text in said if text and text not in reason(result) for line in text.splitlines()]
-    name = result.get("invocation", {}).get("module_args", {}).get("_original_basename")
+    name = result.get("invocation", {}).get("module_args", {}).get("_original_basename") or _file_name(args or {})
     text = "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {reason(result)}", *lines[-12:]])
     # What a program said of the file it was to check, by the name that the file has for its owner.
     return STAGED.sub(str(name).removesuffix(".j2"), text) if name else text
+
+
+def _file_name(args: Mapping[str, Any]) -> str:
+    """Return the name of the file that a task installs, where the role names it. New ansible-cores leave it out."""
+    names = (PurePath(str(args.get(key, ""))).name for key in ("src", "dest"))
+    return next((name for name in names if name and "}}" not in name), "")
 
 
 def reason(result: Mapping[str, Any]) -> str:
@@ -132,7 +141,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         if not ignore_errors:
             task, host = result.task, result.host.get_name()
             name = _name(task)
-            self._failures[host] = failure(host, name, task.action, result.result)
+            self._failures[host] = failure(host, name, task.action, result.result, task.args)
         if self._display.verbosity:
             self._say(f"  {result.host.get_name()}  failed  {self._dump_results(result.result)}", C.COLOR_ERROR)
 
