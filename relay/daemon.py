@@ -60,6 +60,10 @@ class Daemon:
         self._server.start()
         self._followers = Followers(lambda known: status.of(self._server, self._config, known))
         self._control = self._open_control(state)
+        replies = list(state.get("replies", [])) if state is not None else None
+        if state is not None:
+            # Whoever called holds it, for as long as this runs.
+            state.clear()
         self._handle_signals()
         places = [sock.getsockname()[:2] for sock in listeners.streams]
         bound = {address for address, _ in places}
@@ -72,8 +76,8 @@ class Daemon:
             hint = 'Name one of this machine in relay.toml, under [listen]: bind = ["192.168.1.2"]'
             log.warning("LAN discovery is on, but RetroArch lists only private IPv4 addresses. %s", hint)
         service.notify("READY=1")
-        if state is not None:
-            await self._after_upgrade(state)
+        if replies is not None:
+            await self._after_upgrade(replies)
         await self._done.wait()
         if self._control:
             self._control.close()
@@ -257,8 +261,8 @@ class Daemon:
             return str(error)
         return ""
 
-    async def _after_upgrade(self, state: dict[str, Any]) -> None:
-        self._replies = [sockets.inherit(fd) for fd in state["replies"]]
+    async def _after_upgrade(self, replies: list[int]) -> None:
+        self._replies = [sockets.inherit(fd) for fd in replies]
         links = sum(conn.is_link for conn in self._server.board.live())
         sentence = "upgraded in place to {program}: {sessions} sessions and {links} links go on"
         counts = {"sessions": len(self._server.board.sessions), "links": links}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
+from relay.spool import Backlog
 from relay.states import Conn
 from relay.stream import Watcher
 from relay.stream_framing import Data, Direction
@@ -24,8 +26,12 @@ class Flow:
 
     __slots__ = ("end", "frame", "received", "to", "who")
 
-    def __init__(self, end: End, received: int = 0) -> None:
-        self.end = end
+    # Of one that is in use; what is left of it only counts.
+    end: End
+
+    def __init__(self, end: End | None, received: int = 0) -> None:
+        if end:
+            self.end = end
         self.to = WAITING
         self.received = received
         self.who, self.frame = NOBODY, 0
@@ -41,11 +47,11 @@ class End:
 
     peer: End
 
-    def __init__(self, conn: Conn, sock: socket.socket, received: int = 0, waiting: bytes = b"") -> None:
+    def __init__(self, conn: Conn, sock: socket.socket, received: int = 0, out: Backlog | None = None) -> None:
         self.conn = conn
         self.sock = sock
         self.fd = sock.fileno()
-        self.out = bytearray(waiting) if waiting else None
+        self.out = out or None
         self.read = True
         self.to_host = not conn.is_link
         self.flow = Flow(self, received)
@@ -104,15 +110,23 @@ class End:
         """How many bytes wait to be sent to it."""
         return len(self.out) if self.out else 0
 
-    def keep(self, data: Data) -> None:
-        """Let data wait."""
+    def keep(self, data: Data, backlog: Callable[[], Backlog]) -> None:
+        """Let data wait, in a new backlog if nothing has waited until now."""
         if self.out is None:
-            self.out = bytearray(data)
-        else:
-            self.out += data
+            self.out = backlog()
+        self.out.add(data)
         self.peer.flow.to = WAITING
 
     def caught_up(self) -> None:
         """Nothing waits to be sent to it any more: what comes from its peer goes straight there."""
         self.out = None
         self.peer.flow.to = self.fd
+
+    def part(self) -> None:
+        """Let go of the other end, both having been released: a circle of them is freed by the collector alone.
+
+        `received` can still be asked for, of both.
+        """
+        for end in (self, self.peer):
+            end.flow = Flow(None, end.flow.received)
+        del self.peer.peer, self.peer

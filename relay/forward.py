@@ -6,6 +6,9 @@ One wake-up serves many linked sockets, without a task, a lock, a timer or a cal
 A slow reader is treated by what it is. A client: the host is read on, and what it sends waits in that client's own
 bounded buffer, for a host whose socket is full freezes its game for everybody. The host: the client that sends to it
 is not read until the host has caught up.
+
+A savestate can be more than that buffer may hold. So who takes what waits may have more of it, as fast as the host
+sends; and for who takes nothing the host is not read for a moment, which is what it would know of a direct connection.
 """
 
 from __future__ import annotations
@@ -13,13 +16,17 @@ from __future__ import annotations
 import logging
 import select
 import socket
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from os import read, write
 
+from relay import sockets
 from relay.ends import NOBODY, End, Flow
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
 from relay.selector import BATCH, Events, Poll
+from relay.spool import Backlog, Spool
 from relay.states import Conn
 from relay.stream import Watcher
 from relay.stream_framing import HEAD_SIZE, INPUT, LEAST_INPUT, Data, head_of_input
@@ -34,7 +41,9 @@ LEAST_MESSAGE = HEAD_SIZE + LEAST_INPUT
 # The table of descriptors begins with so many, and doubles: to look beyond its end is an exception, which costs time.
 DESCRIPTORS = 4096
 # What one slow reader that catches up may be sent in one wake-up, so that its neighbours do not wait for it.
-FLUSH_SIZE = 1024 * 1024
+FLUSH_SIZE = 256 * 1024
+# Seconds in which a client for whom too much waits has to take something of it.
+GRACE = 1.0
 # Reads of what an end sent before it failed: its last words still reach the other end.
 LAST_READS = 8
 
@@ -51,7 +60,8 @@ class Forwarder:
     """Forwards the bytes of all links whose sockets readiness watches.
 
     ended(conn, outcome) is called when an end has closed, failed or read too slowly; it must lead to `release` of both
-    ends. slow_client bounds what waits for one client, slow_clients what waits for all of them together (bytes).
+    ends. slow_client bounds what waits for one client that does not take it, slow_clients what waits for all of them
+    together (bytes), in the blocks of spool. clock returns seconds.
     """
 
     def __init__(
@@ -60,7 +70,11 @@ class Forwarder:
         ended: Callable[[Conn, Outcome], None],
         slow_client: int,
         slow_clients: int,
+        spool: Spool | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._spool = spool or Spool(slow_clients)
+        self._clock = clock
         self._readiness = readiness
         self._epoll = readiness.epoll
         readiness.serve_links(self._serve)
@@ -68,6 +82,8 @@ class Forwarder:
         self._slow_client = slow_client
         self._slow_clients = slow_clients
         self._waiting = 0
+        # For whom more waits than may for who takes nothing.
+        self._over: set[End] = set()
         # By descriptor. A list, for in a dictionary each message would look at two more places.
         self._flows: list[Flow | None] = [None] * DESCRIPTORS
         self._by_conn: dict[Conn, End] = {}
@@ -103,20 +119,24 @@ class Forwarder:
                 self._pass_on(end, data)
                 self._look(end.peer, data)
 
-    def release(self, conn: Conn) -> tuple[socket.socket, bytearray]:
+    def release(self, conn: Conn) -> tuple[socket.socket, Backlog | None]:
         """Stop forwarding for one end; return its socket and what could not be sent to it yet. KeyError if unknown."""
         end = self._by_conn.pop(conn)
         self._flows[end.fd] = None
         self._epoll.unregister(end.fd)
         self._note(end, -end.waiting)
+        self._over.discard(end)
+        out, end.out = end.out, None
+        if not self._is_served(end.peer):
+            end.part()
         # What the caller does now may be for the event loop to carry out.
         self._readiness.touched = True
-        return end.sock, end.out or bytearray()
+        return end.sock, out
 
-    def adopt(self, conn: Conn, sock: socket.socket, waiting: bytes, received: int) -> End:
+    def adopt(self, conn: Conn, sock: socket.socket, waiting: Backlog | None, received: int) -> End:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
         end = End(conn, sock, received, waiting)
-        self._note(end, len(waiting))
+        self._note(end, end.waiting)
         self._add(end)
         return end
 
@@ -127,6 +147,8 @@ class Forwarder:
         for end in (client, link):
             self._epoll.register(end.fd, 0)
             self._watch(end)
+        if client.waiting > self._slow_client:
+            self._is_over(client)
 
     def _add(self, end: End) -> None:
         while end.fd >= len(self._flows):
@@ -253,7 +275,7 @@ class Forwarder:
                 self._ended(end.conn if end.to_host else end.peer.conn, Outcome.LINK_FAILED)
         except Exception:
             log.exception("nor should this")
-        for each in (end, end.peer):
+        for each in (end, getattr(end, "peer", end)):
             if self._is_served(each):
                 self.release(each.conn)[0].close()
 
@@ -280,7 +302,7 @@ class Forwarder:
                 break
             if not count:
                 break
-            end.peer.keep(self._view[:count])
+            end.peer.keep(self._view[:count], self._backlog)
             self._note(end.peer, count)
         self._ended(end.conn, Outcome.LEFT)
 
@@ -289,38 +311,75 @@ class Forwarder:
         if end.to_host:
             self._waiting += more
 
+    def _backlog(self) -> Backlog:
+        return Backlog(self._spool, self._clock())
+
     def _park(self, end: End, data: Data) -> None:
-        end.keep(data)
+        end.keep(data, self._backlog)
         self._note(end, len(data))
         if end.conn.is_link:
             if end.peer.read:
                 end.peer.read = False
                 self._watch(end.peer)
-        elif end.waiting > self._slow_client:
-            self._ended(end.conn, Outcome.OVERRUN)
-            return
         elif self._waiting > self._slow_clients:
-            slowest = max((each for each in self if each.to_host), key=lambda each: each.waiting)
+            slowest = self._slowest()
             self._ended(slowest.conn, Outcome.OVERRUN)
             if slowest is end:
                 return
+        elif end.waiting > self._slow_client:
+            self._is_over(end)
         self._watch(end)
+
+    def _slowest(self) -> End:
+        """Return for whom most waits, of the address for which most waits."""
+        clients = [end for end in self if end.to_host]
+        waiting: Counter[bytes] = Counter()
+        for end in clients:
+            waiting[end.conn.source] += end.waiting
+        return max(clients, key=lambda end: (waiting[end.conn.source], end.waiting))
+
+    def _is_over(self, end: End) -> None:
+        """Let more wait for who takes it; read no more for who does not, and end it if that lasts (`sweep`)."""
+        now, out = self._clock(), end.out
+        if out is None:
+            return
+        if end not in self._over:
+            self._over.add(end)
+            out.since = now
+            out.look(now)
+        if end.peer.read and now - out.taken_at > GRACE:
+            end.peer.read = False
+            self._watch(end.peer)
+
+    def sweep(self) -> None:
+        """End whoever takes nothing, or too little, of more than may wait for one. Call it a few times a second."""
+        now = self._clock()
+        for end in list(self._over):
+            out = end.out
+            if not out or not self._is_served(end):
+                continue
+            out.acknowledged(sockets.unacked(end.sock), now)
+            if now - max(out.since, out.taken_at) > GRACE or out.too_slow(now):
+                self._ended(end.conn, Outcome.OVERRUN)
+            elif out.taken_at == now:
+                self._shrinks(end)
 
     def _flush(self, end: End) -> None:
         budget, out = FLUSH_SIZE, end.out
-        while out and budget > 0:
+        while out and budget > 0 and not out.closed:
+            views = out.views(budget)
             try:
-                # The view must be gone before the buffer may shrink.
-                with memoryview(out) as view:
-                    sent = end.sock.send(view[:budget])
+                sent = end.sock.sendmsg(views)
             except BlockingIOError:
                 return
             except OSError:
                 self._failed(end)
                 return
-            del out[:sent]
+            out.sent(sent, self._clock())
             self._note(end, -sent)
             budget -= sent
+        if end in self._over:
+            self._shrinks(end)
         if out:
             self._watch(end)
             return
@@ -329,6 +388,20 @@ class Forwarder:
         if not end.peer.read:
             end.peer.read = True
             self._watch(end.peer)
+
+    def _shrinks(self, end: End) -> None:
+        """Read the host again of a client that takes what waits for it."""
+        if end.waiting <= self._slow_client:
+            self._over.discard(end)
+        if not end.peer.read:
+            end.peer.read = True
+            self._watch(end.peer)
+
+    def take_away(self, end: End) -> None:
+        """Give back at once what waits for a client, and end it as soon as nothing else is being done."""
+        if end.out:
+            self._note(end, -end.waiting)
+            end.out.close()
 
     def _watch(self, end: End) -> None:
         self._epoll.modify(end.fd, _EDGE | (_READABLE if end.read else 0) | (_OUT if end.out else 0))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import zlib
+from collections import deque
 from collections.abc import Callable
 
+from relay.coreless import Conversion
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
-from relay.seats import Seats
+from relay.seats import READ_OF_STATE, READ_SIZE, Seats
+from relay.spool import Backlog, Spool, SpoolFullError
 from relay.states import Action, Conn
 from relay.switchboard import Switchboard
 from relay.tables import Table
@@ -26,8 +30,11 @@ class Hall:
         clock: Callable[[], float],
         slow: int,
         slow_all: int,
+        spool: Spool,
     ) -> None:
-        self.seats = Seats(loop, readiness, self._received, self._ended, slow, slow_all)
+        self.seats = Seats(loop, readiness, self._received, self._ended, slow, slow_all, spool, clock, self._appetite)
+        # What is converted, a slice of each in turn.
+        self._converting: deque[tuple[Table, Conversion]] = deque()
         self._loop = loop
         self._readiness = readiness
         self._board = board
@@ -35,7 +42,9 @@ class Hall:
         self._clock = clock
         self._timers: dict[Table, tuple[float, asyncio.TimerHandle]] = {}
 
-    def add(self, conn: Conn, sock: socket.socket, waiting: bytes = b"", received: int = 0, sent: int = 0) -> None:
+    def add(
+        self, conn: Conn, sock: socket.socket, waiting: Backlog | None = None, received: int = 0, sent: int = 0
+    ) -> None:
         """Take over the socket of somebody who has sat down; counts and what waits are from another program."""
         # What it had sent before it sat down counts, too.
         self.seats.add(conn, sock, waiting, max(received, conn.received), sent)
@@ -46,6 +55,32 @@ class Hall:
         """Forget a room."""
         if timer := self._timers.pop(table, None):
             timer[1].cancel()
+
+    def convert(self, table: Table, made: Conversion) -> None:
+        """Convert a savestate, a slice in each turn of the event loop."""
+        self._converting.append((table, made))
+        if len(self._converting) == 1:
+            self._loop.call_soon(self._convert)
+            self._readiness.touched = True
+
+    def _convert(self) -> None:
+        table, made = self._converting.popleft()
+        failure = "" if table.seats else "nobody is there any more"
+        try:
+            done = bool(failure) or made.step()
+        except (ValueError, zlib.error, SpoolFullError) as error:
+            done, failure = True, str(error) or "no memory is left for it"
+        if not done:
+            self._converting.append((table, made))
+        if self._converting:
+            self._loop.call_soon(self._convert)
+        if done:
+            self._perform(self._board.converted(table, made, failure, self._clock()))
+            self.seats.is_whole(made.target)
+
+    def _appetite(self, conn: Conn) -> int:
+        wanted = conn.table.room.appetite(conn.key) if conn.table else 0
+        return min(max(wanted, READ_SIZE), READ_OF_STATE)
 
     def _received(self, conn: Conn, data: bytes) -> None:
         self._perform(self._board.received(conn, data, self._clock()))

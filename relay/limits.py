@@ -42,5 +42,6 @@ class Buffers:
 
     slow_client: int = 8 * 1024 * 1024
     slow_clients: int = 64 * 1024 * 1024
+    memory: int = 136 * 1024 * 1024
     waiting_client: int = 64 * 1024
     socket: int = 256 * 1024

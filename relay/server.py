@@ -11,9 +11,10 @@ import ipaddress
 import secrets
 import socket
 import time
-from base64 import b64decode, b64encode
-from collections import deque
+from base64 import b64decode
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from relay import lan, protocol, snapshot, sockets, tcpinfo
@@ -32,10 +33,13 @@ from relay.protocol import Address
 from relay.readiness import Readiness
 from relay.rooms import Room, RoomTable
 from relay.selector import LinkSelector
+from relay.spool import Backlog, Blob, Spool
 from relay.states import (
     Action,
     Close,
     Conn,
+    Convert,
+    Rest,
     Seat,
     Send,
     Session,
@@ -54,6 +58,8 @@ SWEEP = 0.25
 FAREWELLS = 512
 FAREWELLS_TO_STRANGERS = 32
 READ_SIZE = 4096
+# Seconds between two turns in which memory goes back to the kernel.
+TRIM = 0.02
 
 
 class Server:
@@ -77,6 +83,8 @@ class Server:
             config.timeouts.host_return,
             config.coreless.mode,
         )
+        self._spool = Spool(config.buffers.memory)
+        self._spool.relieve = self._relieve
         self.board = Switchboard(
             rooms,
             new_id,
@@ -87,6 +95,7 @@ class Server:
             lambda conn: sockets.acked(self._socks[conn]),
             config.coreless.devices,
             self._quiet,
+            self._spool,
         )
         self.drained = asyncio.Event()
         self.endings = Endings()
@@ -98,7 +107,9 @@ class Server:
         self._to_strangers = Farewells(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
         buffers = config.buffers
         self._readiness = Readiness(self._loop, selector)
-        self._forwarder = Forwarder(self._readiness, self._end, buffers.slow_client, buffers.slow_clients)
+        self._forwarder = Forwarder(
+            self._readiness, self._end, buffers.slow_client, buffers.slow_clients, self._spool, clock
+        )
         self.entrance = Entrance(self._loop, self._readiness, listeners, self._connected, events)
         self._journal = Journal(events, self.endings, clock)
         self.hall = Hall(
@@ -109,11 +120,15 @@ class Server:
             clock,
             buffers.slow_client,
             buffers.slow_clients,
+            self._spool,
         )
         self._socks: dict[Conn, socket.socket] = {}
         # One for all: a method looked up anew is an object, and each connection would keep its own.
         self._told = self._readable
         self._timer: asyncio.TimerHandle | None = None
+        self._trimming: asyncio.TimerHandle | None = None
+        # Whose memory was taken: to be ended as soon as nothing else is being done.
+        self._robbed: list[Conn] = []
         self._todo: deque[Action] = deque()
         self._performing = False
 
@@ -125,6 +140,10 @@ class Server:
     def sweep(self) -> None:
         """End what has waited too long."""
         self._perform(self.board.tick(self._clock()))
+        self._forwarder.sweep()
+        self.hall.seats.sweep()
+        if self._spool.untidy and not self._trimming:
+            self._trim()
 
     def drain(self) -> None:
         """Open no new rooms; `drained` is set when the last game has ended."""
@@ -133,13 +152,15 @@ class Server:
 
     def stop(self) -> None:
         """End everything now."""
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._trimming):
+            if timer:
+                timer.cancel()
         self.entrance.close()
         self._perform(self.board.shutdown(self._clock()))
         self._readiness.close()
         self._farewells.close()
         self._to_strangers.close()
+        self._spool.close()
 
     def allows(self, address: Address) -> bool:
         """Tell whether the allowlist knows an address."""
@@ -201,15 +222,84 @@ class Server:
         """Return the forwarder's end of a linked connection."""
         return self._forwarder.end_of(conn)
 
+    # Memory (relay/spool.py).
+
+    def _trim(self) -> None:
+        """Give memory that nobody needs any more back to the kernel, a little at a time."""
+        self._spool.trim()
+        again = self._loop.call_later(TRIM, self._trim) if self._spool.untidy else None
+        self._trimming = again
+
+    def _relieve(self) -> None:
+        """Take memory from the address that holds most, for more is held than may be."""
+        for sock, _ in list(self._farewells.backlogs()):
+            self._farewells.cut_off(sock)
+        while self._spool.held > self._spool.most and self._take_from_greediest():
+            pass
+
+    def _take_from_greediest(self) -> bool:
+        """End whoever holds most of the address that does; return whether there is anybody."""
+        totals: Counter[str] = Counter()
+        shared: set[tuple[str, int]] = set()
+        holders: list[tuple[str, int, Callable[[], None]]] = []
+
+        def count(source: str, own: int, blobs: Iterable[Blob], take: Callable[[], None]) -> None:
+            holds = own
+            for blob in blobs:
+                holds += blob.size
+                if (source, id(blob)) not in shared:
+                    shared.add((source, id(blob)))
+                    totals[source] += blob.size
+            totals[source] += own
+            if holds:
+                holders.append((source, holds, take))
+
+        for end in self._forwarder:
+            if end.to_host and end.out:
+                count(end.conn.source.hex(), end.waiting, (), partial(self._rob, end))
+        for seat in self.hall.seats:
+            if seat.out:
+                take = partial(self.hall.seats.take_away, seat)
+                count(seat.conn.source.hex(), seat.out.own, list(seat.out.blobs()), take)
+        for table in self.board.tables.at.values():
+            for conn, blob in table.held():
+                count(conn.source.hex(), 0, [blob], partial(self._rob_of_state, conn, blob))
+            for made in table.room.game.conversions:
+                count(made.target.source, 0, [made.target], made.target.lose)
+        if not holders:
+            return False
+        max(holders, key=lambda holder: (totals[holder[0]], holder[1]))[2]()
+        return True
+
+    def _rob(self, end: End) -> None:
+        self._forwarder.take_away(end)
+        self._end_soon(end.conn)
+
+    def _rob_of_state(self, conn: Conn, blob: Blob) -> None:
+        blob.lose()
+        self._end_soon(conn)
+
+    def _end_soon(self, conn: Conn) -> None:
+        self._robbed.append(conn)
+        self._loop.call_soon(self._end_robbed)
+        self._readiness.touched = True
+
+    def _end_robbed(self) -> None:
+        robbed, self._robbed = self._robbed, []
+        for conn in robbed:
+            self._end(conn, Outcome.OVERRUN)
+
     # Changing programs (relay/upgrade.py).
 
     def capture(self) -> dict[str, Any]:
         """Return everything another program needs to go on: plain data, with the numbers of open descriptors."""
+        self._end_robbed()
         self.hall.seats.end_broken()
         self._end_ghosts()
         board, conns = snapshot.dump(self.board)
         return {
             "board": board,
+            "spool": self._spool.save(),
             "listeners": [listener.fileno() for listener in self.entrance.listeners],
             "conns": [self._capture_conn(conn) for conn in conns],
             "farewells": self._farewells.capture(),
@@ -223,26 +313,28 @@ class Server:
 
     def _capture_conn(self, conn: Conn) -> dict[str, Any]:
         if end := self._forwarder.end_of(conn):
-            waiting = b64encode(end.out or b"").decode("ascii")
+            waiting = end.out.save() if end.out else []
             watcher = end.watcher.save() if end.watcher and end.to_host else None
             return {"fd": end.fd, "received": end.received, "waiting": waiting, "watcher": watcher}
         if seat := self.hall.seats.of(conn):
-            waiting = b64encode(seat.out).decode("ascii")
+            waiting = seat.out.save() if seat.out else []
             return {"fd": seat.fd, "received": seat.received, "sent": seat.sent, "waiting": waiting}
         return {"fd": self._socks[conn].fileno()}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Go on with what another program captured; before `start`. KeyError, ValueError or OSError if it is broken."""
         watchers = {}
+        if spool := data.get("spool"):
+            self._spool.restore(spool)
         for conn, entry in zip(snapshot.load(data["board"], self.board), data["conns"], strict=True):
             sock = sockets.inherit(entry["fd"])
             if conn.state in (State.LINKED, State.SEATED):
                 sockets.linked(sock)  # an older program may have left that out
             if conn.state is State.LINKED and not conn.introduction:
-                self._forwarder.adopt(conn, sock, b64decode(entry["waiting"]), entry["received"])
+                self._forwarder.adopt(conn, sock, self._waiting(entry["waiting"]), entry["received"])
                 watchers[conn] = entry["watcher"]
             elif conn.state is State.SEATED:
-                self.hall.add(conn, sock, b64decode(entry["waiting"]), entry["received"], entry["sent"])
+                self.hall.add(conn, sock, self._waiting(entry["waiting"]), entry["received"], entry["sent"])
             else:
                 self._socks[conn] = sock
                 self._readiness.watch(sock.fileno(), self._told, conn)
@@ -253,7 +345,19 @@ class Server:
                 watcher = Watcher.restored(watchers[conn], watch.names) if watch.links and watchers[conn] else None
                 self._forwarder.pair(end, peer, watcher)
         for fd, waiting in data["farewells"]:
-            self._farewells.say(sockets.inherit(fd), b64decode(waiting))
+            self._farewells.say(sockets.inherit(fd), self._waiting(waiting) or b"")
+        self._spool.restored()
+        for table in self.board.tables.at.values():
+            for made in table.room.game.conversions:
+                self.hall.convert(table, made)
+
+    def _waiting(self, data: Any) -> Backlog | None:
+        """Return what waits for somebody, as another program has left it: version 2 did so in base64."""
+        if not isinstance(data, str):
+            return Backlog.load(self._spool, data, self._clock()) or None
+        backlog = Backlog(self._spool, self._clock())
+        backlog.add(b64decode(data))
+        return backlog or None
 
     def _connected(self, sock: socket.socket, peer: tuple[str, int], port: int) -> None:
         now = self._clock()
@@ -331,6 +435,10 @@ class Server:
             self._splice(action)
         elif isinstance(action, Seat):
             self._seat(action.conn)
+        elif isinstance(action, Rest):
+            self.hall.seats.rest(action.conn, action.seconds)
+        elif isinstance(action, Convert):
+            self.hall.convert(action.table, action.conversion)
         elif isinstance(action, SessionOpened):
             self._journal.opened(action)
         elif isinstance(action, SessionEnded):
@@ -343,12 +451,12 @@ class Server:
         else:
             self._journal.table_said(action)
 
-    def _send(self, conn: Conn, data: bytes) -> None:
+    def _send(self, conn: Conn, data: bytes | Blob) -> None:
         if not (sock := self._socks.get(conn)):
             if seat := self.hall.seats.of(conn):
                 self.hall.seats.send(seat, data)
             return
-        if conn.state is State.CLOSED:
+        if conn.state is State.CLOSED or isinstance(data, Blob):
             return
         try:
             sent = sock.send(data)
@@ -398,7 +506,7 @@ class Server:
         except Exception:
             # What is not noted is no reason to keep a socket: it would wake the loop for ever.
             log.exception("this should not have happened, at the end of %r", conn)
-        waiting: bytes | bytearray = action.farewell
+        waiting: bytes | Backlog | None = action.farewell
         if end := self._forwarder.end_of(conn):
             sock, waiting = self._forwarder.release(conn)
             received = end.received
@@ -413,8 +521,11 @@ class Server:
             self._journal.ended(conn, conn.received, len(self.board.sessions))
             return  # its socket went when something failed
         self._socks.pop(conn, None)
-        if conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
-            self._farewells.say(sock, waiting)
+        if isinstance(waiting, Backlog) and conn.outcome is Outcome.OVERRUN:
+            waiting.close()  # what it did not take in all that time it will not take now
+            sock.close()
+        elif conn.outcome is Outcome.PEER_LEFT or (waiting and conn.friend):
+            self._farewells.say(sock, waiting or b"")
         elif waiting and conn.outcome is Outcome.STRANGER:
             self._to_strangers.say(sock, waiting)
         else:

@@ -112,11 +112,16 @@ def inherit(fd: int) -> socket.socket:
 def acked(sock: socket.socket) -> bool:
     """Tell whether the peer's kernel has acknowledged everything sent on a TCP socket: whether anybody is there at all.
 
-    SIOCOUTQ counts what is not acknowledged yet, whatever the program behind the peer does (tcp(7)).
+    Whatever the program behind the peer does.
     """
+    return not unacked(sock)
+
+
+def unacked(sock: socket.socket) -> int:
+    """Return how many bytes the peer's kernel has not acknowledged yet, 0 if it cannot be told (SIOCOUTQ, tcp(7))."""
     unsent = array.array("i", [0])
     try:
         fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, unsent)
     except OSError:
-        return True
-    return unsent[0] == 0
+        return 0
+    return unsent[0]

@@ -12,6 +12,8 @@ from relay.outcomes import Outcome
 from relay.protocol import Address
 
 if TYPE_CHECKING:
+    from relay.coreless import Conversion
+    from relay.spool import Blob
     from relay.tables import Table
 
 
@@ -110,10 +112,10 @@ class Session:
 
 @dataclass(slots=True)
 class Send:
-    """Send data on conn."""
+    """Send data on conn. Only who is seated is sent blobs, which need not be whole yet."""
 
     conn: Conn
-    data: bytes
+    data: bytes | Blob
 
 
 @dataclass(slots=True)
@@ -183,4 +185,20 @@ class Said:
     text: str
 
 
-Action = Send | Close | Splice | Seat | SessionOpened | SessionEnded | TableOpened | TableClosed | Said
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Read nothing on conn, which is seated, for so many seconds."""
+
+    conn: Conn
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Convert:
+    """Convert a savestate of a core-less room, in slices, then tell `Switchboard.converted`."""
+
+    table: Table
+    conversion: Conversion
+
+
+Action = Rest | Convert | Send | Close | Splice | Seat | SessionOpened | SessionEnded | TableOpened | TableClosed | Said

@@ -89,7 +89,7 @@ def _table(table: Table, server: Server, watch: Watch, now: float) -> dict[str, 
             "age": round(now - conn.since, 1),
             "bytes_from_client": seat.received if seat else 0,
             "bytes_to_client": seat.sent if seat else 0,
-            "waiting_bytes": len(seat.out) if seat else 0,
+            "waiting_bytes": seat.waiting if seat else 0,
             "to_client": tcpinfo.way(seat.sock) if seat else None,
         }
     return found

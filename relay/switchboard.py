@@ -24,12 +24,13 @@ from collections.abc import Callable, Iterable
 
 from relay import introduction, protocol, stream_versions
 from relay.admission import Admission, count_down, count_up
-from relay.coreless import DEVICES, CorelessSettings
+from relay.coreless import DEVICES, Conversion, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.liveness import Liveness, Sign
 from relay.outcomes import Outcome
 from relay.protocol import Address, Reason
 from relay.rooms import Mode, RoomTable
+from relay.spool import Spool
 from relay.states import Action, Close, Conn, Seat, Send, Session, SessionEnded, SessionOpened, Splice, State
 from relay.tables import Table, Tables
 
@@ -76,6 +77,7 @@ class Switchboard:
         acked: Callable[[Conn], bool] = lambda _: True,
         devices: tuple[int, ...] = DEVICES,
         quiet: Callable[[Conn], float] = lambda _: 0.0,
+        spool: Spool | None = None,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -101,7 +103,7 @@ class Switchboard:
         self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
-        self.tables = Tables(self._coreless_settings, self._emit, self._close, self.session_outcomes, quiet)
+        self.tables = Tables(self._coreless_settings, self._emit, self._close, self.session_outcomes, quiet, spool)
 
     # What the adapter tells.
 
@@ -178,6 +180,11 @@ class Switchboard:
     def table_tick(self, table: Table, now: float) -> list[Action]:
         """Let a core-less room do what is due: its clock asks for more than a few times a second."""
         self.tables.tick(table, now)
+        return self._take()
+
+    def converted(self, table: Table, made: Conversion, failure: str, now: float) -> list[Action]:
+        """Take the end of a conversion of a core-less room's savestate."""
+        self.tables.converted(table, made, failure, now)
         return self._take()
 
     def drain(self) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from relay import coreless
 from relay.outcomes import Outcome
-from relay.states import Action, Conn, Said, Send, TableClosed, TableOpened
+from relay.spool import Blob, Spool
+from relay.states import Action, Conn, Convert, Rest, Said, Send, TableClosed, TableOpened
 
 log = logging.getLogger("netplay-relay")
 
@@ -34,13 +35,18 @@ class Table:
         self.outcome: Outcome | None = None
         self.seats = seats
 
+    def held(self) -> list[tuple[Conn, Blob]]:
+        """Return what has arrived of savestates that are not whole, and of whom."""
+        return [(self.seats[key], blob) for key, blob in self.room.held() if key in self.seats]
+
 
 class Tables:
     """All tables of a relay, by port.
 
     settings(port) tells what a room at a port allows. emit(action) takes what is to be done, in order;
     close(conn, outcome) ends a connection on behalf of its room. ended counts how rooms have ended. quiet(conn) tells
-    for how long (seconds) nothing at all has come from a connection's machine.
+    for how long (seconds) nothing at all has come from a connection's machine. spool is where large savestates lie, one
+    of each room's own where there is none.
     """
 
     def __init__(
@@ -50,6 +56,7 @@ class Tables:
         close: Callable[[Conn, Outcome], None],
         ended: Counter[Outcome],
         quiet: Callable[[Conn], float],
+        spool: Spool | None = None,
     ) -> None:
         self.at: dict[int, Table] = {}
         self._settings = settings
@@ -57,6 +64,7 @@ class Tables:
         self._close = close
         self._ended = ended
         self._quiet = quiet
+        self._spool = spool
 
     def save(self, number: dict[Conn, int]) -> list[dict[str, Any]]:
         """Return all tables as plain data; number tells how a connection is called there."""
@@ -75,7 +83,7 @@ class Tables:
         """Go on with what another program saved. KeyError, TypeError or ValueError if it is broken."""
         for entry in data:
             settings, seats = self._settings(entry["port"]), dict[int, Conn]()
-            room = coreless.CorelessRoom.restored(entry["room"], settings, self._quiet_at(seats))
+            room = coreless.CorelessRoom.restored(entry["room"], settings, self._quiet_at(seats), self._spool)
             table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room, seats)
             table.joins = entry["joins"]
             for key, number in entry["seats"]:
@@ -91,16 +99,21 @@ class Tables:
         table = self.at.get(conn.room_port)
         if table is None:
             seats: dict[int, Conn] = {}
-            room = coreless.CorelessRoom(self._settings(conn.room_port), quiet=self._quiet_at(seats))
+            room = coreless.CorelessRoom(self._settings(conn.room_port), self._spool, quiet=self._quiet_at(seats))
             table = self.at[conn.room_port] = Table(conn.room_port, now, room, seats)
             self._emit(TableOpened(table))
         table.joins += 1
         conn.table, conn.key = table, table.joins
         table.seats[conn.key] = conn
         head, conn.head = conn.head, b""
-        self._guarded(table, table.room.connect, conn.key, now)
+        self._guarded(table, table.room.connect, conn.key, now, conn.source.hex())
         if conn.key in table.seats:
             self._guarded(table, table.room.receive, conn.key, head, now)
+
+    def converted(self, table: Table, made: coreless.Conversion, failure: str, now: float) -> None:
+        """Take the end of a conversion; failure says why it is nobody's state, "" that it is whole."""
+        if self.at.get(table.port) is table:
+            self._guarded(table, table.room.converted, made, failure, now)
 
     def received(self, conn: Conn, data: bytes, now: float) -> None:
         """Take bytes of somebody who sits at a table."""
@@ -157,10 +170,15 @@ class Tables:
                 self._emit(Send(table.seats[action.key], action.data))
             elif isinstance(action, coreless.Close):
                 outcome = OUTCOMES[action.outcome]
-                conn = table.seats.pop(action.key)
-                conn.reason = action.reason
-                self._close(conn, outcome)
+                gone = table.seats.pop(action.key)
+                gone.reason = action.reason
+                self._close(gone, outcome)
                 self._clear(table, outcome)
+            elif isinstance(action, coreless.Rest):
+                if conn := table.seats.get(action.key):
+                    self._emit(Rest(conn, action.seconds))
+            elif isinstance(action, coreless.Convert):
+                self._emit(Convert(table, action.conversion))
             else:
                 self._emit(Said(table, action.event, action.text))
 

@@ -143,6 +143,7 @@ def descriptors_of(state: dict[str, Any]) -> list[int]:
         *(conn["fd"] for conn in state["conns"]),
         *farewells,
         *state.get("replies", []),
+        *([state["spool"]["fd"]] if state.get("spool") else []),
     ]
 
 

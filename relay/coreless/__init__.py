@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 from relay.coreless.settings import DEVICES, CorelessSettings
 
 if TYPE_CHECKING:
-    from relay.coreless.room import Action, Close, CorelessRoom, Note, Send
+    from relay.coreless.room import Action, Close, Conversion, Convert, CorelessRoom, Note, Rest, Send
 
-__all__ = ["DEVICES", "Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"]
+__all__ = [
+    "DEVICES",
+    "Action",
+    "Close",
+    "Conversion",
+    "Convert",
+    "CorelessRoom",
+    "CorelessSettings",
+    "Note",
+    "Rest",
+    "Send",
+]
 
 
 def __getattr__(name: str) -> Any:

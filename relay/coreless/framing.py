@@ -6,11 +6,16 @@ and a savestate that nobody will be sent is skipped, not stored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relay import protocol
 from relay.coreless import wire
 from relay.coreless.settings import CorelessSettings
+from relay.spool import Blob, Spool, SpoolFullError
+
+# A savestate of more bytes lies in blocks of its own while it arrives.
+SMALL = 64 * 1024
 
 
 class BrokenError(Exception):
@@ -29,25 +34,49 @@ class Header:
 
 
 class Framer:
-    """The stream of one client. feed returns whole commands, (number, bytes with their head).
+    """The stream of one client. feed returns whole commands, (number, bytes or a blob with their head).
 
     keep_states says whether the body of a LOAD_SAVESTATE is wanted; where it is not, that command is shortened to its
-    first 16 bytes. rest is what has arrived of a command that is not whole, need how many bytes it must have to be
-    looked at again; skip is how many of an unwanted body are still to come.
+    first 16 bytes. So is a large one whose size in plain wanted refuses. rest is what has arrived of a command that is
+    not whole, need how many bytes it must have to be looked at again; skip is how many of an unwanted body are still to
+    come. state is what has arrived of a large savestate that is wanted, state_size how long it will be; source: whose
+    address it is laid to. begun counts these.
     """
 
-    __slots__ = ("_settings", "header", "keep_states", "need", "rest", "skip")
+    __slots__ = (
+        *("_settings", "_spool", "_wanted", "begun", "header", "keep_states", "need", "rest", "skip", "source"),
+        *("state", "state_size"),
+    )
 
-    def __init__(self, settings: CorelessSettings) -> None:
+    def __init__(
+        self,
+        settings: CorelessSettings,
+        spool: Spool,
+        source: str = "",
+        wanted: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         self.header: Header | None = None
         self.keep_states = False
         self.rest = bytearray()
         self._settings = settings
         self.need = wire.one.size
         self.skip = 0
+        self.state: Blob | None = None
+        self.state_size = 0
+        self.begun = 0
+        self.source = source
+        self._spool = spool
+        self._wanted = wanted
 
-    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+    @property
+    def appetite(self) -> int:
+        """How many bytes are still to come of a savestate."""
+        return self.state_size - len(self.state) if self.state is not None else self.skip
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes | Blob]]:
         """Take the next bytes. Raises BrokenError; what was whole before is lost then, with the connection."""
+        if self.state is not None:
+            return self._more_of_state(self.state, data)
         if self.skip:
             skipped = min(self.skip, len(data))
             self.skip -= skipped
@@ -65,8 +94,24 @@ class Framer:
                 return []
         return self._commands(data, at)
 
-    def _commands(self, data: bytes, at: int) -> list[tuple[int, bytes]]:
-        found: list[tuple[int, bytes]] = []
+    def _more_of_state(self, state: Blob, data: bytes) -> list[tuple[int, bytes | Blob]]:
+        count = min(self.state_size - len(state), len(data))
+        self._keep(state, memoryview(data)[:count])
+        if len(state) < self.state_size:
+            return []
+        self.state, state.ready = None, True
+        return [(wire.LOAD_SAVESTATE, state), *self._commands(data, count)]
+
+    def _keep(self, state: Blob, data: memoryview) -> None:
+        try:
+            state.append(data)
+        except SpoolFullError:
+            state.lose()
+        if state.lost:
+            raise BrokenError("no memory is left for its savestate")
+
+    def _commands(self, data: bytes, at: int) -> list[tuple[int, bytes | Blob]]:
+        found: list[tuple[int, bytes | Blob]] = []
         end = len(data)
         while end - at >= wire.HEAD:
             number, size = wire.two.unpack_from(data, at)
@@ -77,9 +122,15 @@ class Framer:
             else:
                 self._check(number, size)
             whole = at + wire.HEAD + size
-            if number == wire.LOAD_SAVESTATE and not self.keep_states:
+            if number == wire.LOAD_SAVESTATE and (not self.keep_states or (whole > end and whole - at > SMALL)):
                 if end - at < 2 * wire.HEAD:
                     self._wait(data, at, 2 * wire.HEAD)
+                    return found
+                raw_size = wire.one.unpack_from(data, at + 12)[0]
+                if self.keep_states and self._wanted(raw_size):
+                    self.state, self.state_size = Blob(self._spool, self.source), whole - at
+                    self.begun += 1
+                    self._keep(self.state, memoryview(data)[at:])
                     return found
                 found.append((number, data[at : at + 2 * wire.HEAD]))
                 self.skip = max(0, whole - end)

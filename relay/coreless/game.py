@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from relay.coreless import wire
+from relay.coreless.conversion import Conversion
 from relay.coreless.framing import Framer, Header
 from relay.coreless.info import Info
-from relay.coreless.settings import Action, Close, CorelessSettings, Note, Send
+from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.outcomes import Outcome
+from relay.spool import Blob, Spool
 
 
 class Stage(IntEnum):
@@ -35,7 +37,9 @@ class Peer:
     was sent a savestate. told: it was sent PAUSE and no RESUME. lead is the least by which its inputs were ahead of the
     clock, looked at until frame lead_until. progress: when it was how far, and whether the others waited
     for it, over the last seconds (relay/coreless/silent.py). parked: it waits for it to be known whether those who keep
-    it out are still there, and has said this meanwhile. number is 0 for who waits for one.
+    it out are still there, and has said this meanwhile. number is 0 for who waits for one. work: how much of its
+    commands may be read at once, as of work_at. state_since: when the savestate was first seen that is the
+    state_begun-th to arrive.
     """
 
     key: int
@@ -66,7 +70,11 @@ class Peer:
     lead_until: int = 0
     progress: deque[tuple[float, int, bool]] = field(default_factory=deque)
     parked: list[tuple[int, bytes]] | None = None
-    out: list[bytes] = field(default_factory=list)
+    out: list[bytes | Blob] = field(default_factory=list)
+    work: float = 0.0
+    work_at: float = 0.0
+    state_begun: int = 0
+    state_since: float = 0.0
 
     @property
     def modern(self) -> bool:
@@ -107,10 +115,11 @@ class Game:
     peers are all clients by key, synced those who take part. protocol, release (a hash; of protocol 4 only) and info
     are the room's once somebody is synced. paused: somebody holds the game. work tells that `settle`
     (relay/coreless/seats.py) has something to do. quiet(key) tells for how long (seconds) nothing at all has come from
-    a client's machine.
+    a client's machine. conversions: states that are sent when they are in another form. spool is where large ones lie.
     """
 
     settings: CorelessSettings
+    spool: Spool
     peers: dict[int, Peer] = field(default_factory=dict)
     synced: list[Peer] = field(default_factory=list)
     master: Peer | None = None
@@ -129,6 +138,7 @@ class Game:
     ends: list[Action] = field(default_factory=list)
     gone: list[Peer] = field(default_factory=list)
     quiet: Callable[[int], float] = lambda _: 0.0
+    conversions: list[Conversion] = field(default_factory=list)
 
     # Who is there.
 
@@ -155,7 +165,7 @@ class Game:
 
     # What is to be done.
 
-    def send(self, peer: Peer, data: bytes) -> None:
+    def send(self, peer: Peer, data: bytes | Blob) -> None:
         """Send data to one client, with whatever else it is sent now."""
         if not peer.out:
             self.dirty.append(peer)
@@ -177,15 +187,39 @@ class Game:
         """Leave a line for the log."""
         self.ends.append(Note(event, text, peer.key if peer else None))
 
+    def convert(self, conversion: Conversion) -> None:
+        """Have a state converted, between other things."""
+        self.conversions.append(conversion)
+        self.ends.append(Convert(conversion))
+
+    def rest(self, peer: Peer, seconds: float) -> None:
+        """Have somebody not read for a while."""
+        self.ends.append(Rest(peer.key, seconds))
+
     def take(self) -> list[Action]:
         """Return what is to be done: everything that is sent, then who is closed."""
         actions: list[Action] = []
         for peer in self.dirty:
             out = peer.out
-            actions.append(Send(peer.key, out[0] if len(out) == 1 else b"".join(out)))
+            actions += (Send(peer.key, data) for data in ([out[0]] if len(out) == 1 else _joined(out)))
             out.clear()
         self.dirty.clear()
         if self.ends:
             actions += self.ends
             self.ends.clear()
         return actions
+
+
+def _joined(out: list[bytes | Blob]) -> list[bytes | Blob]:
+    """Return what somebody is sent, in order, with as few pieces as there can be: a blob stands for itself."""
+    found: list[bytes | Blob] = []
+    some: list[bytes] = []
+    for data in out:
+        if isinstance(data, Blob):
+            if some:
+                found.append(b"".join(some))
+                some = []
+            found.append(data)
+        else:
+            some.append(data)
+    return [*found, b"".join(some)] if some else found

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from relay.coreless import clock, handshake, pauses, saved, savestates, seats, silent, wire
+from relay.coreless.conversion import Conversion
 from relay.coreless.framing import BrokenError, Framer
 from relay.coreless.game import Game, Peer, Stage
-from relay.coreless.settings import Action, Close, CorelessSettings, Note, Send
+from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.coreless.view import view
 from relay.outcomes import Outcome
+from relay.spool import Blob, Spool
 
-__all__ = ["Action", "Close", "CorelessRoom", "CorelessSettings", "Note", "Send"]
+__all__ = ["Action", "Close", "Conversion", "Convert", "CorelessRoom", "CorelessSettings", "Note", "Rest", "Send"]
 
 # How often (seconds) it is looked whether somebody is late.
 CHECK = 0.5
@@ -22,6 +25,8 @@ MOST_CATCHING_UP = 0.25
 MOST_PARKED = 4
 # A check that comes this much too late (seconds) means that the relay, or its machine, stood still.
 SLEPT = 2.0
+# How many times the work of an INPUT any other command is reckoned: it may be told to everybody, at once.
+OTHERS_WORK = 10
 
 
 class CorelessRoom:
@@ -29,28 +34,30 @@ class CorelessRoom:
 
     A key is the caller's name for a connection. After Close(key), and after `disconnect`, a key means nothing any more.
     seed is for whoever wants two rooms alike; nothing in a room is secret. quiet(key) tells for how long (seconds)
-    nothing at all has come from a connection's machine.
+    nothing at all has come from a connection's machine. spool is where large savestates lie.
     """
 
     def __init__(
         self,
         settings: CorelessSettings = CorelessSettings(),  # noqa: B008 - frozen
+        spool: Spool | None = None,
         *,
         seed: int = 0,
         quiet: Callable[[int], float] = lambda _: 0.0,
     ) -> None:
         self.settings = settings
-        self.game = Game(settings, quiet=quiet)
+        self.game = Game(settings, spool or Spool(2 * settings.max_state_bytes), quiet=quiet)
 
     @property
     def empty(self) -> bool:
         """Whether nobody is connected."""
         return not self.game.peers
 
-    def connect(self, key: int, now: float) -> list[Action]:
-        """Take a connection that has just arrived."""
+    def connect(self, key: int, now: float, source: str = "") -> list[Action]:
+        """Take a connection that has just arrived; source is its address, as limits count it."""
         game = self.game
-        peer = game.peers[key] = Peer(key, 0, now, Framer(self.settings))
+        framer = Framer(self.settings, game.spool, source, partial(savestates.wanted, game))
+        peer = game.peers[key] = Peer(key, 0, now, framer, work=self.settings.work_at_once, work_at=now)
         if game.check_at is None:
             game.check_at = now + CHECK
         handshake.numbered(game, peer, now)
@@ -72,22 +79,48 @@ class CorelessRoom:
         self._take(peer, commands, now)
         return self._done(now)
 
-    def _take(self, peer: Peer, commands: list[tuple[int, bytes]], now: float) -> None:
-        game = self.game
+    def _take(self, peer: Peer, commands: Sequence[tuple[int, bytes | Blob]], now: float) -> None:
+        game, work = self.game, len(commands)
         for number, packet in commands:
             if peer.key not in game.peers:
                 break
             if peer.parked is not None:
-                peer.parked.append((number, packet))
+                peer.parked.append((number, bytes(packet)))
                 if len(peer.parked) > MOST_PARKED:
                     game.close(peer, Outcome.BROKE_PROTOCOL, "it does not wait for an answer")
                 continue
             if peer.loads and number != wire.LOAD_SAVESTATE:
                 savestates.told_apart(game, peer)
-            if number == wire.INPUT and peer.stage is Stage.SYNCED:
+            if number == wire.INPUT and peer.stage is Stage.SYNCED and isinstance(packet, bytes):
                 clock.played(game, peer, packet, now)
             else:
+                work += OTHERS_WORK - 1
                 self._received(peer, number, packet, now)
+        peer.work -= work
+        if peer.work < 0:
+            self._account(peer, now)
+
+    def _account(self, peer: Peer, now: float) -> None:
+        """Give somebody the time that has passed for commands; who has sent more than that is not read for a while."""
+        rate = self.settings.work_per_second
+        peer.work = min(self.settings.work_at_once, peer.work + max(0.0, now - peer.work_at) * rate)
+        peer.work_at = now
+        if peer.work < 0 and peer.key in self.game.peers:
+            self.game.rest(peer, -peer.work / rate)
+
+    def appetite(self, key: int) -> int:
+        """Return how many bytes of a savestate are still to come of somebody, 0 for none."""
+        peer = self.game.peers.get(key)
+        return peer.framer.appetite if peer else 0
+
+    def held(self) -> list[tuple[int, Blob]]:
+        """Return what has arrived of savestates that are not whole, and of whom."""
+        return [(peer.key, peer.framer.state) for peer in self.game.peers.values() if peer.framer.state is not None]
+
+    def converted(self, made: Conversion, failure: str, now: float) -> list[Action]:
+        """Take the end of a conversion; failure says why there is nothing to send, "" that it is whole."""
+        savestates.converted(self.game, made, failure)
+        return self._done(now)
 
     def disconnect(self, key: int, now: float) -> list[Action]:
         """Take the end of a connection."""
@@ -128,11 +161,15 @@ class CorelessRoom:
 
     @classmethod
     def restored(
-        cls, data: dict[str, Any], settings: CorelessSettings, quiet: Callable[[int], float] = lambda _: 0.0
+        cls,
+        data: dict[str, Any],
+        settings: CorelessSettings,
+        quiet: Callable[[int], float] = lambda _: 0.0,
+        spool: Spool | None = None,
     ) -> CorelessRoom:
         """Return a room that goes on. KeyError, TypeError or ValueError if the data is broken."""
-        room = cls(settings)
-        room.game = saved.load(data, settings)
+        room = cls(settings, spool)
+        room.game = saved.load(data, settings, room.game.spool)
         room.game.quiet = quiet
         room.settings = room.game.settings
         return room
@@ -141,9 +178,11 @@ class CorelessRoom:
         """Return the room as plain data, as far as it may be shown (relay/coreless/view.py)."""
         return view(self.game, names, links)
 
-    def _received(self, peer: Peer, number: int, packet: bytes, now: float) -> None:
+    def _received(self, peer: Peer, number: int, packet: bytes | Blob, now: float) -> None:
         game = self.game
-        if number in (wire.NAK, wire.DISCONNECT):
+        if isinstance(packet, Blob):
+            savestates.loaded(game, peer, packet, now)
+        elif number in (wire.NAK, wire.DISCONNECT):
             game.close(peer, Outcome.GAVE_UP if number == wire.NAK else Outcome.LEFT)
         elif peer.stage is not Stage.SYNCED:
             handshake.received(game, peer, number, packet[wire.HEAD :], now)
@@ -165,6 +204,8 @@ class CorelessRoom:
         for peer in list(game.peers.values()):
             if peer.stage is not Stage.SYNCED and now >= peer.since + self.settings.handshake_seconds:
                 game.close(peer, Outcome.NO_HANDSHAKE)
+            elif peer.framer.state is not None:
+                self._look_at_half_a_state(peer, now)
         savestates.forgive(game, now)
         for peer in savestates.overdue(game, now):
             game.close(peer, Outcome.NO_STATE)
@@ -184,6 +225,12 @@ class CorelessRoom:
             self._take(peer, commands, now)
             self._leave(now)
 
+    def _look_at_half_a_state(self, peer: Peer, now: float) -> None:
+        if peer.state_begun != peer.framer.begun:
+            peer.state_begun, peer.state_since = peer.framer.begun, now
+        elif now >= peer.state_since + self.settings.state_arrives_seconds:
+            self.game.close(peer, Outcome.BROKE_PROTOCOL, "half a state")
+
     def _excuse(self, slept: float) -> None:
         """Count no silence against anybody while it was the relay that slept: what they sent has yet to be read."""
         game = self.game
@@ -193,6 +240,7 @@ class CorelessRoom:
             peer.heard += slept
             peer.since += slept
             peer.progress.clear()
+            peer.state_since += slept
             if peer.owes_since is not None:
                 peer.owes_since += slept
 

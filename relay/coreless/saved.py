@@ -9,12 +9,16 @@ from __future__ import annotations
 import dataclasses
 from base64 import b64decode, b64encode
 from collections import deque
+from functools import partial
 from typing import Any
 
+from relay.coreless import savestates
+from relay.coreless.conversion import Conversion
 from relay.coreless.framing import Framer, Header
 from relay.coreless.game import Game, Peer, Stage, StateRequest
 from relay.coreless.info import Info
 from relay.coreless.settings import CorelessSettings
+from relay.spool import Spool
 
 PLAIN = (
     *("key", "number", "since", "old_info", "playing", "leaving", "pads", "next", "input_size", "tag", "heard"),
@@ -35,22 +39,25 @@ def dump(game: Game) -> dict[str, Any]:
         "peers": [_dump_peer(peer) for peer in game.peers.values()],
         "synced": [peer.key for peer in game.synced],
         "master": game.master.key if game.master else None,
+        "conversions": [made.save() for made in game.conversions],
     }
 
 
-def load(data: dict[str, Any], settings: CorelessSettings) -> Game:
+def load(data: dict[str, Any], settings: CorelessSettings, spool: Spool) -> Game:
     """Return the room again. KeyError, TypeError or ValueError if the data is broken."""
-    game = Game(dataclasses.replace(settings, devices=tuple(data["devices"])))
+    game = Game(dataclasses.replace(settings, devices=tuple(data["devices"])), spool)
     for name in PLAIN_GAME:
         setattr(game, name, data["game"][name])
     game.info = _load_info(data["info"])
     asked_at = float("-inf") if data["asked_at"] is None else data["asked_at"]
     game.state = StateRequest(**data["state"], asked_at=asked_at)
     for entry in data["peers"]:
-        peer = _load_peer(entry, game.settings)
+        peer = _load_peer(entry, game)
         game.peers[peer.key] = peer
     game.synced = [game.peers[key] for key in data["synced"]]
     game.master = None if data["master"] is None else game.peers[data["master"]]
+    # Not there where an older program wrote it.
+    game.conversions = [Conversion.load(entry, spool) for entry in data.get("conversions", [])]
     return game
 
 
@@ -68,16 +75,21 @@ def _dump_peer(peer: Peer) -> dict[str, Any]:
         "skip": framer.skip,
         "keep_states": framer.keep_states,
         "parked": None if peer.parked is None else [[number, _text(packet)] for number, packet in peer.parked],
+        "source": framer.source,
+        "half": [framer.state.save(), framer.state_size] if framer.state is not None else None,
     }
 
 
-def _load_peer(entry: dict[str, Any], settings: CorelessSettings) -> Peer:
-    framer = Framer(settings)
+def _load_peer(entry: dict[str, Any], game: Game) -> Peer:
+    framer = Framer(game.settings, game.spool, entry.get("source", ""), partial(savestates.wanted, game))
     header = Header(*entry["header"]) if entry["header"] else None
     framer.header = header
     framer.rest += b64decode(entry["rest"])
     framer.need, framer.skip, framer.keep_states = entry["need"], entry["skip"], entry["keep_states"]
+    if half := entry.get("half"):
+        framer.state, framer.state_size, framer.begun = game.spool.load_blob(half[0]), int(half[1]), 1
     return Peer(
+        work=game.settings.work_at_once,
         **{name: entry[name] for name in PLAIN},
         framer=framer,
         stage=Stage[entry["stage"]],

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import zlib
 
-from relay.coreless import wire
+from relay.coreless import conversion, wire
+from relay.coreless.conversion import Conversion
 from relay.coreless.game import Game, Peer
 from relay.outcomes import Outcome
+from relay.spool import Blob, SpoolFullError
 
 # How far (frames) somebody who watches may claim to be ahead of the clock: RetroArch stands still after 60.
 MOST_AHEAD = 120
@@ -18,6 +20,10 @@ MOST_AHEAD = 120
 CLOCK_RUNS = 60
 # So many states of another size in a row, and that is the room's size from now on.
 MOST_MISFITS = 10
+# What is no more than this many times the room's size, and that much (bytes), can be the same game's.
+TIMES, MORE = 4, 1024 * 1024
+# A state that is not larger, in either form, is converted at once.
+AT_ONCE = conversion.SLICE
 
 
 def ask(game: Game, now: float) -> None:
@@ -45,12 +51,13 @@ def next_ask(game: Game) -> float | None:
     return state.asked_at + game.settings.ask_again_seconds
 
 
-def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
+def loaded(game: Game, peer: Peer, packet: bytes | Blob, now: float) -> None:
     """Take LOAD_SAVESTATE: the master's answer, or what a user has loaded. Without its body it is nobody's answer."""
     peer.loads += 1
-    frame, raw_size = wire.two.unpack_from(packet, wire.HEAD)
-    body = packet[2 * wire.HEAD :]
-    if peer is not game.master or not body or not game.gives_states:
+    head = packet[: 2 * wire.HEAD] if isinstance(packet, bytes) else bytes(packet.views(0, 2 * wire.HEAD)[0])
+    frame, raw_size = wire.two.unpack_from(head, wire.HEAD)
+    size = len(packet) - 2 * wire.HEAD
+    if peer is not game.master or not game.gives_states:
         return _jumped(game, peer, frame)
     state = game.state
     if frame > game.count:
@@ -60,19 +67,36 @@ def loaded(game: Game, peer: Peer, packet: bytes, now: float) -> None:
         return None
     if raw_size > game.settings.max_state_bytes:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {raw_size} bytes")
-    if len(body) > 2 * raw_size:
-        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {len(body)} bytes for {raw_size}")
+    if size > 2 * raw_size:
+        return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {size} bytes for {raw_size}")
     if frame < game.count or _jumping(game, peer):
         state.wanted = True
         return None
-    if raw_size != (state.size or raw_size) and state.misfits < MOST_MISFITS:
+    if not _fits(game, raw_size):
         # What a user loads is sent twice, and some cores' own files are of another size than netplay's states, which
         # nobody would take. The answer to a request fits.
         state.wanted, state.misfits = True, state.misfits + 1
         if state.misfits == 1:
             state.asked_at = float("-inf")
         return None
-    return _pass_on(game, peer, frame, raw_size, body)
+    if not size or game.conversions:
+        # It was begun before it was wanted, or one that came before it is still in work.
+        state.wanted = True
+        return None
+    return _pass_on(game, peer, frame, raw_size, packet)
+
+
+def _fits(game: Game, raw_size: int) -> bool:
+    """Tell whether a size can be that of the room's states: theirs, or one of which there were many in a row."""
+    state = game.state
+    if state.size is None or raw_size == state.size:
+        return True
+    return state.misfits >= MOST_MISFITS and raw_size <= TIMES * state.size + MORE
+
+
+def wanted(game: Game, raw_size: int) -> bool:
+    """Tell whether a large state of the master's is to be kept while it arrives."""
+    return len(game.synced) > 1 and raw_size <= game.settings.max_state_bytes and _fits(game, raw_size)
 
 
 def reset(game: Game, peer: Peer, packet: bytes) -> None:
@@ -146,36 +170,41 @@ def _jumped(game: Game, peer: Peer, frame: int) -> None:
     return None
 
 
-def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, body: bytes) -> None:
-    game.state.size, game.state.misfits, game.state.wanted = raw_size, 0, False
-    packets: dict[bool, bytes] = {}
-    for peer in game.synced:
-        if peer is master:
-            continue
-        if peer.compresses not in packets:
+def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes | Blob) -> None:
+    packets: dict[bool, bytes | Blob] = {master.compresses: packet}
+    others = [peer for peer in game.synced if peer is not master]
+    if strangers := [peer.key for peer in others if peer.compresses != master.compresses]:
+        target = Blob(game.spool, master.framer.source)
+        made = Conversion(packet, target, frame, raw_size, master.compresses, master.key, strangers)
+        if max(len(packet), raw_size) > AT_ONCE:
+            game.convert(made)
+            packets[not master.compresses] = target
+        else:
             try:
-                packets[peer.compresses] = wire.load_savestate(frame, raw_size, _as(body, master, peer, raw_size))
-            except (zlib.error, ValueError) as error:
+                while not made.step():
+                    pass
+            except (zlib.error, ValueError, SpoolFullError) as error:
                 return game.close(master, Outcome.BROKE_PROTOCOL, f"a state that cannot be read: {error}")
-    for peer in game.synced:
-        if peer is not master:
-            game.send(peer, packets[peer.compresses])
-            peer.needs_state = False
+            packets[not master.compresses] = bytes(target)
+    game.state.size, game.state.misfits, game.state.wanted = raw_size, 0, False
+    for peer in others:
+        game.send(peer, packets[peer.compresses])
+        peer.needs_state = False
     _raise(game, master, frame)
     return None
 
 
-def _as(body: bytes, sender: Peer, receiver: Peer, raw_size: int) -> bytes:
-    """Return a state as its receiver expects it: a zlib stream or plain. ValueError, zlib.error if it is neither."""
-    if sender.compresses == receiver.compresses:
-        return body
-    if receiver.compresses:
-        return zlib.compress(body, 1)
-    inflater = zlib.decompressobj()
-    raw = inflater.decompress(body, raw_size)
-    if len(raw) != raw_size:
-        raise ValueError(f"{len(raw)} bytes instead of {raw_size}")
-    return raw
+def converted(game: Game, made: Conversion, failure: str) -> None:
+    """Take the end of a conversion. Where it failed, those who wait for it can be sent nothing any more."""
+    game.conversions.remove(made)
+    game.work = True
+    if not failure:
+        return
+    if (sender := game.peers.get(made.sender)) is not None:
+        game.close(sender, Outcome.BROKE_PROTOCOL, f"a state that cannot be read: {failure}")
+    for key in made.keys:
+        if (peer := game.peers.get(key)) is not None:
+            game.close(peer, Outcome.NO_STATE, "the state that it waited for could not be read")
 
 
 def _raise(game: Game, master: Peer, frame: int) -> None:

@@ -118,7 +118,12 @@ def mode(protocol: int, frame: int, number: int, pads: int, name: bytes, *, you:
 
 def load_savestate(frame: int, raw_size: int, state: bytes) -> bytes:
     """Return LOAD_SAVESTATE; state is as long as raw_size or, where compression was agreed, a zlib stream of it."""
-    return two.pack(LOAD_SAVESTATE, HEAD + len(state)) + two.pack(frame, raw_size) + state
+    return load_savestate_head(frame, raw_size, len(state)) + state
+
+
+def load_savestate_head(frame: int, raw_size: int, size: int) -> bytes:
+    """Return the head of LOAD_SAVESTATE before a state of size bytes, as it is sent."""
+    return two.pack(LOAD_SAVESTATE, HEAD + size) + two.pack(frame, raw_size)
 
 
 def stall(frames: int) -> bytes:

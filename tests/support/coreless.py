@@ -6,10 +6,11 @@ They check nothing by themselves; simulated clients that do are in tests/support
 from __future__ import annotations
 
 import struct
+import zlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from relay.coreless import Close, CorelessRoom, CorelessSettings, Note, Send
+from relay.coreless import Close, Conversion, Convert, CorelessRoom, CorelessSettings, Note, Rest, Send
 from tests.support import netplay
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Talk:
         self.streams: defaultdict[int, bytes] = defaultdict(bytes)
         self.closed: dict[int, str] = {}
         self.notes: list[Note] = []
+        self.resting: dict[int, float] = {}
+        self.slices = 0
+        self.later: list[tuple[Conversion, str]] = []
         self._key = 0
 
     def do(self, actions: Sequence[Action]) -> None:
@@ -43,12 +47,28 @@ class Talk:
             if isinstance(action, Send):
                 assert action.key not in self.closed, "sent to somebody who is closed"
                 assert action.data
-                self.streams[action.key] += action.data
+                self.streams[action.key] += bytes(action.data)
             elif isinstance(action, Close):
                 assert action.key not in self.closed, "closed twice"
                 self.closed[action.key] = action.outcome
+            elif isinstance(action, Convert):
+                self.convert(action.conversion)
+            elif isinstance(action, Rest):
+                self.resting[action.key] = action.seconds
             else:
                 self.notes.append(action)
+        while self.later:
+            self.do(self.room.converted(*self.later.pop(), self.now))
+
+    def convert(self, conversion: Conversion) -> None:
+        """Do all of a conversion at once."""
+        failure = ""
+        try:
+            while not conversion.step():
+                self.slices += 1
+        except (ValueError, zlib.error) as error:
+            failure = str(error)
+        self.later.append((conversion, failure))
 
     def say(self, key: int, *data: bytes) -> None:
         """Have a client say something."""

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ def leave(relay: Relay, state: dict[str, Any]) -> None:
     state["listeners"] = [os.dup(fd) for fd in state["listeners"]]
     for entry in state["conns"]:
         entry["fd"] = os.dup(entry["fd"])
+    state["spool"]["fd"] = os.dup(state["spool"]["fd"])
     state["farewells"] = [[os.dup(fd), waiting] for fd, waiting in state["farewells"]]
     server, loop = relay.server, asyncio.get_running_loop()
     timers = [server._timer, *server._farewells._left.values(), *(timer for _, timer in server.hall._timers.values())]
@@ -127,6 +129,23 @@ def handed_over(relay: Relay) -> dict[str, Any]:
     return state
 
 
+def spooled(state: dict[str, Any]) -> dict[str, str]:
+    """Return what lies in the blocks that a state speaks of, in base64 by their numbers."""
+    waiting = [*(conn.get("waiting", []) for conn in state["conns"]), *(left for _, left in state["farewells"])]
+    blocks = sorted({piece[0] for each in waiting if not isinstance(each, str) for piece in each})
+    fd, size = state["spool"]["fd"], state["spool"]["block"]
+    return {str(block): b64encode(os.pread(fd, size, block * size).rstrip(b"\0")).decode() for block in blocks}
+
+
+def spool_of(written: dict[str, str], data: dict[str, Any]) -> int:
+    """Return a memory file with such blocks."""
+    fd = os.memfd_create("test")
+    os.ftruncate(fd, data["blocks"] * data["block"])
+    for block, text in written.items():
+        os.pwrite(fd, b64decode(text), int(block) * data["block"])
+    return fd
+
+
 def names(relay: Relay, ends: Ends, state: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """Return whose end each descriptor of a state is the relay's end of."""
     by_port = {sock.getsockname()[1]: name for name, sock in ends.socks.items() if sock.fileno() >= 0}
@@ -144,7 +163,7 @@ async def record(path: Path) -> None:
     async with everything() as (relay, ends):
         state = handed_over(relay)
         whose = [name for name, _ in names(relay, ends, state)]
-        facts = {"ports": relay.ports, "now": relay.clock.now, "names": whose, "state": state}
+        facts = {"ports": relay.ports, "now": relay.clock.now, "names": whose, "state": state, "spool": spooled(state)}
         with path.open("x") as file:
             json.dump(facts, file, indent=1)
             file.write("\n")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from relay.coreless import Close, CorelessRoom, CorelessSettings, Note, Send
+from relay.coreless import Action, Convert, CorelessRoom, CorelessSettings, Note, Rest, Send
 from tests.support.netplay.client import Client
 from tests.support.netplay.endings import How
 
@@ -201,21 +201,31 @@ class Table:
             self.perform(self.room.tick(self.now))
         raise AssertionError(f"the room wants to be called again and again, at {due}, and it is {self.now}")
 
-    def perform(self, actions: Iterable[Send | Close | Note]) -> None:
-        """Do what the room says."""
+    def perform(self, actions: Iterable[Action]) -> None:
+        """Do what the room says; conversions at once, and nobody rests."""
+        converted = []
         for action in actions:
             if isinstance(action, Note):
                 self.notes.append(action)
+                continue
+            if isinstance(action, Convert):
+                while not action.conversion.step():
+                    pass
+                converted.append(action.conversion)
+                continue
+            if isinstance(action, Rest):
                 continue
             seat = self.seats[action.key - 1]
             assert not seat.gone, f"{action} is for a connection that is no more"
             if isinstance(action, Send):
                 assert action.data, "nothing is sent"
                 seat.sent += len(action.data)
-                self._post(seat.down, seat, action.data)
+                self._post(seat.down, seat, bytes(action.data))
             else:
                 seat.gone, seat.outcome = True, f"{action.outcome}: {action.reason}"
                 self._post(seat.down, seat, b"")
+        for each in converted:
+            self.perform(self.room.converted(each, "", self.now))
 
     # What must be true.
 

@@ -16,8 +16,9 @@ from tests.support.coreless import SPECTATE, Talk, load, state
 # What is kept in another form, or is nothing between two calls.
 OTHERWISE = {"framer", "stage", "header", "info", "nick", "held", "out", "parked"}
 OTHERWISE_GAME = {"settings", "peers", "synced", "master", "info", "state", "dirty", "ends", "gone", "quiet"}
-# What is looked at anew: how far everybody came in the last seconds.
-BEGINS_ANEW = {"progress"}
+OTHERWISE_GAME |= {"spool", "conversions"}
+# What is looked at anew: how far everybody came in the last seconds, what they have sent, how long half a state takes.
+BEGINS_ANEW = {"progress", "work", "work_at", "state_begun", "state_since"}
 
 
 def handed_over(talk: Talk) -> Talk:

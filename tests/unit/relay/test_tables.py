@@ -339,31 +339,51 @@ async def test_who_does_not_read_is_dropped_alone() -> None:
         await relay.until_outcome("left")
 
 
-async def test_a_savestate_waits_for_no_more_slow_readers_than_fit_into_the_bound_for_all() -> None:
-    buffers = Buffers(slow_client=4_000_000, slow_clients=5_000_000, socket=4096)
+@pytest.mark.parametrize("readers", [1, 3, 15])
+async def test_a_savestate_that_waits_for_many_is_held_once_and_given_back_with_the_last(readers: int) -> None:
+    size = 2_000_000
+    buffers = Buffers(slow_client=4_000_000, slow_clients=1_000_000, socket=4096)
     async with running(Config(buffers=buffers)) as relay:
         first, slow = await joined(relay), []
-        for number in range(3):
+        for number in range(readers):
             slow.append(await FakeClient.join(relay.address, relay.port))
             await slow[-1].send(netplay.nick(f"slow {number}") + netplay.info() * 2)
             slow[-1].writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow[-1].writer.transport.pause_reading()
-        await relay.until(lambda: len(relay.server.board.live()) == 4, "all are in")
-        seats = relay.server.hall.seats
-        state = netplay.command(0x42, netplay.words(0, 2_000_000) + bytes(2_000_000))
+        (table,) = relay.server.board.tables.at.values()
+        await relay.until(lambda: len(table.room.game.synced) == 1 + readers, "all are in")
+        seats, spool = relay.server.hall.seats, relay.server._spool
+        state = netplay.command(0x42, netplay.words(0, size) + bytes(size))
         await first.send(state + netplay.game_input(0, 1, 0, 0, 0))
+        waits = lambda: sum(seat.waiting > size / 2 for seat in seats) == readers  # noqa: E731
+        await relay.until(waits, "it waits for all of them")
+        assert size <= spool.held < size + 100_000
+        for client in slow:
+            assert spool.held >= size, "it is still there for the others"
+            left = len(seats)
+            client.abort()
+            await relay.until(lambda left=left: len(seats) < left, "one has gone")  # type: ignore[misc]
+        assert spool.held < 100_000
+        await first.close()
+        await relay.until(lambda: not len(seats), "all have gone")
+        assert (seats._waiting, spool.held) == (0, 0)
+
+
+async def test_who_does_not_read_keeps_no_more_waiting_than_fits_into_the_bound_for_all() -> None:
+    buffers = Buffers(slow_client=4_000_000, slow_clients=1_000_000, socket=4096)
+    async with running(Config(buffers=buffers)) as relay:
+        slow = [await FakeClient.join(relay.address, relay.port) for _ in range(3)]
+        seats = relay.server.hall.seats
+        await relay.until(lambda: len(seats) == 3, "all are in")
+        for seat in seats:
+            seats.send(seat, bytes(450_000))
         await relay.until_outcome("overrun")
-        await relay.until(lambda: len(seats) == 3, "one of them is gone")
-        waiting = [len(seat.out) for seat in seats._by_conn.values()]
-        assert sum(waiting) == seats._waiting <= buffers.slow_clients
-        assert sum(size > 1_000_000 for size in waiting) == 2, "the bound costs no more of them than it has to"
+        assert len(seats) == 2, "the bound costs no more of them than it has to"
+        assert seats._waiting <= buffers.slow_clients
         for client in slow:
             client.abort()
-        await relay.until(lambda: len(seats) == 1, "the player is alone")
-        assert seats._waiting == sum(len(seat.out) for seat in seats._by_conn.values())
-        await first.close()
-        await relay.until_outcome("left")
-        assert seats._waiting == 0
+        await relay.until(lambda: not len(seats), "all have gone")
+        assert (seats._waiting, relay.server._spool.held) == (0, 0)
 
 
 async def test_a_kicked_player_is_gone_from_the_room() -> None:

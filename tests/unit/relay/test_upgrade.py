@@ -357,7 +357,7 @@ def test_a_self_check_is_ended_before_who_asked_for_the_upgrade_has_gone() -> No
 
 def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(running: Running) -> None:
     with game(running) as (_host, link, client):
-        running.replace("snapshot.py", "READS = (1, 2)", "READS = (3,)")
+        running.replace("snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
         assert "starts after the last one" in running.ask("upgrade")["waiting"]
         with connect(running, wire.HOST_HELLO) as late:
             assert late.recv(1) == b"", "no new rooms"
@@ -368,7 +368,7 @@ def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(runnin
 
 def test_the_first_stop_still_lets_the_game_go_on_while_a_new_program_waits(running: Running) -> None:
     with game(running) as (_host, link, client):
-        running.replace("snapshot.py", "READS = (1, 2)", "READS = (3,)")
+        running.replace("snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
         assert "waiting" in running.ask("upgrade")
         running.process.send_signal(signal.SIGTERM)
         assert "games go on for at most 60" in running.line("stopping:")
@@ -377,9 +377,9 @@ def test_the_first_stop_still_lets_the_game_go_on_while_a_new_program_waits(runn
 
 def test_a_later_release_that_reads_the_state_need_not_wait(running: Running) -> None:
     with game(running) as (_host, link, client):
-        running.replace("snapshot.py", "READS = (1, 2)", "READS = (3,)")
+        running.replace("snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
         running.ask("upgrade")
-        running.replace("snapshot.py", "READS = (3,)", "READS = (1, 2)")
+        running.replace("snapshot.py", "READS = (4,)", "READS = (1, 2, 3)")
         assert "upgraded" in running.ask("upgrade")
         assert not running.ask("status")["draining"]
         connect(running, wire.HOST_HELLO).close()
