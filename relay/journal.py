@@ -154,12 +154,13 @@ class Journal:
         self._events.write(
             logging.DEBUG if noise else logging.INFO,
             "connection-ended",
-            "{role} {address} ended: {outcome} after {seconds} s, {received} bytes",
+            "{role} {address} ended: {outcome}{why} after {seconds} s, {received} bytes",
             role=conn.kind,
             address=conn.address,
             outcome=_word(conn.outcome),
             seconds=self._clock() - conn.since,
             received=received,
+            why=f" ({conn.reason})" if conn.reason else "",
             session=conn.session.hint if conn.session else "",
         )
 

@@ -13,6 +13,8 @@ from relay.states import Conn, Session
 
 # A game whose links were silent for so long (seconds) is over: RetroArch gives a player up after 5, a host after 10.
 GAME_SECONDS = 5.0
+# Seconds in which nobody is asked twice, however many come: a paused host reads one message a frame when it wakes.
+JUST_NOW = 0.25
 
 
 class Sign(Enum):
@@ -46,16 +48,19 @@ class Liveness:
         host.owes = None if self._acked(host) else now
 
     def is_asked(self, host: Conn, now: float) -> bool:
-        """Tell whether something is on its way that a host's machine may still acknowledge in time."""
-        return host.told is not None and now - host.told < self._patience and not self._acked(host)
+        """Tell whether a host's machine was sent something so lately that its acknowledgement is a sign of life."""
+        if host.told is None:
+            return False
+        return now - host.told < (JUST_NOW if self._acked(host) else self._patience)
 
     def sign(self, host: Conn, since: float, now: float) -> Sign:
-        """Return whether a host gave a sign of life since a time."""
+        """Return whether a host gave a sign of life since it was asked for one, unless it was asked already."""
         if max(host.heard, host.since) >= since:
             return Sign.ALIVE
         if self.is_silent(host, now):
             return Sign.SILENT
-        return Sign.ALIVE if host.told is not None and host.told >= since and self._acked(host) else Sign.UNKNOWN
+        asked = host.told is not None and host.told >= since - self._patience
+        return Sign.ALIVE if asked and self._acked(host) else Sign.UNKNOWN
 
     def is_silent(self, host: Conn, now: float) -> bool:
         """Tell whether a host's machine has acknowledged nothing for as long as it may take."""

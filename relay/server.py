@@ -205,6 +205,10 @@ class Server:
             password=bool(seen.password),
         )
 
+    def silence(self, session: Session) -> float | None:
+        """Return for how long (seconds) a session's host gave no sign of life; None for one that is not silent."""
+        return self.board.liveness.silence(session.host, self._clock())
+
     def _quiet(self, conn: Conn) -> float:
         """Return for how long (seconds) nothing has come from a peer's machine."""
         sock = self.sock_of(conn)

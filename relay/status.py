@@ -31,6 +31,7 @@ def program(path: str = _FILE) -> str:
 def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
     """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None.
 
+    A host's silence is for how long its machine gave no sign of life, None where nothing says that it is gone.
     clients counts joins by the RetroArch they came with, outcomes how connections ended, session_outcomes how sessions
     and tables did. allowlist: who may connect, as the relay has it (relay/gate/allowlist.py). ended has what ended
     lately (relay/endings.py), after the ending with the number known.
@@ -66,12 +67,17 @@ def _counted(outcomes: Counter[Outcome]) -> dict[str, int]:
 
 def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
     clients = [*session.waiting.values(), *(conn for conn in session.linked if not conn.is_link)]
+    silence = server.silence(session)
     return {
         "id": session.text,
         "port": session.host.room_port,
         "age": round(now - session.since, 1),
         "joins": session.joins,
-        "host": {"address": str(session.host.address), "rtt": session.host.rtt},
+        "host": {
+            "address": str(session.host.address),
+            "rtt": session.host.rtt,
+            "silence": None if silence is None else round(silence, 1),
+        },
         "clients": [_client(conn, server, now) for conn in clients],
     }
 

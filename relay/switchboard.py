@@ -167,6 +167,7 @@ class Switchboard:
         self._leave_the_dead(dict.fromkeys(conn.session for conn in self._waiting.values() if conn.session), now)
         for conn in [conn for conn in self._waiting.values() if conn.deadline <= now]:
             self._close(conn, Outcome.NOT_LINKED, Reason.FULL)
+        self._settle_choices(now)
         # What one of them leads to may send others on their way again.
         while due := [conn for conn in self._claiming if conn.deadline <= now]:
             self._settle(due[0], now)
@@ -305,7 +306,7 @@ class Switchboard:
             self._settle(conn, now)
 
     def _settle_choices(self, now: float) -> None:
-        """Let those who may mean one of several hosts look again: one has given a sign of life."""
+        """Let those who may mean one of several hosts look again: one may have given a sign of life."""
         for conn in [conn for conn in self._claiming if conn.kind == "client"]:
             if conn.state is State.CLAIMING:
                 self._find_game(conn, now)
@@ -351,8 +352,8 @@ class Switchboard:
             return self._wait_for_link(conn, wanted, now)
         if wanted is not Outcome.AMBIGUOUS:
             return self._close(conn, wanted)
-        begun = conn.deadline - self.timeouts.host_claim if conn.state is State.CLAIMING else now
-        if doubted := self._doubted(conn.room_port, begun - self.timeouts.host_claim, now):
+        asked = conn.deadline - self.timeouts.host_claim if conn.state is State.CLAIMING else None
+        if doubted := self._doubted(conn.room_port, asked, now):
             return self._ask_the_doubted(conn, doubted, now)
         return self._close(conn, wanted, Reason.FULL)
 
@@ -366,10 +367,15 @@ class Switchboard:
             if not self.liveness.is_asked(host, now):
                 self._send_ping(host, now)
 
-    def _doubted(self, port: int, since: float, now: float) -> list[Conn]:
-        """Return the hosts that a client at a port may mean and of whom nothing is known since a time."""
-        hosts = (session.host for session in self._candidates(port))
-        return [host for host in hosts if self.liveness.sign(host, since, now) is Sign.UNKNOWN]
+    def _doubted(self, port: int, asked: float | None, now: float) -> list[Conn]:
+        """Return the hosts that a client at a port may mean of whom it is not known whether they are there.
+
+        asked: when they were asked for a sign of life. If they were not, all are in doubt that are not silent.
+        """
+        hosts = [session.host for session in self._candidates(port)]
+        if asked is None:
+            return [host for host in hosts if not self.liveness.is_silent(host, now)]
+        return [host for host in hosts if self.liveness.sign(host, asked, now) is Sign.UNKNOWN]
 
     def _wait_for_link(self, conn: Conn, session: Session, now: float) -> None:
         """Ask a session's host for a link for a client."""

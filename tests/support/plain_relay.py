@@ -25,12 +25,12 @@ ASK_WITHIN = 20.0
 
 
 class PlainRelay:
-    """``python3 -m relay serve`` on 127.0.0.1; a context manager.
+    """``python3 -m relay serve``; a context manager.
 
     Attributes: ``port`` (where it listens), ``log`` (its log), ``control`` (its unix socket).
     """
 
-    def __init__(self, folder: Path, inside: Inside, toml: str = "", port: int = 0) -> None:
+    def __init__(self, folder: Path, inside: Inside, toml: str = "", port: int = 0, bind: str = "127.0.0.1") -> None:
         """Start the relay by ``inside``, wait until it listens; log, settings and socket are files in ``folder``.
 
         ``toml`` is its relay.toml, without [listen] and [control]; 0 for its port is a free one.
@@ -39,7 +39,7 @@ class PlainRelay:
         self.control = folder / "control.sock"
         settings = folder / "relay.toml"
         settings.write_text(f"[control]\nsocket = {json.dumps(str(self.control))}\n{toml}")
-        where = ["--config", str(settings), "--bind", "127.0.0.1", "--port", str(port)]
+        where = ["--config", str(settings), "--bind", bind, "--port", str(port)]
         # It does not watch its input, so the kernel is asked to end it with the tests.
         argv = inside(["setpriv", "--pdeathsig", "KILL", "env", "-i", *RELAY, "serve", *where])
         self._child = Child(argv, log=self.log, cwd=CHECKOUT)

@@ -71,6 +71,7 @@ def test_whether_a_host_lives_is_known_as_soon_as_it_says_so() -> None:
     board.now += 0.1
     board.cut[other] = 1  # its acknowledgement is still on the way
     board.send(one, wire.PING)
+    board.wait(0.25)
     assert friend.state is State.CLAIMING
     board.send(other, wire.PING)
     assert ended(friend) == "ambiguous"

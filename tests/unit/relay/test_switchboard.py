@@ -452,6 +452,7 @@ def test_where_several_could_be_meant_the_client_is_refused_with_a_reason() -> N
     board.host()
     board.host(address=BEN)
     client = board.join()
+    board.wait(0.25)
     assert ended(client) == "ambiguous"
     assert board.farewell(client)[:4] == b"FULL"
 

@@ -75,7 +75,9 @@ def test_several_hosts_elsewhere_are_still_ambiguous() -> None:
     board = a_board(Mode.AUTO, Room(ROOM, 55440), Room(b"another-room", 55441))
     board.host(port=55440)
     board.host(port=55441)
-    assert ended(board.join()) == "ambiguous"
+    client = board.join()
+    board.wait(0.25)
+    assert ended(client) == "ambiguous"
 
 
 def test_tunnel_keeps_a_port_for_hosts_and_coreless_for_those_without() -> None:
