@@ -43,6 +43,12 @@ CLIENT_NUMBER = 0xFFFF
 PADS = 16
 INPUT_SIZES = range(LEAST_INPUT, MOST_INPUT + 1)
 
+# From this protocol on (RetroArch 1.21) a client asks for a savestate after every MODE, to have achievements agree:
+# after another's, and after its own unless that says that it watches (seen in 1.22.2). It asks in the next of its
+# frames; this many of the host's allow for a way of seconds, and for a machine that stands still meanwhile.
+ASKS_AFTER_MODE = 7
+ASKS_WITHIN = 600
+
 REFUSALS = {b"FULL": "full", b"DENY": "banned"}
 
 _pair = struct.Struct(">2I").unpack_from
@@ -61,6 +67,7 @@ class ToHost(Direction):
     def opened(self, word3: int, word4: int, word5: int) -> None:
         """Take the client's header: words 3 and 4 are the protocols it offers, of which the host chooses."""
         self.seen.client.retroarch = stream_versions.guess(word5)
+        self.seen.asks_after_mode = word3 >= ASKS_AFTER_MODE
 
     def refused(self, magic: bytes) -> bool:
         """Clients open with a header and with nothing else."""
@@ -93,8 +100,13 @@ class ToHost(Direction):
         _tell_info(self.seen.client, body)
 
     def request_savestate(self, _body: bytes, _length: int) -> None:
-        """REQUEST_SAVESTATE: the client's game differs from the host's."""
-        self.seen.desyncs += 1
+        """REQUEST_SAVESTATE: the client's game differs from the host's, or it is one that asks after every MODE."""
+        seen = self.seen
+        if seen.modes and (seen.frame or 0) <= seen.mode_frame + ASKS_WITHIN:
+            seen.modes -= 1
+        else:
+            seen.modes = 0
+            seen.desyncs += 1
 
     def pause(self, _body: bytes, _length: int) -> None:
         """PAUSE: the client's player pauses; a host does not listen when somebody pauses who does not play."""
@@ -177,6 +189,9 @@ class ToClient(Direction):
     def mode(self, body: bytes, _length: int) -> None:
         """MODE: somebody begins or ceases to play. That of others is told on their own links."""
         _frame, flags, pads = _triple(body)
+        if self.seen.asks_after_mode and flags & (YOU | PLAYING) != YOU:
+            self.seen.modes += 1
+            self.seen.mode_frame = self.seen.frame or 0
         if flags & YOU:
             self._role(Role.PLAYING if flags & PLAYING else Role.WATCHING, pads)
 

@@ -56,7 +56,9 @@ class Seen:
     password: the host asks for one. password_sent: the client has answered; a host that then closes without having
     told its core has refused it. refusal: "full", "banned" or "old version", what the host answered instead of
     playing. player is the number RetroArch shows (its first pad); pads are numbered from 1. desyncs counts the
-    savestates the client asked for, which it does only when its game differs from the host's; savestates and
+    savestates the client asked for because its game differs from the host's; those that RetroArch 1.21 and newer asks
+    for after a MODE are not among them (asks_after_mode: it is such a client; modes, mode_frame: how many MODEs it
+    has not answered so yet, and the host's frame at the last of them). savestates and
     savestate_bytes (of the last one, on the wire) count what the host sent, which it also does for everybody whenever
     somebody joins. frame is the newest frame of the host and frames how many it sent, so that frames over time is
     its speed; client_frame is the newest frame of the client's input. stopped: a direction carried something that is
@@ -76,6 +78,9 @@ class Seen:
     host_paused: bool = False
     pauser: str = ""
     desyncs: int = 0
+    asks_after_mode: bool = False
+    modes: int = 0
+    mode_frame: int = 0
     savestates: int = 0
     savestate_bytes: int = 0
     resets: int = 0
@@ -112,7 +117,7 @@ class Seen:
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON: strings, numbers, booleans, None, lists and dicts alone."""
         shown = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        for name in ("client_paused", "host_paused", "pauser"):
+        for name in ("client_paused", "host_paused", "pauser", "asks_after_mode", "modes", "mode_frame"):
             del shown[name]
         paused_by = self.paused_by
         return {

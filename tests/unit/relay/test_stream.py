@@ -216,6 +216,52 @@ def test_a_desync_is_a_savestate_asked_for_not_one_sent_because_somebody_joined(
     assert seen(np.handshake() + desync + desync)["desyncs"] == 2
 
 
+NEW = implementation("1.22.2", 7)
+ASKS: np.Talk = [(True, np.REQUEST_SAVESTATE), (False, np.savestate(190, 900))]
+DESYNC: np.Talk = [(False, np.CHECKSUM), *ASKS]
+
+
+def new_game() -> np.Talk:
+    """Return the beginning of a game of RetroArch 1.22.2, who asks for a state when it is let in to play."""
+    return np.handshake(np.client_header(NEW, 7), np.host_header(NEW, protocol=7)) + ASKS
+
+
+def others_mode(*, playing: bool) -> np.Talk:
+    """Return what a client is told when another one begins to play, or ceases to."""
+    return [(False, np.mode(you=False, playing=playing, number=2, pads=4 if playing else 0))]
+
+
+def test_a_state_that_1_21_asks_for_after_a_mode_is_no_desync() -> None:
+    talk = new_game()
+    for playing in (True, False, True):
+        talk += others_mode(playing=playing) + ASKS
+    # It says nothing when it begins to watch, and asks when it plays again.
+    talk += [(False, np.mode(playing=False, pads=0)), (False, np.mode()), *ASKS]
+    # Two who come at once, and what it asks for crosses the second on its way.
+    talk += others_mode(playing=True) + others_mode(playing=True) + ASKS + ASKS
+    assert seen(talk)["desyncs"] == 0
+    assert seen(talk + DESYNC)["desyncs"] == 1
+    assert seen(talk + DESYNC + others_mode(playing=False) + ASKS + DESYNC)["desyncs"] == 2
+
+
+def test_a_desync_is_counted_where_1_21_has_not_asked_for_a_mode_for_long() -> None:
+    later: np.Talk = [(False, np.game_input(frame, 0, 0)) for frame in range(100, 1000)]
+    assert seen(new_game() + others_mode(playing=True) + later + DESYNC)["desyncs"] == 1
+
+
+def test_an_older_client_asks_after_no_mode() -> None:
+    assert seen(np.handshake() + others_mode(playing=True) + ASKS)["desyncs"] == 1
+
+
+def test_what_a_client_has_yet_to_ask_for_is_handed_over() -> None:
+    watcher = watched(new_game() + others_mode(playing=True))
+    successor = Watcher.restored(json.loads(json.dumps(watcher.save())), names=True)
+    for to_host, data in ASKS + DESYNC:
+        successor.feed(to_host, data)
+    assert successor.seen.as_dict()["desyncs"] == 1
+    assert not {"modes", "mode_frame", "asks_after_mode"} & successor.seen.as_dict().keys()
+
+
 def test_resets_stalls_and_pings_are_counted() -> None:
     facts = seen([*np.handshake(), (False, np.STALL + np.RESET + np.STALL), (True, np.PING_REQUEST * 3)])
     assert (facts["stalls"], facts["resets"], facts["pings"]) == (2, 1, 3)
