@@ -61,14 +61,12 @@ def _forget(name: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_lab_of_the_person(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def _no_lab_of_the_person(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the labs of this machine from tests that make none: tasks find the one that the person's deployment made."""
     if not missing and not any(request.node.get_closest_marker(name) for name in ("lab", "retroarch")):
         from toolkit.lab import state
 
-        monkeypatch.setattr(state, "RUN", tmp_path_factory.getbasetemp() / "no labs")
+        monkeypatch.setattr(state, "RUN", Path("/run/no-labs"))
 
 
 @pytest.hookimpl(tryfirst=True)

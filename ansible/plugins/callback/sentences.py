@@ -36,7 +36,7 @@ MINUTE = 60.0
 def failure(host: str, task: str, action: str, result: Mapping[str, Any], args: Mapping[str, Any] | None = None) -> str:
     """Return what went wrong as text for people: the message of a refusal, or what failed on which host and why.
 
-    args are the task's own, as they stand in the role.
+    args are the task's own.
     """
     # A loop's own message is only that one of its items failed.
     failed = [item for item in result.get("results", []) if item.get("failed")]
@@ -52,9 +52,8 @@ def failure(host: str, task: str, action: str, result: Mapping[str, Any], args: 
 
 
 def _file_name(args: Mapping[str, Any]) -> str:
-    """Return the name of the file that a task installs, where the role names it. New ansible-cores leave it out."""
-    names = (PurePath(str(args.get(key, ""))).name for key in ("src", "dest"))
-    return next((name for name in names if name and "}}" not in name), "")
+    """Return the name of the file that a task installs. The newest ansible-core's results leave the invocation out."""
+    return PurePath(str(args.get("src") or args.get("dest") or "")).name
 
 
 def reason(result: Mapping[str, Any]) -> str:

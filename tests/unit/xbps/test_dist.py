@@ -93,6 +93,7 @@ def test_a_commit_that_is_not_there_is_an_error_with_a_way_out(checkout: Path) -
 
 
 def test_a_folder_without_git_is_an_error_with_a_way_out(tmp_path: Path) -> None:
+    program("git")
     with pytest.raises(UserError, match="git cannot read"):
         dist.own(tmp_path)
 

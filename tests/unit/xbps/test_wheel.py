@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -12,11 +13,15 @@ import pytest
 from toolkit.errors import UserError
 from toolkit.xbps import wheel
 
+OLD = "without, as before Python 3.11.4"
+# Later ones cannot be made to look like it: they warn of each extraction without a filter.
+PYTHONS = ["with filters", *([OLD] if sys.version_info < (3, 12) else [])]
 
-@pytest.fixture(params=["with filters", "without, as before Python 3.11.4"], autouse=True)
+
+@pytest.fixture(params=PYTHONS, autouse=True)
 def filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run each test with what this Python has, and as on one whose tarfile has no filters."""
-    if request.param.startswith("without"):
+    if request.param == OLD:
         whole = tarfile.TarFile.extractall
         monkeypatch.delattr(tarfile, "data_filter", raising=False)
         monkeypatch.setattr(
