@@ -10,13 +10,14 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import relay
 from relay import config as settings
-from relay import control, following, listeners, metrics, report, service, snapshot, sockets, unpacked, upgrade
+from relay import control, following, listeners, metrics, pace, report, service, snapshot, sockets, unpacked, upgrade
 from relay.config import Config
 from relay.daemon import Daemon
 from relay.gate import allowlist, friends
@@ -195,7 +196,12 @@ def _status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(result, indent=2))  # noqa: T201 - the answer
         return 0
-    print(report.text(result))  # noqa: T201 - the answer
+    looks = [pace.of(result)]
+    while report.anybody_plays(result) and len(looks) < pace.LOOKS:
+        time.sleep(pace.BETWEEN)
+        result = _ask(arguments, "status")
+        looks.append(pace.of(result))
+    print(report.text(result, pace.judged(looks)))  # noqa: T201 - the answer
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from relay import tcpinfo
+from relay import before_end, tcpinfo
 from relay.endings import Endings
 from relay.ends import End
 from relay.observe import Events, Seldom
@@ -89,9 +89,15 @@ class Journal:
         seconds = round(seconds, 1)
         self._endings.add("table", table=table.port, outcome=outcome, seconds=seconds, joins=table.joins)
 
-    def unseated(self, seat: Seat) -> None:
-        """Keep what is known of a player of a room without a host who is about to leave."""
+    def unseated(self, seat: Seat, *, links: bool) -> None:
+        """Keep what is known of a player of a room without a host who is about to leave.
+
+        links: whether what was said in the game may be shown ([watch] links).
+        """
         conn = seat.conn
+        way = tcpinfo.way(seat.sock)
+        if conn.outcome in before_end.BARE and not conn.reason:
+            conn.reason = before_end.of_player(conn.lately if links else (), way)
         self._endings.add(
             "player",
             table=conn.room_port,
@@ -102,24 +108,28 @@ class Journal:
             seconds=round(self._clock() - conn.since, 1),
             bytes_from_client=seat.received,
             bytes_to_client=seat.sent,
-            to_client=tcpinfo.way(seat.sock),
+            to_client=way,
         )
 
     def unlinked(self, end: End) -> None:
         """Keep what is known of a player whose link is about to be closed; end is the client's."""
-        conn, seen = end.conn, end.watcher.seen if end.watcher else None
+        conn, seen = end.conn, end.watcher.seen.as_dict() if end.watcher else None
+        to_client, to_host = tcpinfo.way(end.sock), tcpinfo.way(end.peer.sock)
+        if conn.outcome in before_end.BARE and not conn.reason:
+            conn.reason = end.peer.conn.reason = before_end.of_link(seen, to_client, to_host)
         self._endings.add(
             "client",
             session=_text(conn.session),
             address=str(conn.address),
             port=conn.port,
             outcome=_word(conn.outcome),
+            reason=conn.reason,
             seconds=round(self._clock() - conn.since, 1),
             bytes_from_client=end.received,
             bytes_from_host=end.peer.received,
-            to_client=tcpinfo.way(end.sock),
-            to_host=tcpinfo.way(end.peer.sock),
-            seen=seen.as_dict() if seen else None,
+            to_client=to_client,
+            to_host=to_host,
+            seen=seen,
         )
 
     def refused(self, conn: Conn) -> None:
@@ -160,9 +170,15 @@ class Journal:
             outcome=_word(conn.outcome),
             seconds=self._clock() - conn.since,
             received=received,
-            why=f" ({conn.reason})" if conn.reason else "",
+            why=_why(conn),
             session=conn.session.hint if conn.session else "",
         )
+
+
+def _why(conn: Conn) -> str:
+    # That somebody closed is no consequence of what came before, only perhaps.
+    before = "right before: " if conn.outcome in before_end.BARE else ""
+    return f" ({before}{conn.reason})" if conn.reason else ""
 
 
 def _word(outcome: Outcome | None) -> str:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
+from relay.pace import Verdict
 
-def text(state: dict[str, Any]) -> str:
-    """Return what relay/status.py gives, as lines for a person."""
+
+def anybody_plays(state: dict[str, Any]) -> bool:
+    """Tell whether somebody has joined a game, so that its pace can be judged."""
+    return any(session["clients"] for session in state["sessions"]) or any(
+        table["players"] for table in state.get("tables", [])
+    )
+
+
+def text(state: dict[str, Any], judged: Mapping[str, Sequence[Verdict]] = MappingProxyType({})) -> str:
+    """Return what relay/status.py gives, as lines for a person; judged: what makes games stutter (relay/pace.py)."""
     ports = ", ".join(str(port) for port in state["ports"])
     connections = state["connections"]
     lines = [
@@ -19,12 +30,16 @@ def text(state: dict[str, Any]) -> str:
     if not state["sessions"] and not state["tables"]:
         lines.append("nobody hosts")
     for session in state["sessions"]:
-        lines += ["", *_session(session)]
+        lines += ["", *_session(session), *_judged(judged.get(session["id"], ()))]
     for table in state["tables"]:
-        lines += ["", *_table(table)]
+        lines += ["", *_table(table), *_judged(judged.get(f"port {table['port']}", ()))]
     ended = (("ended", state["outcomes"]), ("sessions ended", state.get("session_outcomes", {})))
     told = [f"{what}: {counted(counts)}" for what, counts in ended if counts]
     return "\n".join([*lines, *([""] if told else []), *told])
+
+
+def _judged(verdicts: Sequence[Verdict]) -> list[str]:
+    return [f"  ! {verdict.sentence}" for verdict in verdicts]
 
 
 def counted(outcomes: dict[str, int]) -> str:

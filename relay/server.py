@@ -542,7 +542,7 @@ class Server:
             if self._forwarder.end_of(end.peer.conn):
                 self._journal.unlinked(end if end.to_host else end.peer)
         elif seat := self.hall.seats.of(conn):
-            self._journal.unseated(seat)
+            self._journal.unseated(seat, links=self._config.watch.links)
         else:
             self._journal.refused(conn)
 

@@ -40,9 +40,10 @@ class Conn:
     a room, the host that has it. named: it is a client that named its session. told: when a host was sent something
     last; owes: since when its machine may not have acknowledged what it was sent (relay/liveness.py). introduction:
     its link is not forwarded yet, what it says is looked at first. table and key: its core-less room, and what it is
-    called there; reason is why that room closed it, if the outcome alone does not say it. received: its bytes, but for
-    those of a link that is forwarded. opening is there while the state is OPENING, control while it is HOSTING. source
-    is what limits count: an IPv4 address, or the /64 of an IPv6 one, for a household has all of that.
+    called there; reason is why that room closed it, or what happened right before its end, if the outcome alone does
+    not say it; lately: the latter as words (relay/before_end.py). received: its bytes, but for those of a link that is
+    forwarded. opening is there while the state is OPENING, control while it is HOSTING. source is what limits count: an
+    IPv4 address, or the /64 of an IPv6 one, for a household has all of that.
     """
 
     address: Address
@@ -71,6 +72,7 @@ class Conn:
     table: Table | None = None
     key: int = 0
     reason: str = ""
+    lately: tuple[str, ...] = ()
     received: int = 0
     source: bytes = field(init=False)
 

@@ -32,6 +32,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
     """Return the state of a relay. Ages in seconds, bytes as received from that end, rtt in seconds or None.
 
     A host's silence is for how long its machine gave no sign of life, None where nothing says that it is gone.
+    The relay's own age is exact to the millisecond: two states tell how fast a game runs.
     clients counts joins by the RetroArch they came with, outcomes how connections ended, session_outcomes how sessions
     and tables did. allowlist: who may connect, as the relay has it (relay/gate/allowlist.py). ended has what ended
     lately (relay/endings.py), after the ending with the number known.
@@ -41,7 +42,7 @@ def of(server: Server, config: Config, known: int = 0) -> dict[str, Any]:
     return {
         "program": program(),
         "pid": os.getpid(),
-        "age": round(now - _STARTED, 1),
+        "age": round(now - _STARTED, 3),
         "draining": board.draining,
         "main_port": config.listen.port,
         "ports": sorted({listener.getsockname()[1] for listener in server.entrance.listeners}),
@@ -114,5 +115,5 @@ def _client(conn: Conn, server: Server, now: float) -> dict[str, Any]:
         "waiting_bytes": end.waiting if end else 0,
         "to_client": tcpinfo.way(end.sock) if end else None,
         "to_host": tcpinfo.way(peer.sock) if peer else None,
-        "seen": end.watcher.seen.as_dict() if end and end.watcher else None,
+        "seen": end.watcher.as_dict() if end and end.watcher else None,
     }

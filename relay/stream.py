@@ -34,6 +34,10 @@ class Watcher:
         """Return one direction, to feed it with one call less for each message."""
         return self._to_host if to_host else self._to_client
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was seen for JSON, and "coming": the bytes still to come of a body that the host has begun."""
+        return {**self.seen.as_dict(), "coming": self._to_client.still_to_come}
+
     def save(self) -> dict[str, Any]:
         """Return all it knows as simple types, so that a successor of this program can watch on."""
         return {"seen": self.seen.save(), "to_host": self._to_host.save(), "to_client": self._to_client.save()}

@@ -41,6 +41,8 @@ YOU = 1 << 31
 PLAYING = 1 << 30
 CLIENT_NUMBER = 0xFFFF
 PADS = 16
+# A state that a player loads by hand is sent twice, a frame or two apart.
+FRAMES_OF_A_LOAD = 3
 INPUT_SIZES = range(LEAST_INPUT, MOST_INPUT + 1)
 
 # From this protocol on (RetroArch 1.21) a client asks for a savestate after every MODE, to have achievements agree:
@@ -107,14 +109,17 @@ class ToHost(Direction):
         else:
             seen.modes = 0
             seen.desyncs += 1
+            seen.happened("asked")
 
     def pause(self, _body: bytes, _length: int) -> None:
         """PAUSE: the client's player pauses; a host does not listen when somebody pauses who does not play."""
         self.seen.client_paused = self.seen.role is Role.PLAYING
+        self.seen.happened("client-paused")
 
     def resume(self, _body: bytes, _length: int) -> None:
         """RESUME: the client's player goes on."""
         self.seen.client_paused = False
+        self.seen.happened("client-resumed")
 
     def ping(self, _body: bytes, _length: int) -> None:
         """PING_REQUEST: comes every 3 seconds."""
@@ -192,6 +197,10 @@ class ToClient(Direction):
         if self.seen.asks_after_mode and flags & (YOU | PLAYING) != YOU:
             self.seen.modes += 1
             self.seen.mode_frame = self.seen.frame or 0
+        if self._sent_state_within(FRAMES_OF_A_LOAD):
+            # A state goes to everybody before somebody begins to play.
+            self.seen.events.pop("state")
+        self.seen.happened("mode" if flags & YOU else "joined")
         if flags & YOU:
             self._role(Role.PLAYING if flags & PLAYING else Role.WATCHING, pads)
 
@@ -199,16 +208,19 @@ class ToClient(Direction):
         """LOAD_SAVESTATE: everybody's game is set to the host's."""
         self.seen.savestates += 1
         self.seen.savestate_bytes = length
+        self.seen.happened("loaded" if self._sent_state_within(FRAMES_OF_A_LOAD) else "state")
 
     def pause(self, body: bytes, _length: int) -> None:
         """PAUSE: the host, or another client, pauses."""
         self.seen.host_paused = True
         self.seen.pauser = clean(body)
+        self.seen.happened("host-paused")
 
     def resume(self, _body: bytes, _length: int) -> None:
         """RESUME: nobody but perhaps this client pauses any more."""
         self.seen.host_paused = False
         self.seen.pauser = ""
+        self.seen.happened("host-resumed")
 
     def stall(self, _body: bytes, _length: int) -> None:
         """STALL: the client is asked to wait for somebody slow."""
@@ -217,6 +229,11 @@ class ToClient(Direction):
     def reset(self, _body: bytes, _length: int) -> None:
         """RESET: the host restarts the game."""
         self.seen.resets += 1
+        self.seen.happened("reset")
+
+    def _sent_state_within(self, frames: int) -> bool:
+        at = self.seen.events.get("state")
+        return at is not None and (self.seen.frame or 0) - at <= frames
 
     def _role(self, role: Role, pads: int = 0) -> None:
         self.seen.role = role

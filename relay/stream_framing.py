@@ -139,6 +139,11 @@ class Direction:
                 at += used
         self._skip = at - size
 
+    @property
+    def still_to_come(self) -> int:
+        """The bytes of a body, nearly always a savestate's, that have not come yet; 0 where it is not followed."""
+        return self._skip if self._skip < FOREVER // 2 else 0
+
     def save(self) -> dict[str, Any]:
         """Return where it stands, as simple types."""
         return {"skip": self._skip, "held": self._held.hex(), "opened": self._opened}

@@ -9,6 +9,12 @@ from typing import Any, TypeVar
 
 # RetroArch's fields for names are 32 bytes with the NUL at their end.
 MOST_TEXT = 31
+# What happened at most this many frames ago happened in the last second before an end. It is a little more than 60:
+# so many frames a RetroArch goes on by itself when the others do not.
+LATELY = 75
+# What `happened` is told, and by which end's frames it is dated.
+BY_CLIENT = frozenset({"asked", "client-paused", "client-resumed"})
+BY_HOST = frozenset({"state", "loaded", "joined", "reset", "host-paused", "host-resumed", "mode"})
 
 
 class Role(StrEnum):
@@ -61,8 +67,9 @@ class Seen:
     has not answered so yet, and the host's frame at the last of them). savestates and
     savestate_bytes (of the last one, on the wire) count what the host sent, which it also does for everybody whenever
     somebody joins. frame is the newest frame of the host and frames how many it sent, so that frames over time is
-    its speed; client_frame is the newest frame of the client's input. stopped: a direction carried something that is
-    not netplay and is not followed any more.
+    its speed; client_frame is the newest frame of the client's input. events has the frame at
+    which each of BY_CLIENT and BY_HOST happened last. stopped: a direction carried something that is not
+    netplay and is not followed any more.
     """
 
     client: Peer = field(default_factory=Peer)
@@ -89,6 +96,7 @@ class Seen:
     frame: int | None = None
     frames: int = 0
     client_frame: int | None = None
+    events: dict[str, int] = field(default_factory=dict)
     stopped: bool = False
 
     @property
@@ -110,6 +118,22 @@ class Seen:
             return None
         return max(0, self.frame - self.client_frame)
 
+    def happened(self, event: str) -> None:
+        """Note that one of BY_CLIENT or BY_HOST happened now."""
+        self.events[event] = self._newest(event) or 0
+
+    @property
+    def lately(self) -> list[str]:
+        """What happened in the last second of the game, in the order of the words."""
+        return sorted(
+            event
+            for event, frame in self.events.items()
+            if (newest := self._newest(event)) is not None and 0 <= newest - frame <= LATELY
+        )
+
+    def _newest(self, event: str) -> int | None:
+        return self.client_frame if event in BY_CLIENT else self.frame
+
     def forget_names(self) -> None:
         """Drop every nick: the setting that allowed them is off now."""
         self.client.nick = self.host.nick = self.pauser = ""
@@ -117,7 +141,7 @@ class Seen:
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON: strings, numbers, booleans, None, lists and dicts alone."""
         shown = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        for name in ("client_paused", "host_paused", "pauser", "asks_after_mode", "modes", "mode_frame"):
+        for name in ("client_paused", "host_paused", "pauser", "asks_after_mode", "modes", "mode_frame", "events"):
             del shown[name]
         paused_by = self.paused_by
         return {
@@ -130,6 +154,7 @@ class Seen:
             "paused": bool(paused_by),
             "paused_by": paused_by,
             "behind": self.behind,
+            "lately": self.lately,
         }
 
     def save(self) -> dict[str, Any]:
@@ -151,5 +176,9 @@ def _checked(restored: T) -> T:
     for item in dataclasses.fields(restored):
         value, default = getattr(restored, item.name), getattr(fresh, item.name)
         if not isinstance(value, (int, type(None)) if default is None else type(default)):
+            raise TypeError(f"{item.name} cannot be {value!r}")
+        if isinstance(value, dict) and not all(
+            key in BY_CLIENT | BY_HOST and isinstance(frame, int) for key, frame in value.items()
+        ):
             raise TypeError(f"{item.name} cannot be {value!r}")
     return restored

@@ -124,6 +124,7 @@ class Tables:
         """Take the end of a connection, before or after it was closed."""
         table = conn.table
         if table and table.seats.pop(conn.key, None):
+            conn.lately = table.room.lately(conn.key, now)
             self._guarded(table, table.room.disconnect, conn.key, now)
             self._clear(table, conn.outcome or Outcome.LEFT)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from relay import report
+from relay import pace, report
 from toolkit import gate, roomview
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.tables import listing
 from toolkit.visiting import visit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import RenderableType
 
     from toolkit.places import Place
@@ -24,17 +27,25 @@ PLAYERS = ("room", "who", "address", "does", "core", "RetroArch", "to client", "
 class Look:
     """The relay's state (relay/status.py) and the gate's (relay/gate/cli.py), each None where it could not be asked.
 
-    problems are the reasons.
+    problems are the reasons; judged: what makes games stutter, by the room's id (relay/pace.py).
     """
 
     relay: dict[str, Any] | None
     gate: dict[str, Any] | None
     problems: tuple[UserError, ...] = ()
+    judged: dict[str, list[pace.Verdict]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as one object: the relay's state with the gate's under "gate"."""
-        told = {"problems": [problem.message for problem in self.problems]} if self.problems else {}
+        told: dict[str, Any] = {"problems": [problem.message for problem in self.problems]} if self.problems else {}
+        if stutters := list(self.stutters()):
+            told["stutters"] = [{"room": room, "case": str(one.cause), "says": one.sentence} for room, one in stutters]
         return {**(self.relay or {}), "gate": self.gate, **told}
+
+    def stutters(self) -> Iterator[tuple[str, pace.Verdict]]:
+        """Yield what makes games stutter, each with the room's id."""
+        for room, verdicts in self.judged.items():
+            yield from ((room, verdict) for verdict in verdicts)
 
 
 def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
@@ -44,12 +55,19 @@ def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
 
 
 def look(place: Place, *, ask_become: bool = False) -> Look:
-    """Ask a host for both over one login. Raises UserError when neither answers."""
+    """Ask a host for both over one login, the relay often enough to judge games. Raises UserError for no answer."""
     problems: list[UserError] = []
+    judged: dict[str, list[pace.Verdict]] = {}
     with visit(place, ask_become=ask_become) as remote:
         relay = wall = None
         try:
             relay = remote.ask(["status", "--json"])
+            looks = [relay]
+            while report.anybody_plays(relay) and len(looks) < pace.LOOKS:
+                time.sleep(pace.BETWEEN)
+                relay = remote.ask(["status", "--json"])
+                looks.append(relay)
+            judged = pace.judged([pace.of(each) for each in looks])
         except UserError as error:
             if error.exit_code == HOST_UNUSABLE:
                 raise
@@ -60,7 +78,7 @@ def look(place: Place, *, ask_become: bool = False) -> Look:
             problems.append(error)
     if relay is None and wall is None:
         raise problems[0]
-    return Look(relay, wall, tuple(problems))
+    return Look(relay, wall, tuple(problems), judged)
 
 
 def summary(state: dict[str, Any]) -> str:

@@ -116,6 +116,8 @@ class Game:
     are the room's once somebody is synced. paused: somebody holds the game. work tells that `settle`
     (relay/coreless/seats.py) has something to do. quiet(key) tells for how long (seconds) nothing at all has come from
     a client's machine. conversions: states that are sent when they are in another form. spool is where large ones lie.
+    events: when something happened last that may make a RetroArch hang up, by its word and by the key of the client
+    that it concerns alone.
     """
 
     settings: CorelessSettings
@@ -139,6 +141,7 @@ class Game:
     gone: list[Peer] = field(default_factory=list)
     quiet: Callable[[int], float] = lambda _: 0.0
     conversions: list[Conversion] = field(default_factory=list)
+    events: dict[tuple[str, int | None], float] = field(default_factory=dict)
 
     # Who is there.
 
@@ -182,6 +185,10 @@ class Game:
         if self.peers.pop(peer.key, None) is not None:
             self.ends.append(Close(peer.key, outcome.value, reason))
             self.gone.append(peer)
+
+    def happened(self, word: str, now: float, peer: Peer | None = None) -> None:
+        """Date what has just happened: to one client, or to all."""
+        self.events[word, peer.key if peer else None] = now
 
     def note(self, event: str, text: str, peer: Peer | None = None) -> None:
         """Leave a line for the log."""

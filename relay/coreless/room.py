@@ -27,6 +27,8 @@ MOST_PARKED = 4
 SLEPT = 2.0
 # How many times the work of an INPUT any other command is reckoned: it may be told to everybody, at once.
 OTHERS_WORK = 10
+# What may have made a RetroArch hang up happened at most this long (seconds) before.
+LATELY = 1.0
 
 
 class CorelessRoom:
@@ -155,6 +157,12 @@ class CorelessRoom:
             due.append(ask)
         return min(due, default=None)
 
+    def lately(self, key: int, now: float) -> tuple[str, ...]:
+        """Return what happened in the last second (words of relay/before_end.py) that concerns a connection."""
+        return tuple(
+            word for (word, whose), at in self.game.events.items() if now - at <= LATELY and whose in (None, key)
+        )
+
     def save(self) -> dict[str, Any]:
         """Return the whole room as plain data, for `restored`."""
         return saved.dump(self.game)
@@ -189,14 +197,20 @@ class CorelessRoom:
         elif number == wire.PLAY:
             seats.wants_to_play(game, peer, packet[wire.HEAD :])
         elif number == wire.SPECTATE:
+            game.happened("mode", now, peer)
             seats.watches(game, peer, now)
         elif number == wire.LOAD_SAVESTATE:
+            if peer.owes_since is None:
+                game.happened("loaded", now)
             savestates.loaded(game, peer, packet, now)
         elif number == wire.RESET:
+            game.happened("reset", now)
             savestates.reset(game, peer, packet)
         elif number == wire.PAUSE:
+            game.happened("paused", now)
             pauses.paused(game, peer, now)
         elif number == wire.RESUME:
+            game.happened("resumed", now)
             pauses.resumed(game, peer, now)
 
     def _check(self, now: float) -> None:

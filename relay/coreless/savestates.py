@@ -83,7 +83,7 @@ def loaded(game: Game, peer: Peer, packet: bytes | Blob, now: float) -> None:
         # It was begun before it was wanted, or one that came before it is still in work.
         state.wanted = True
         return None
-    return _pass_on(game, peer, frame, raw_size, packet)
+    return _pass_on(game, peer, frame, raw_size, packet, now)
 
 
 def _fits(game: Game, raw_size: int) -> bool:
@@ -170,7 +170,7 @@ def _jumped(game: Game, peer: Peer, frame: int) -> None:
     return None
 
 
-def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes | Blob) -> None:
+def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes | Blob, now: float) -> None:
     packets: dict[bool, bytes | Blob] = {master.compresses: packet}
     others = [peer for peer in game.synced if peer is not master]
     if strangers := [peer.key for peer in others if peer.compresses != master.compresses]:
@@ -190,6 +190,7 @@ def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes 
     for peer in others:
         game.send(peer, packets[peer.compresses])
         peer.needs_state = False
+    game.happened("state", now)
     _raise(game, master, frame)
     return None
 

@@ -53,6 +53,7 @@ def left(game: Game, peer: Peer, now: float) -> None:
         _stop(game, peer, now)
     pauses.tell(game, now)
     game.work = True
+    game.events = {place: at for place, at in game.events.items() if place[1] != peer.key}
     if not game.synced:
         _forget(game)
 
@@ -60,6 +61,7 @@ def left(game: Game, peer: Peer, now: float) -> None:
 def _forget(game: Game) -> None:
     """Forget the game when the last has left it: who comes next may have another core."""
     game.count, game.protocol, game.release, game.info = 0, None, 0, None
+    game.events = {}
     game.state, game.work = StateRequest(), False
     game.tick_at = game.hold_at = None
 
@@ -148,6 +150,8 @@ def _let_in(game: Game, peer: Peer, now: float) -> None:
         game.master = peer
         for other in game.synced:
             other.framer.keep_states = other is peer
+    game.happened("mode", now, peer)
+    game.happened("joined", now)
     for other in game.synced:
         game.send(other, _mode(game, peer, game.count, pads, you=other is peer))
 

@@ -121,6 +121,12 @@ def with_a_menu(role: Role) -> Role:
     return _with(role, menu_driver="rgui")
 
 
+def saving_states_in(role: Role, folder: Path) -> Role:
+    """Have a machine keep savestates in a folder, which it makes."""
+    folder.mkdir()
+    return _with(role, savestate_directory=str(folder))
+
+
 def watching(role: Role) -> Role:
     """Have a client watch the game and not play."""
     return _with(role, netplay_start_as_spectator="true")

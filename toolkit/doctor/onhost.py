@@ -23,6 +23,8 @@ UNITS = ("netplay-relay.service", "netplay-relay.socket", "netplay-relay-firewal
 PLACES = ("/", "/var/lib/netplay-relay", "/var/log", "/run", "/opt/netplay-relay")
 SECONDS = 15
 LOG_LINES = 60
+# How often the relay is asked while somebody plays, and how many seconds lie between two answers at least.
+LOOKS, BETWEEN = 3, 1.0
 PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,ExecMainStatus,UnitFileState,NeedDaemonReload"
 
 
@@ -158,6 +160,12 @@ def listening(ports: list[int]) -> list[dict[str, Any]]:
     return found
 
 
+def plays(state: dict[str, Any]) -> bool:
+    """Tell whether anybody has joined a game."""
+    rooms = [*state.get("sessions", []), *state.get("tables", [])]
+    return any(room.get("clients") or room.get("players") for room in rooms)
+
+
 def main(ports: list[int]) -> None:
     """Ask everything and print the answers."""
     came_from = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
@@ -172,6 +180,7 @@ def main(ports: list[int]) -> None:
 
     ask("system", system)
     state = ask("relay", lambda: relay("status", "--json"))
+    begun = time.monotonic()
     ask("gate", lambda: relay("gate", "status", "--json"))
     ask("firewalls", lambda: relay("gate", "survey", "--json")["firewalls"])
     for name, question in (
@@ -179,6 +188,12 @@ def main(ports: list[int]) -> None:
         ("disk", disk), ("files", lambda: files(state["pid"] if state else 0)), ("listening", lambda: listening(ports)),
     ):  # fmt: skip
         ask(name, question)
+    answers["earlier"] = []
+    while state and plays(state) and len(answers["earlier"]) < LOOKS - 1:
+        # How fast a game runs takes more than one look.
+        time.sleep(max(0.0, begun + BETWEEN * (len(answers["earlier"]) + 1) - time.monotonic()))
+        answers["earlier"].append(state)
+        state = ask("relay", lambda: relay("status", "--json"))
     print(json.dumps(answers))  # noqa: T201 - the answer
 
 

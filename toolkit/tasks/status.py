@@ -36,6 +36,8 @@ def status(
         draw(status.rooms(look.relay))
         if status.has_players(look.relay):
             draw(status.players(look.relay))
+        for room, verdict in look.stutters():
+            say(f"room {room}: {verdict.sentence}")
         say(status.outcomes(look.relay))
     if look.gate and not json:
         say(status.wall(look.gate))

@@ -33,6 +33,9 @@ def _lines(room: Room) -> Iterator[str]:
         meaning = next((each.doc for each in Outcome if each == word), "")
         yield f"  its end: {word}, {meaning}"
     wrong = False
+    for trouble in room.troubles:
+        wrong = True
+        yield f"  ! for {report.age(max(trouble.seconds, 1.0))} {trouble.past()}"
     for player in room.players.values():
         yield f"  {_player(player)}"
         for sentence in causes.of(player):

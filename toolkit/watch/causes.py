@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay import pace
+from relay.before_end import BARE
 from relay.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -11,19 +13,13 @@ if TYPE_CHECKING:
 
     from toolkit.watch.people import Player, Way
 
-FRAME = 1 / 60
-# Seconds and counts from which on a person notices: a jitter of most of a frame, a way that is many frames long.
-UNEVEN = 0.012
-FAR = 0.180
-# Segments sent again, for each minute.
-LOSSY = 6
 REFUSALS = {
     "full": "the host had no place left (its setting: maximum connections)",
     "banned": "the host has banned this player",
     "old version": "the two RetroArch do not understand each other: one is 1.9 or older",
 }
-# Ends that are nobody's fault.
-FINE = {Outcome.LEFT, Outcome.PEER_LEFT, ""}
+# Ends that are nobody's fault, unless something happened right before.
+FINE = {*BARE, ""}
 
 
 def of(player: Player) -> list[str]:
@@ -31,12 +27,19 @@ def of(player: Player) -> list[str]:
     return [*_end(player), *_entry(player), *_ways(player), *_game(player)]
 
 
+def of_game(player: Player) -> list[str]:
+    """Return the sentences that are not of the ways: those that relay/pace.py does not judge."""
+    return [*_entry(player), *_game(player)]
+
+
 def _end(player: Player) -> Iterator[str]:
-    word = (player.ended or {}).get("outcome", "")
+    ended = player.ended or {}
+    word, reason = ended.get("outcome", ""), ended.get("reason")
     if word not in FINE:
         meaning = next((each.doc for each in Outcome if each == word), word)
-        reason = f" ({player.ended['reason']})" if player.ended and player.ended.get("reason") else ""
-        yield f"its connection ended as {word}: {meaning}{reason}"
+        yield f"its connection ended as {word}: {meaning}{f' ({reason})' if reason else ''}"
+    elif reason:
+        yield f"right before its end: {reason}"
 
 
 def _entry(player: Player) -> Iterator[str]:
@@ -54,17 +57,16 @@ def _entry(player: Player) -> Iterator[str]:
 
 
 def _ways(player: Player) -> Iterator[str]:
-    minutes = max(player.seconds / 60, 1.0)
-    for way, who in ((player.ways["to_client"], player.name), (player.ways["to_host"], player.peer)):
-        if way.retransmits / minutes >= LOSSY:
-            lost = f"{way.retransmits} segments had to be sent again"
-            yield f"packets to {who} were lost ({lost}): a cable instead of Wi-Fi, nothing else on the line"
-        if way.jitter >= UNEVEN:
-            yield f"the way to {who} was uneven (jitter {_ms(way.jitter)}): Wi-Fi or a busy line"
-    both = player.ways["to_client"].rtt + player.ways["to_host"].rtt
-    if both >= FAR:
-        frames = round(both / 2 / FRAME)
-        yield f"{player.name} and {player.peer} are {_ms(both)} apart: input is {frames} frames late on the way"
+    """Judge the ways over all the time; how much jitter is too much depends on how fast the game ran."""
+    limit = pace.HELD if player.held else pace.uneven_from(player.rate)
+    legs = [(player.ways[name], who) for name, who in (("to_client", player.name), ("to_host", player.peer))]
+    for way, who in legs:
+        # A machine that stops and goes on has segments sent to it again, too.
+        if who not in player.held:
+            measured = pace.Leg(way.rtt, way.jitter, way.retransmits)
+            yield from (verdict.past for verdict in pace.leg(who, measured, player.seconds, limit))
+    both = sum(way.rtt for way, _ in legs)
+    yield from (verdict.past for verdict in pace.apart(player.name, player.peer, both))
 
 
 def _game(player: Player) -> Iterator[str]:
@@ -74,7 +76,7 @@ def _game(player: Player) -> Iterator[str]:
     if desyncs := seen.get("desyncs"):
         yield f"{_times(desyncs)} the games differed and the host's was sent anew{_difference(player)}"
     if stalls := seen.get("stalls"):
-        yield f"{_times(stalls)} the host waited for a player who was behind"
+        yield f"{_times(stalls)} the host had this player wait for somebody who was behind"
 
 
 def _difference(player: Player) -> str:
@@ -90,13 +92,9 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms"
-
-
 def summary(way: Way) -> str:
     """Return a way in a few words."""
     if not way.rtt:
         return "-"
     again = f", {way.retransmits} sent again" if way.retransmits else ""
-    return f"{_ms(way.rtt)} ±{way.jitter * 1000:.0f}{again}"
+    return f"{way.rtt * 1000:.0f} ms ±{way.jitter * 1000:.0f}{again}"

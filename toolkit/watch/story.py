@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from relay import report
+from relay import pace, report
+from relay.before_end import BARE
 from relay.outcomes import Outcome
 from toolkit import roomview
 from toolkit.watch.people import Player, Room, key_of
@@ -66,9 +67,11 @@ class Story:
         if self._pid not in (None, state.get("pid")):
             self._known = 0
         self._pid, self.relay = state.get("pid"), state
-        sessions = roomview.rooms(state)
+        sessions, moments = roomview.rooms(state), pace.of(state)
         for session in sessions:
             yield from self._session(session, now)
+            room = self.rooms[session["id"]]
+            yield from (f"room {room.id}: {told}" for told in room.look(moments[room.id], now))
         entries = state.get("ended", [])
         if entries and entries[-1]["number"] < self._known:
             self._known = 0  # the program was replaced by a newer one, which counts anew
@@ -120,7 +123,8 @@ class Story:
         if player is None or player.ended:
             player = room.players[key_of(entry)] = Player({**entry, "state": "linked"}, now)
         player.end(entry)
-        yield f"room {room.id}: {player.name} left after {report.age(entry['seconds'])} ({entry['outcome']})"
+        before = f"; right before: {entry['reason']}" if entry["outcome"] in BARE and entry.get("reason") else ""
+        yield f"room {room.id}: {player.name} left after {report.age(entry['seconds'])} ({entry['outcome']}{before})"
 
     def _finish(self, live: set[str], now: float) -> Iterator[Card]:
         for room in list(self.rooms.values()):

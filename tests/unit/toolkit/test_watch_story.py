@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -32,7 +33,8 @@ class Relay:
     def tells(self, **more: Any) -> list[str | Card]:
         """Tell the state and return what the story makes of it."""
         self.now += 1.0
-        state = {**status(sessions=copy.deepcopy(self.sessions)), "pid": self.pid, "ended": self.ended, **more}
+        told = {"pid": self.pid, "age": self.now, "ended": self.ended}
+        state = {**status(sessions=copy.deepcopy(self.sessions)), **told, **more}
         self.ended = []
         return list(self.story.feed({"relay": state}, self.now))
 
@@ -217,6 +219,79 @@ def test_a_wall_that_goes_and_is_put_back_is_told(relay: Relay) -> None:
     assert list(relay.story.feed({"gate": None, "problem": "x"}, 5)) == []
 
 
+def plays(relay: Relay, ben: dict[str, Any], seconds: int, fps: int, behind: int = 0) -> list[str]:
+    """Let a game go on at a pace, ben so many frames behind; return what is told of it."""
+    told: list[str] = []
+    seen = ben["seen"]
+    for _ in range(seconds):
+        seen["frame"] = seen.get("frame", 1000) + fps
+        seen["client_frame"] = seen["frame"] - behind
+        ben["age"] += 1
+        told += [str(what) for what in relay.tells()]
+    return told
+
+
+def ended(relay: Relay, **end: Any) -> str:
+    """End the game; return its card as one line."""
+    relay.sessions = []
+    relay.ends("client", "peer-left", **end)
+    relay.ends("session", "host-left", joins=1)
+    cards_told = [told for told in relay.tells() if isinstance(told, Card)]
+    return " ".join(cards.lines(cards_told[0].room, 500))
+
+
+def test_whom_everybody_waits_for_is_told_once_and_stands_on_the_card(relay: Relay) -> None:
+    ben = joined(relay)
+    assert plays(relay, ben, 10, 60) == []
+    told = plays(relay, ben, 40, 23, behind=58)
+    sentence = "the game runs at 23 frames a second: everybody waits for ben, who is 58 frames behind"
+    assert [sentence in one for one in told] == [True]
+    assert told[0].startswith(f"room {ROOM}: ")
+    uneven = {**WAY, "jitter": 0.015, "retransmits": 7}
+    card = ended(relay, to_client=uneven, to_host={**uneven, "retransmits": 2}, seen=ben["seen"])
+    assert re.search(r"! for 3\d s the game ran at 23 frames a second: everybody waited for ben, who was 58", card)
+    # What a slow game makes of the jitter, and a machine that stops of the segments, is not laid to the line.
+    assert "Wi-Fi" not in card
+    assert "nothing went wrong" not in card
+
+
+def test_a_slow_host_is_told_by_name(relay: Relay) -> None:
+    ben = joined(relay)
+    plays(relay, ben, 10, 60)
+    (told,) = plays(relay, ben, 20, 23, behind=-59)
+    assert "everybody waits for anna, who is 59 frames behind" in told
+
+
+@pytest.mark.parametrize("fps", [30, 50, 60])
+def test_a_core_with_a_pace_of_its_own_is_told_nothing_of(relay: Relay, fps: int) -> None:
+    ben = joined(relay)
+    assert plays(relay, ben, 30, fps, behind=1) == []
+    assert "nothing went wrong" in ended(relay, seen=ben["seen"])
+
+
+def test_a_slow_game_that_has_recovered_is_told_anew_when_it_is_slow_again(relay: Relay) -> None:
+    ben = joined(relay)
+    told = [plays(relay, ben, 10, 60)]
+    for _ in range(2):
+        told += [plays(relay, ben, 20, 23, behind=58), plays(relay, ben, 60, 60)]
+    assert [len(each) for each in told] == [0, 1, 0, 1, 0]
+
+
+def test_a_moment_of_being_behind_is_neither_told_nor_on_the_card(relay: Relay) -> None:
+    ben = joined(relay)
+    plays(relay, ben, 10, 60)
+    told = plays(relay, ben, 1, 30, behind=45)
+    assert told + plays(relay, ben, 30, 60) == []
+    assert "nothing went wrong" in ended(relay, seen=ben["seen"])
+
+
+def test_what_happened_right_before_an_end_is_on_the_card(relay: Relay) -> None:
+    joined(relay)
+    card = ended(relay, reason="a savestate was loaded by hand")
+    assert "! right before its end: a savestate was loaded by hand" in card
+    assert "nothing went wrong" not in card
+
+
 def player(seconds: float = 60.0, outcome: str = "left", **more: Any) -> Player:
     """Return ben, who has left."""
     seen = more.pop("seen", {})
@@ -241,7 +316,7 @@ def test_a_good_game_has_no_cause_for_complaint() -> None:
         ({"outcome": "overrun"}, Outcome.OVERRUN.doc),
         ({"outcome": "kicked"}, "ended as kicked: the owner ended it"),
         ({"seen": {"desyncs": 3}}, "3 times the games differed"),
-        ({"seen": {"stalls": 1}}, "once the host waited"),
+        ({"seen": {"stalls": 1}}, "once the host had this player wait"),
         ({"seen": {"role": "joining", "refusal": "full"}}, "no place left"),
         ({"seen": {"role": "joining", "password": True, "password_sent": True}}, "the password was wrong"),
         ({"seen": {"role": "joining", "password": True}}, "none was typed"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from relay import pace
 from toolkit import roomview
-from toolkit.doctor.finding import Finding, fine, warning
+from toolkit.doctor.finding import Finding, fine, note, warning
 from toolkit.watch import causes
 from toolkit.watch.people import Player
 
@@ -14,17 +15,34 @@ if TYPE_CHECKING:
 
     from toolkit.doctor.case import Case
 
+# What is so for a while in a game that is as it should be.
+ORDINARY = {pace.Cause.PAUSED, pace.Cause.STATE}
+
 
 def look(case: Case) -> Iterator[Finding]:
-    """Say what `watch` would say of each player."""
-    players = [
-        Player(client, 0.0)
-        for session in roomview.rooms(case.told("relay") or {"sessions": []})
-        for client in session["clients"]
-    ]
-    bad = [(player, sentence) for player in players for sentence in causes.of(player)]
+    """Say what `watch` would say of each game and each player."""
+    state = case.told("relay") or {"sessions": []}
+    looks = [pace.of(one) for one in [*(case.told("earlier") or []), state] if "age" in one]
+    judged = [verdict for verdicts in (pace.judged(looks) if looks else {}).values() for verdict in verdicts]
+    for verdict in judged:
+        tell = note if verdict.cause in ORDINARY else warning
+        yield tell(f"right now {verdict.sentence}", _evidence(verdict), _cure(verdict, case))
+    players = [Player(client, 0.0) for session in roomview.rooms(state) for client in session["clients"]]
+    bad = [(player, sentence) for player in players for sentence in causes.of_game(player)]
     for player, sentence in bad:
-        ways = " and ".join(f"{name.replace('_', ' ')} {causes.summary(way)}" for name, way in player.ways.items())
-        yield warning(f"{player.name} plays now, and {sentence}", ways, f"invoke watch{case.target.option}")
-    if players and not bad:
+        yield warning(f"{player.name} plays now, and {sentence}", cure=f"invoke watch{case.target.option}")
+    if players and not bad and not any(verdict.cause not in ORDINARY for verdict in judged):
         yield fine(f"{len(players)} joined a game now, and all of them have a good one")
+
+
+def _evidence(verdict: pace.Verdict) -> str:
+    seen = [f"case {verdict.cause}"]
+    seen += [f"{verdict.rate:.0f} frames a second"] if verdict.rate else []
+    seen += [f"{verdict.behind} frames behind"] if verdict.behind else []
+    way = verdict.leg
+    seen += [f"way {way.rtt * 1000:.0f} ms ±{way.jitter * 1000:.0f}, {way.retransmits} sent again"] if way.rtt else []
+    return ", ".join(seen)
+
+
+def _cure(verdict: pace.Verdict, case: Case) -> str:
+    return f"What helps: {verdict.cause.cure}.\nTo see it over time: invoke watch{case.target.option}"
