@@ -22,8 +22,9 @@ from toolkit.ssh import Connection
 WAY_BACK = 30
 CONFIRM = 20
 LATE = 5
-# Exit codes of the program over there (relay/gate/cli.py): it failed; a mistake of the owner's; check says no.
-FAILED, MISTAKE, REFUSED = 1, 2, 5
+# Exit codes of the program over there (relay/gate/cli.py): it failed; a mistake of the owner's; check says no, or does
+# not know.
+FAILED, MISTAKE, REFUSED, UNKNOWN = 1, 2, 5, 6
 SHOWN = 20
 
 

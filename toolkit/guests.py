@@ -6,6 +6,7 @@ import ipaddress
 import time
 from typing import TYPE_CHECKING, Any
 
+from relay.gate import check as judged
 from relay.gate import expiry
 from toolkit import friends, friends_edit, gate, inventory
 from toolkit.console import draw, say, short, step
@@ -29,7 +30,6 @@ _START = (
     "systemctl start netplay-relay-firewall (runit: sv start netplay-relay-firewall; "
     "OpenRC: rc-service netplay-relay-firewall start)"
 )
-MARKS = {True: "yes", False: "NO", None: "-"}
 
 
 def add(place: Place, wish: Wish, *, ask_become: bool = False) -> None:
@@ -105,14 +105,13 @@ def problems(state: dict[str, Any]) -> list[str]:
 
 
 def check(place: Place, subject: str, *, ask_become: bool = False) -> bool:
-    """Print what every layer says of a friend or an address; return whether they get in. Raises UserError."""
+    """Print what every layer says of a friend or an address; return whether they surely get in. Raises UserError."""
     # What begins with a dash would be an option over there.
     remote = alone(place, ask_become=ask_become)
-    answer = gate.ask(remote, ["check", "--", subject], good=(0, gate.REFUSED))
+    answer = gate.ask(remote, ["check", "--", subject], good=(0, gate.REFUSED, gate.UNKNOWN))
     for one in answer["steps"]:
-        say(f"{MARKS[one['ok']]:<4} {one['layer']:<10} {one['sentence']}")
-    verdict = "gets in" if answer["verdict"] == "in" else f"is refused: {answer['because']}"
-    say(f"{answer['subject']} {verdict}")
+        say(f"{judged.mark(one):<4} {one['layer']:<10} {one['sentence']}")
+    say(judged.verdict(answer))
     return bool(answer["verdict"] == "in")
 
 

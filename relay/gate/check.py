@@ -21,15 +21,17 @@ from relay.gate.state import State
 from relay.gate.subject import Subject
 from relay.gate.wall import Standing
 from relay.gate.wanted import Wanted
+from relay.gate.way import Way
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One layer's answer: ok True lets in, False refuses, None decides nothing here."""
+    """One layer's answer: ok True lets in, False refuses, None decides nothing or, if unknown, cannot be judged."""
 
     layer: str
     ok: bool | None
     sentence: str
+    unknown: bool = False
 
 
 def check(gate: Gate, text: str, socket: Path | None = None) -> dict[str, Any]:
@@ -42,11 +44,12 @@ def check(gate: Gate, text: str, socket: Path | None = None) -> dict[str, Any]:
     whom = subject.find(text, wanted, known)
     steps = list(_Chain(gate, wanted, known, whom, socket).steps())
     refused = [step for step in steps if step.ok is False]
+    unknown = [step for step in steps if step.unknown]
     return {
         "subject": text,
         "friend": whom.friend.name if whom.friend else None,
-        "verdict": "out" if refused else "in",
-        "because": refused[0].sentence if refused else "",
+        "verdict": "out" if refused else "unknown" if unknown else "in",
+        "because": next((step.sentence for step in (*refused, *unknown)), ""),
         "steps": [asdict(step) for step in steps],
     }
 
@@ -176,10 +179,24 @@ class _Chain:
 
     def _others(self) -> Iterator[Step]:
         backend = self._known.applied.backend if self._known.applied else "nftables"
+        way = Way(self._gate.programs, backend)
         for finding in Coexistence(self._gate.programs, backend).survey(self._wanted.ports):
-            shut = bool(finding.shut or finding.forwarded)
             fix = f" To open it: {finding.command}" if finding.command else ""
-            yield Step(finding.tool, not shut, finding.sentence + fix)
+            # What shuts a port for strangers may let a friend through: the rules say so, where they are seen.
+            certain = bool(finding.forwarded) or not way.sees
+            shut = bool(finding.shut or finding.forwarded)
+            yield Step(finding.tool, (False if certain else None) if shut else True, finding.sentence + fix)
+        for network in self._whom.networks:
+            for port in self._wanted.ports:
+                yield from self._barriers(way, network, port)
+
+    def _barriers(self, way: Way, network: Network, port: int) -> Iterator[Step]:
+        found = way.barriers(network, port)
+        for barrier in found:
+            fix = f" To open it: {barrier.command}" if barrier.command and barrier.ok is False else ""
+            yield Step(barrier.tool, barrier.ok, barrier.sentence(network, port) + fix, barrier.ok is None)
+        if not found and way.sees:
+            yield Step("firewalls", True, f"No other rules on this host stop {network} on the way to port {port}.")
 
     def _allowlist(self) -> Iterator[Step]:
         path = self._wanted.settings.gate.allowlist
@@ -247,7 +264,17 @@ def _all(networks: tuple[Network, ...]) -> str:
 
 def text(shown: dict[str, Any]) -> str:
     """Return the answers for people."""
-    marks = {True: "yes", False: "NO", None: "-"}
-    lines = [f"{marks[step['ok']]:<4} {step['layer']:<10} {step['sentence']}" for step in shown["steps"]]
-    verdict = "gets in" if shown["verdict"] == "in" else f"is refused: {shown['because']}"
-    return "\n".join([*lines, f"{shown['subject']} {verdict}"])
+    lines = [f"{mark(step):<4} {step['layer']:<10} {step['sentence']}" for step in shown["steps"]]
+    return "\n".join([*lines, verdict(shown)])
+
+
+def mark(step: dict[str, Any]) -> str:
+    """Return the word for a layer's answer."""
+    return "?" if step.get("unknown") else {True: "yes", False: "NO", None: "-"}[step["ok"]]
+
+
+def verdict(shown: dict[str, Any]) -> str:
+    """Return what all answers come to, in a sentence."""
+    because = shown["because"]
+    said = {"in": "gets in", "out": f"is refused: {because}", "unknown": f"may be kept out: {because}"}
+    return f"{shown['subject']} {said[shown['verdict']]}"

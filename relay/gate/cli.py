@@ -14,6 +14,7 @@ Moments are seconds since 1970, networks are text like "203.0.113.7/32". Exit co
     3  busy: another gate command, or an agent, is at work
     4  confirm: that push was rolled back, replaced, or never made
     5  check: refused by at least one layer
+    6  check: refused by none, and what some rule of others does with that address is unknown
 
 apply [--friends FILE|-] [--shown-as NAME] [--rollback-after SECONDS] [--check] [--survey] [--login TEXT]
     Apply friends.toml: FILE (- is standard input) becomes the host's; without --friends the host's own is applied.
@@ -48,8 +49,8 @@ status [--socket PATH]
      "relay": "running" or why it is not asked}
 
 check NAME|ADDRESS [--socket PATH]
-    {"subject", "friend": name|null, "verdict": "in"|"out", "because": sentence,
-     "steps": [{"layer", "ok": bool|null (decides nothing), "sentence"}]}
+    {"subject", "friend": name|null, "verdict": "in"|"out"|"unknown", "because": sentence,
+     "steps": [{"layer", "ok": bool|null (decides nothing, or is unknown), "sentence", "unknown": bool}]}
 
 kick NAME|ADDRESS [--socket PATH]
     End what runs. {"subject", "networks": [network], "kicked": int|null (connections the relay ended; null with
@@ -57,7 +58,8 @@ kick NAME|ADDRESS [--socket PATH]
 
 survey
     Other firewalls: {"firewalls": [{"tool", "sentence", "evidence", "shut": [port], "forwarded": [port], "command",
-    "where"}], "saved": [sentence] (rules of ours in files that the host loads at its start)}
+    "where"}], "friends": [{"networks", "ok": false|null (unknown), "tool", "sentence", "rule", "command"}] (what others
+    do to those on the list), "saved": [sentence] (rules of ours in files that the host loads at its start)}
 
 remove [--keep-config]
     Take away rules, openings in other firewalls, allowlist, state and (without --keep-config) friends.toml. The agent

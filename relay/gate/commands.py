@@ -23,7 +23,7 @@ from relay.gate.programs import ProgramError
 from relay.gate.state import BusyError
 from relay.tomlfile import ConfigError, unreadable
 
-DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED = range(6)
+DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED, UNKNOWN = range(7)
 LARGEST_FILE = 4 * 1024 * 1024
 
 Answer = tuple[int, dict[str, Any], str]
@@ -141,7 +141,8 @@ def _check(gate: Gate, arguments: argparse.Namespace) -> Answer:
     from relay.gate import check
 
     answer = check.check(gate, arguments.subject, arguments.socket)
-    return DONE if answer["verdict"] == "in" else REFUSED, answer, check.text(answer)
+    codes = {"in": DONE, "out": REFUSED, "unknown": UNKNOWN}
+    return codes[answer["verdict"]], answer, check.text(answer)
 
 
 def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
@@ -155,14 +156,19 @@ def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
-    from relay.gate import saved
+    from relay.gate import saved, way
     from relay.gate.coexist import Coexistence
 
-    applied = state.load(gate.places.state).applied
-    findings = Coexistence(gate.programs, applied.backend if applied else "nftables").survey(gate.wanted().ports)
+    known = state.load(gate.places.state)
+    backend = known.applied.backend if known.applied else "nftables"
+    wanted = gate.wanted()
+    findings = Coexistence(gate.programs, backend).survey(wanted.ports)
+    entries = [entry.network for entry in gate.plan(wanted, known).entries]
+    stopped = way.barriers(way.Way(gate.programs, backend), entries, wanted.ports)
     lines = [f"{one.sentence}{' To open it: ' + one.command if one.command else ''}" for one in findings]
+    lines += [f"{one['sentence']}{' To open it: ' + one['command'] if one['ok'] is False else ''}" for one in stopped]
     text = "\n".join([*(lines or ["no other firewall is at work"]), *(notices := saved.notices())])
-    return DONE, {"firewalls": [one.as_dict() for one in findings], "saved": notices}, text
+    return DONE, {"firewalls": [one.as_dict() for one in findings], "friends": stopped, "saved": notices}, text
 
 
 def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:

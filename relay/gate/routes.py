@@ -12,8 +12,9 @@ from relay.gate.friends import Network
 from relay.gate.plan import CARRIER_NAT
 
 ROUTES = {4: Path("/proc/net/route"), 6: Path("/proc/net/ipv6_route")}
-# The addresses of the host itself, of IPv4; the other table has those of IPv6.
+# The addresses of the host itself.
 OWN = Path("/proc/net/fib_trie")
+OWN6 = Path("/proc/net/if_inet6")
 _REJECTS = 0x200
 _OWN = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 _ANYWHERE4, _ANYWHERE6 = "00000000", "0" * 32
@@ -63,6 +64,25 @@ class Near:
             yield CARRIER_NAT
 
 
+def interface(network: Network, tables: Mapping[int, Path] | None = None) -> str:
+    """Return the interface that a network is behind, by the main table of routes; "" for several or none."""
+    ways = _by_interface(network.version, _lines((tables or ROUTES)[network.version]))
+    fits = [(way, name) for way, name in ways if network.network_address in way and way.prefixlen <= network.prefixlen]
+    longest = max((way.prefixlen for way, _ in fits), default=0)
+    names = {name for way, name in fits if way.prefixlen == longest}
+    return names.pop() if len(names) == 1 else ""
+
+
+def own(version: int) -> list[Network]:
+    """Return the host's own addresses of a family, without loopback and link-local ones."""
+    if version == 4:
+        found: Iterator[Network] = (ipaddress.ip_network(text) for text in _OWN.findall(_text(OWN)))
+    else:
+        lines = (fields for fields in _lines(OWN6) if fields)
+        found = (ipaddress.ip_network(bytes.fromhex(fields[0])) for fields in lines)
+    return [one for one in dict.fromkeys(found) if not one.is_loopback and not one.is_link_local]
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -76,15 +96,22 @@ def _lines(path: Path) -> list[list[str]]:
 
 def _ways(version: int, lines: list[list[str]]) -> Iterator[Network]:
     """Yield the destinations of a table of routes, but for everywhere and what is refused."""
+    return (way for way, _ in _by_interface(version, lines) if way.prefixlen)
+
+
+def _by_interface(version: int, lines: list[list[str]]) -> Iterator[tuple[Network, str]]:
+    """Yield the destinations of a table of routes, but for what is refused, and the interface of each."""
     for fields in lines:
         try:
             if version == 4:
                 # Numbers as the host has them in its memory.
                 raw, mask, flags = struct.pack("=I", int(fields[1], 16)), int(fields[7], 16), int(fields[3], 16)
                 way: Network = ipaddress.IPv4Network((raw, mask.bit_count()))
+                name = fields[0]
             else:
                 way, flags = ipaddress.IPv6Network((bytes.fromhex(fields[0]), int(fields[1], 16))), int(fields[8], 16)
+                name = fields[9]
         except (IndexError, ValueError):
             continue  # the line with the names
-        if way.prefixlen and not flags & _REJECTS:
-            yield way
+        if not flags & _REJECTS:
+            yield way, name

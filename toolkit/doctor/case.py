@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,10 @@ class Case:
     def why_not(self, question: str) -> str:
         """Return why the host did not answer a question."""
         return str((self.host or {}).get("problems", {}).get(question, ""))
+
+    def there(self, command: str) -> str:
+        """Return what the owner types to run a command line on the host, quoted for both shells."""
+        return f"{self.ssh} {shlex.quote(command)}"
 
     def service(self, verb: str, name: str) -> str:
         """Return what the owner types to start or restart one of our services; name without ".service"."""

@@ -57,6 +57,11 @@ def relay(*arguments: str) -> Any:
     return answer
 
 
+def missing(why: str) -> None:
+    """Raise RuntimeError: what was to be looked at is not there."""
+    raise RuntimeError(why)
+
+
 def system() -> dict[str, Any]:
     """Return what machine this is."""
     try:
@@ -182,7 +187,8 @@ def main(ports: list[int]) -> None:
     state = ask("relay", lambda: relay("status", "--json"))
     begun = time.monotonic()
     ask("gate", lambda: relay("gate", "status", "--json"))
-    ask("firewalls", lambda: relay("gate", "survey", "--json")["firewalls"])
+    survey = ask("survey", lambda: relay("gate", "survey", "--json"))
+    ask("firewalls", lambda: survey["firewalls"] if survey else missing(answers["problems"]["survey"]))
     for name, question in (
         ("services", services), ("log", log), ("release", release), ("settings", settings), ("clock", clock),
         ("disk", disk), ("files", lambda: files(state["pid"] if state else 0)), ("listening", lambda: listening(ports)),

@@ -105,7 +105,7 @@ def show(
 def check(
     _: Context, subject: str, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
-    """Say why somebody gets in or is refused, layer by layer; exit code 1 when refused."""
+    """Say why somebody gets in or is refused, layer by layer; exit code 1 when refused, or not let in for certain."""
     from toolkit import guests
 
     if not guests.check(_place(host, ssh_config), subject, ask_become=ask_become):

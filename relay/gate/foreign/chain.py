@@ -16,18 +16,36 @@ UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, StopI
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """match: True, False, or None for "may be"; verdict: "accept", "drop", "jump X", "goto X", "return" or ""."""
+    """match: True, False, or None for "may be"; verdict: "accept", "drop", "jump X", "goto X", "return" or "".
+
+    A verdict may be "elsewhere" too (the packet is sent to another port or host), and "?" for what is not known here.
+    text: the rule, for people. undo: the command that takes it, or what it finds the packet in, away.
+    """
 
     match: bool | None
     verdict: str
     comment: str = ""
+    text: str = ""
+    undo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a chain does with a packet: lets it through (True), does not (False), or that is not known (None).
+
+    rule: which rule decides, or cannot be judged; None for the chain's policy.
+    """
+
+    answer: bool | None
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain at the input hook: where it is, its policy ("accept" or "drop"), and the rules of it and all others.
+    """A chain on the packet's way: where it is, its policy ("accept" or "drop"), and the rules of it and all others.
 
-    by_nft: some rule in its table is of a kind that iptables does not make, and may print as what it is not.
+    by_nft: some rule in its table is of a kind that iptables does not make, and may print as what it is not. hook:
+    where the packet meets it; devices: of a hook before all others (ingress), whose packets.
     """
 
     family: str
@@ -36,6 +54,8 @@ class Chain:
     policy: str
     rules: Mapping[str, list[Rule]]
     by_nft: bool = False
+    hook: str = "input"
+    devices: tuple[str, ...] = ()
 
     def is_bare(self) -> bool:
         """Tell whether it does nothing at all, as chains that are there since somebody has looked."""
@@ -69,6 +89,43 @@ class Chain:
             found.add("")
         known[name] = found
         return found
+
+    def judge(self) -> Judged:
+        """Tell what happens to the packet, and by which rule; what cannot be judged is never taken for a yes."""
+        ends = self._possible(self.name, {})
+        if "" in ends:
+            ends.setdefault(self.policy, None)
+            del ends[""]
+        if set(ends) == {"accept"}:
+            return Judged(True, ends["accept"])
+        bad = next(end for end in ("drop", "elsewhere", "?", "accept") if end in ends)
+        return Judged(None if {"accept", "?"} & set(ends) else False, ends[bad])
+
+    def _possible(self, name: str, known: dict[str, dict[str, Rule | None]]) -> dict[str, Rule | None]:
+        """Return what a chain may decide, by which rule first: "accept", "drop", ..., "" for nothing."""
+        if name in known:
+            return dict(known[name])
+        found: dict[str, Rule | None] = {}
+        # The kernel has no circles; nor has what is not known.
+        known[name] = {"?": None}
+        for rule in self.rules.get(name, ()):
+            kind, _, target = rule.verdict.partition(" ")
+            if rule.match is False or not kind:
+                continue
+            if kind in ("jump", "goto"):
+                ends = {end: inner or rule for end, inner in self._possible(target, known).items()}
+            else:
+                ends = {"" if kind == "return" else kind: rule}
+            goes_on = rule.match is None or (kind == "jump" and "" in ends)
+            for end, inner in ends.items():
+                if end or kind != "jump":
+                    found.setdefault(end, inner)
+            if not goes_on:
+                break
+        else:
+            found.setdefault("", None)
+        known[name] = found
+        return dict(found)
 
     def _walk(self, name: str, depth: int) -> str:
         """Return "accept" or "drop" as the chain decides, "" when it decides nothing."""

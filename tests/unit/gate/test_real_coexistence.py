@@ -153,7 +153,14 @@ def test_why_somebody_is_refused_is_said_by_every_layer(nft_host: GateHost) -> N
     nft_host.apply(ANNA)
     inside = nft_host.gate("check", ANNA4)
     assert inside["verdict"] == "in"
-    assert [step["layer"] for step in inside["steps"]] == ["friends", "time", "filter", "allowlist", "relay"]
+    assert [step["layer"] for step in inside["steps"]] == [
+        "friends",
+        "time",
+        "filter",
+        "firewalls",
+        "allowlist",
+        "relay",
+    ]
     outside = nft_host.gate("check", STRANGER4, code=5)
     assert outside["verdict"] == "out"
     assert "10.9.0.9 is no address of any friend" in outside["because"]
