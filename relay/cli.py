@@ -30,7 +30,6 @@ from relay.tomlfile import ConfigError
 BAD_INPUT = 2
 # Objects that come before the collector looks for garbage; Python's own number is 700.
 GARBAGE = 10_000
-DEFAULT_SOCKET = Path("/run/netplay-relay/control.sock")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         ("upgrade", _upgrade, "let the running relay become the installed program, games going on"),
     ):
         asking = commands.add_parser(name, help=text)
-        asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({DEFAULT_SOCKET})")
+        asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({control.DEFAULT})")
         asking.add_argument("--config", type=Path, metavar="FILE", help="a relay.toml that says where that socket is")
         asking.set_defaults(run=run)
         if name == "status":
@@ -249,12 +248,7 @@ def _socket(arguments: argparse.Namespace) -> Path:
     """Return where the running relay is asked."""
     if arguments.socket:
         return Path(arguments.socket)
-    configured = settings.load(arguments.config).control.socket if arguments.config else None
-    default = control.default_path()
-    # A relay that is to change to the settings that name its socket for the first time still listens at the default.
-    if configured and not (default and default.exists() and not configured.exists()):
-        return configured
-    return default or DEFAULT_SOCKET
+    return control.find(settings.load(arguments.config).control.socket if arguments.config else None)
 
 
 def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:

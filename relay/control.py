@@ -24,6 +24,8 @@ SECONDS = 10.0
 # How long nothing is accepted when file descriptors have run out.
 PAUSE = 0.1
 REQUEST_SIZE = 65536
+# Where it is when neither settings nor a service manager say otherwise.
+DEFAULT = Path("/run/netplay-relay/control.sock")
 
 Handler = Callable[[socket.socket, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
@@ -32,6 +34,29 @@ def default_path(environ: dict[str, str] | os._Environ[str] = os.environ) -> Pat
     """Return where the socket goes by itself: the runtime directory the service manager made, if there is one."""
     directory = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     return Path(directory) / "control.sock" if directory else None
+
+
+def find(configured: Path | None, default: Path | None = None) -> Path:
+    """Return where a running relay answers: the socket that relay.toml names, or the default one.
+
+    A relay that has not taken up other settings yet still answers where the earlier ones said; the default place leads
+    there. Where nobody answers it is the one that the settings mean.
+    """
+    places = [path for path in (configured, default or default_path() or DEFAULT) if path]
+    return next((path for path in places if _answers(path)), places[0])
+
+
+def _answers(path: Path) -> bool:
+    """Tell whether somebody listens; what may not be asked counts, so that the person is told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(SECONDS)
+        try:
+            sock.connect(str(path))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
 
 
 class ControlSocket:
@@ -73,6 +98,13 @@ class ControlSocket:
         finally:
             os.umask(mask)
         return sock
+
+    def point(self, path: Path) -> None:
+        """Have another path lead here. Raises OSError."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(self._path)
+        temporary.replace(path)
 
     def close(self) -> None:
         """Stop listening; the path stays for whoever comes next."""

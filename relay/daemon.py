@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -101,9 +102,8 @@ class Daemon:
             raise upgrade.UnusableStateError(repr(error)) from error
 
     def _open_control(self, state: dict[str, Any] | None) -> control.ControlSocket | None:
-        path = self._config.control.socket or control.default_path()
-        if path is None:
-            return None
+        default = control.default_path()
+        paths = dict.fromkeys(path for path in (self._config.control.socket, default) if path)
         handlers = {
             "status": self._answer_status,
             "follow": self._followers.add,
@@ -111,16 +111,27 @@ class Daemon:
             "allows": self._answer_allows,
             "upgrade": self._answer_upgrade,
         }
-        opened = control.ControlSocket(path, handlers)
-        try:
-            opened.open(upgrade.control_socket_of(state, path))
-        except OSError as error:
-            # Without it there is no status; that is no reason not to serve games.
-            hint = f"Let this account write to {path.parent}, or name another path under [control] in relay.toml; then"
-            reason = error.strerror or error
-            log.warning("no control socket at %s, so no status: %s. %s: kill -HUP %d", path, reason, hint, os.getpid())
-            return None
-        return opened
+        for path in paths:
+            opened = control.ControlSocket(path, handlers)
+            try:
+                opened.open(upgrade.control_socket_of(state, path))
+            except OSError as error:
+                # Without it there is no status; that is no reason not to serve games.
+                hint = (
+                    f"Let this account write to {path.parent}, or name another path under [control] in relay.toml; then"
+                )
+                reason = error.strerror or error
+                log.warning(
+                    "no control socket at %s, so no status: %s. %s: kill -HUP %d", path, reason, hint, os.getpid()
+                )
+                state = None  # an inherited socket of another path is closed by now
+                continue
+            if default and path != default:
+                # Whoever knows other settings, older or newer ones, finds it there.
+                with contextlib.suppress(OSError):
+                    opened.point(default)
+            return opened
+        return None
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

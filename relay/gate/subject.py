@@ -68,7 +68,7 @@ def ask_relay(
     """Ask the running relay; return its answer, or None and a sentence that says why there is none."""
     from relay import control  # and with it asyncio: only for those who ask
 
-    path = socket or gate.wanted().settings.control.socket or SOCKET
+    path = socket or control.find(gate.wanted().settings.control.socket, SOCKET)
     try:
         answer = control.ask(path, request, 10.0, **details)
     except FileNotFoundError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.templates import assert_golden, program, render, run
+from tests.support.templates import assert_golden, plugin, program, render, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +15,7 @@ UNITS = ("netplay-relay.socket", "netplay-relay.service", "netplay-relay-firewal
 VARIABLES: dict[str, Any] = {
     "firewall_allowlist_dir": "/etc/netplay-relay",
     "firewall_config_dir": "/etc/netplay-relay",
+    "firewall_sandbox_without": [],
     "firewall_program": "/opt/netplay-relay/current/netplay-relay.pyz",
     "relay_addresses": ["0.0.0.0", "::"],  # noqa: S104  # what the relay listens on
     "relay_config_dir": "/etc/netplay-relay",
@@ -23,9 +24,13 @@ VARIABLES: dict[str, Any] = {
     "relay_lan_discovery": False,
     "relay_open_files": 65536,
     "relay_ports": [55435],
+    "relay_sandbox_without": [],
 }
 # systemd's own measure, in tenths: 0 is everything closed, 100 everything open.
 MOST_EXPOSURE = "10"
+# Where a kernel or a container's host does not give all of it.
+MOST_EXPOSURE_ANYWHERE = "20"
+SANDBOX = plugin("module_utils/netplay_sandbox.py")
 
 
 @pytest.fixture
@@ -66,6 +71,27 @@ def test_the_relay_is_shut_off_from_nearly_everything(units: Path) -> None:
     judged = run(program("systemd-analyze"), "--man=no", "--no-pager", *asked)
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "Overall exposure level" in judged.stdout
+
+
+def test_what_a_unit_can_do_without_leaves_it_shut_off_enough(units: Path) -> None:
+    """All of it at once, which the worst kernel takes away; systemd knows what is left of the unit."""
+    kinds = list(SANDBOX.SPARABLE)
+    service = units / "netplay-relay.service"
+    service.write_text(render("systemd/netplay-relay.service.j2", **{**VARIABLES, "relay_sandbox_without": kinds}))
+    for key in (key for keys in SANDBOX.SPARABLE.values() for key in keys):
+        assert f"\n{key}=" not in service.read_text()
+    asked = ("security", "--offline=true", f"--threshold={MOST_EXPOSURE_ANYWHERE}", str(service))
+    judged = run(program("systemd-analyze"), "--man=no", "--no-pager", *asked)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+@pytest.mark.parametrize("kind", ["user", "net", "ipc", "uts", "proc"])
+def test_of_a_sandbox_nothing_is_left_out_but_what_is_to_be(kind: str) -> None:
+    for name, of in (("netplay-relay", "relay"), ("netplay-relay-firewall", "firewall")):
+        whole = render(f"systemd/{name}.service.j2", **VARIABLES).splitlines()
+        less = render(f"systemd/{name}.service.j2", **{**VARIABLES, f"{of}_sandbox_without": [kind]}).splitlines()
+        gone = [line.partition("=")[0] for line in whole if line not in less]
+        assert gone == [key for key in SANDBOX.SPARABLE[kind] if any(line.startswith(f"{key}=") for line in whole)]
 
 
 def test_every_port_is_listened_on_at_every_address() -> None:

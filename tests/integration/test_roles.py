@@ -8,10 +8,12 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import every_setting
 from tests.support.labs import a_lab
 from tests.support.role_host import PORT, SETTINGS, Outcome, RoleHost
 from tests.support.waiting import wait_for
@@ -231,6 +233,54 @@ def _pinged_after(game: subprocess.Popen[str], moment: float) -> bool:
     """Wait for a word from the relay that came after the moment; False when the connection ends before one does."""
     assert game.stdout is not None
     return any(float(line.split()[0]) > moment for line in game.stdout)
+
+
+FILES_FROM_THE_FUTURE = """
+touch --date='400 days' /etc/netplay-relay/* /etc/systemd/system/netplay-relay* /opt/netplay-relay/releases/*/*
+touch --no-dereference --date='400 days' /opt/netplay-relay/current
+"""
+A_DROP_IN = """
+mkdir /etc/systemd/system/netplay-relay.socket.d
+printf '[Socket]\\nBacklog=99\\n' >/etc/systemd/system/netplay-relay.socket.d/more.conf
+systemctl daemon-reload
+"""
+
+
+def test_nothing_but_a_port_or_a_binding_ends_a_game(host: RoleHost) -> None:
+    """Every setting, a new release, new unit files, files of a time when the clock was ahead; then a port more."""
+    unit = "netplay-relay.service"
+    usual = {"timeouts.ping": "1", "gate.allowlist": '"/etc/netplay-relay/others"'}
+    changed = [name for name in every_setting.names() if name not in {*every_setting.PORTS_AND_BINDINGS, *usual}]
+    other = {
+        "settings": every_setting.settings(changed, Path("/run/netplay-relay"), usual),
+        "relay_drain_seconds": 800,
+        "relay_open_files": 4000,
+        "relay_release_id": "another",
+    }
+    process = host.property(unit, "MainPID")
+    try:
+        with a_game(host) as game:
+            run = host.play(**other)
+            assert run.status == 0, run.said + run.errors
+            assert "Change to the new release and settings" in run.changed
+            assert "counts from its next start on" in run.said
+            assert host.property(unit, "TimeoutStopUSec") == "13min 30s"
+            assert host.property(unit, "NeedDaemonReload") == "no"
+            # What somebody adds to our units is none of our business. Of the units' own times systemd thinks itself.
+            host.run("sh", "-ec", FILES_FROM_THE_FUTURE + A_DROP_IN)
+            again = host.play(**other)
+            assert again.count.startswith(f"{host.alias}: 0 changed, "), again.said + again.errors
+            assert host.property(unit, "MainPID") == process
+            assert _pinged_after(game, time.monotonic()), "the game ended"
+        more = host.play(**{**other, "relay_ports": [PORT, PORT + 1]})
+        assert "Open the ports anew" in more.changed
+        assert host.property(unit, "MainPID") != process
+    finally:
+        host.run("rm", "-rf", "/etc/systemd/system/netplay-relay.socket.d")
+        back = host.play()
+    assert "Open the ports anew" in back.changed
+    assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
+    assert host.reaches("friend", PORT + 1) == OUT
 
 
 def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules_of_others(host: RoleHost) -> None:

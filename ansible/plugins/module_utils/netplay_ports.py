@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+PROC = Path("/proc")
 TCP_LISTEN = "0A"
 # As systemd names them, and as runit does.
 OURS = ("netplay-relay.service", "netplay-relay.socket", "netplay-relay")
 
 
 class Listener(NamedTuple):
-    """A socket that waits for strangers: its protocol ("tcp" or "udp"), port and inode."""
+    """A socket that waits for strangers: its protocol ("tcp" or "udp"), port, inode and address."""
 
     protocol: str
     port: int
     inode: str
+    address: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it listens, like "tcp 0.0.0.0 55435"."""
+        return f"{self.protocol} {self.address} {self.port}"
 
 
 class Process(NamedTuple):
@@ -38,18 +47,63 @@ def listeners(table: str, protocol: str) -> Iterator[Listener]:
         local, remote, state, inode = fields[1], fields[2], fields[3], fields[9]
         waits = state == TCP_LISTEN if protocol == "tcp" else remote.endswith(":0000")
         if waits:
-            yield Listener(protocol, int(local.rpartition(":")[2], 16), inode)
+            address, _, port = local.rpartition(":")
+            yield Listener(protocol, int(port, 16), inode, _address(address))
 
 
-def open_listeners(ports: Iterable[int], proc: Path) -> list[Listener]:
-    """Return every listener on one of the ports, IPv4 and IPv6. A family the kernel does not have has no file."""
+def _address(text: str) -> str:
+    """Read an address of /proc/net: words of 32 bits in hexadecimal, each in the machine's own byte order."""
+    words = [int(text[place : place + 8], 16) for place in range(0, len(text), 8)]
+    packed = struct.pack(f"={len(words)}I", *words)
+    return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, packed)
+
+
+def every_listener(proc: Path) -> list[Listener]:
+    """Return every listener, IPv4 and IPv6. A family the kernel does not have has no file."""
     found: dict[Listener, None] = {}
     for protocol in ("tcp", "udp"):
         for name in (protocol, protocol + "6"):
             path = proc / "net" / name
             table = path.read_text() if path.exists() else ""
-            found.update(dict.fromkeys(listener for listener in listeners(table, protocol) if listener.port in ports))
+            found.update(dict.fromkeys(listeners(table, protocol)))
     return list(found)
+
+
+def open_listeners(ports: Iterable[int], proc: Path) -> list[Listener]:
+    """Return every listener on one of the ports."""
+    wanted = set(ports)
+    return [listener for listener in every_listener(proc) if listener.port in wanted]
+
+
+def listens(text: str) -> set[str]:
+    """Return where socket units listen, from what `systemctl show --property=Listen` prints, as Listener.place has it.
+
+    That is what systemd has read, an administrator's own additions among it.
+    """
+    found = re.findall(r"^Listen=\[?([0-9a-fA-F.:]+?)\]?:(\d+) \((Stream|Datagram)\)$", text, re.MULTILINE)
+    return {f"{'tcp' if kind == 'Stream' else 'udp'} {address} {port}" for address, port, kind in found}
+
+
+def held_by(pid: int, proc: Path = PROC) -> set[str] | None:
+    """Return where a process listens, as Listener.place has it; None where that cannot be seen."""
+    try:
+        links = {_target(link) for link in (proc / str(pid) / "fd").iterdir()}
+    except OSError:
+        return None
+    return {listener.place for listener in every_listener(proc) if f"socket:[{listener.inode}]" in links}
+
+
+def misplaced(wanted: Iterable[str], pid: int, proc: Path = PROC) -> list[str]:
+    """Return where our socket unit should listen and does not, or does and should not.
+
+    pid: the relay, 0 where it does not run: then systemd alone has the sockets, and others beside ours. A UDP socket
+    too many counts for nothing, the relay closes it by itself; nor does what cannot be seen.
+    """
+    wanted, held = set(wanted), held_by(pid or 1, proc)
+    if held is None:
+        return []
+    surplus = {place for place in held - wanted if place.startswith("tcp ")} if pid else set()
+    return sorted((wanted - held) | surplus)
 
 
 def holders(inodes: set[str], proc: Path) -> dict[str, list[Process]]:

@@ -64,7 +64,10 @@ def answered(text: str) -> tuple[int, float] | None:
 def look(
     services: Mapping[str, list[Path]], ask: Callable[[], str], sources: Path = SOURCES, proc: Path = PROC
 ) -> dict[str, dict[str, object]]:
-    """Return known, runs and outdated for each service. `ask` has the one that can be asked tell pid and age."""
+    """Return known, runs, active, pid and outdated for each service.
+
+    `ask` has the one that can be asked tell pid and age.
+    """
 
     def find(name: str) -> int:
         return pid(name, sources) if is_supervised(name, sources) else 0
@@ -86,16 +89,31 @@ def look_with(
         since = age(number, proc) if number else None
         if since is not None and (told := answered(ask())) and told[0] == number:
             since = told[1]
-        found[name] = {"known": is_known(name), "runs": since is not None, "outdated": _outdated(files, since)}
+        process = number if since is not None else 0
+        found[name] = {
+            "known": is_known(name),
+            "runs": since is not None,
+            "active": serves(process, proc),
+            "pid": process,
+            "outdated": _outdated(files, since),
+        }
     return found
 
 
+def serves(pid: int, proc: Path = PROC) -> bool:
+    """Whether a service's process has become the relay: before, it is a shell that waits, for the wall or to fail."""
+    try:
+        return b"serve" in (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
 def _outdated(files: Iterable[Path], since: float | None) -> list[str]:
-    """Return what was written after the service was started; in the second of the start counts as read."""
+    """Return what was written after the service was started, as netplay_units.newer has it for systemd."""
     if since is None:
         return []
-    started = time.time() - since
-    return [str(path) for path in files if path.exists() and path.lstat().st_mtime >= started + 1]
+    now = time.time()
+    return [str(path) for path in files if path.exists() and now - since + 1 <= path.lstat().st_mtime <= now]
 
 
 def is_ready(said: str) -> bool:

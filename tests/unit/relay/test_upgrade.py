@@ -24,8 +24,9 @@ import pytest
 
 from relay import control, snapshot, upgrade
 from relay.cli import BAD_INPUT, main
+from relay.config import load
 from relay.upgrade import Verdict
-from tests.support import needs, wire
+from tests.support import every_setting, needs, wire
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -280,6 +281,49 @@ def test_a_broken_configuration_changes_nothing(tmp_path: Path) -> None:
         config.write_text("[listen]\nprot = 1\n")
         assert "relay.toml:2: [listen] has no setting prot" in relay.ask("upgrade")["error"]
         assert relay.process.poll() is None
+
+
+# A busy machine may take longer over an upgrade than people have for the rest of a header.
+PATIENT = {"timeouts.first_bytes": "60", "timeouts.header": "60", "timeouts.link": "60"}
+
+
+def test_each_setting_is_taken_up_by_the_same_process_while_a_game_goes_on(tmp_path: Path) -> None:
+    """As a deployment has it: the file is written, and whoever asks the relay to change knows the new one alone."""
+    config = tmp_path / "relay.toml"
+    config.write_text(every_setting.settings([], tmp_path, PATIENT))
+    (tmp_path / "others").write_text("127.0.0.1\n")
+    changes = [[name] for name in every_setting.names() if name not in every_setting.PORTS_AND_BINDINGS]
+    with (
+        serving(ROOT, config, "--bind", "127.0.0.1", "--port", "0") as relay,
+        game(relay) as (_host, link, client),
+    ):
+        # Each of them, and back from the one before; then all at once, and back.
+        for changed in [*changes, [name for each in changes for name in each], []]:
+            config.write_text(every_setting.settings(changed, tmp_path, PATIENT))
+            settings = load(config)
+            found = control.find(settings.control.socket, relay.control)
+            answer = control.ask(found, "upgrade", BOUND)
+            assert answer.get("links") == 1, (changed, answer)
+            assert (
+                control.ask(control.find(settings.control.socket, relay.control), "status")["pid"] == relay.process.pid
+            )
+            assert_goes_on(client, link)
+
+
+@pytest.mark.parametrize("configured", ["other.sock", "none/other.sock"])
+def test_a_relay_is_found_at_the_usual_place_too(tmp_path: Path, configured: str) -> None:
+    """By whoever has other settings; also where it cannot have its socket at the place that its settings name."""
+    config = tmp_path / "relay.toml"
+    config.write_text(f'[control]\nsocket = "{tmp_path}/{configured}"\n')
+    with serving(ROOT, config, "--bind", "127.0.0.1", "--port", "0") as relay:
+        usual, named = tmp_path / "control.sock", tmp_path / configured
+        for place in (None, tmp_path / "gone.sock", named):
+            found = control.find(place, usual)
+            wait_for(lambda found=found: found.exists(), BOUND, "the socket")
+            assert control.ask(found, "status")["pid"] == relay.process.pid
+        config.write_text("")
+        assert "upgraded" in relay.ask("upgrade")
+        assert not usual.is_symlink()
 
 
 def test_a_room_with_the_port_that_the_command_line_names_ends_no_game(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.support.templates import plugin
 
 PORTS = plugin("module_utils/netplay_ports.py")
@@ -114,3 +116,72 @@ def test_a_real_listener_is_found_with_its_process() -> None:
     assert held["ours"] is False
     assert f"process {os.getpid()}" in str(held["holder"])
     assert PORTS.survey([port], lambda _: "") == []
+
+
+EVERYWHERE = "tcp 0.0.0.0 55435"
+EVERYWHERE_6 = "tcp :: 55435"
+
+
+def addressed(local: str, port: int, inode: str, state: str = "0A") -> str:
+    return LISTENS.format(local=local, port=port, state=state, inode=inode)
+
+
+def test_where_a_socket_unit_listens_is_what_systemd_has_read() -> None:
+    shown = SHOWN + "Listen=192.0.2.1:55440 (Stream)\nListen=0.0.0.0:55435 (Datagram)\nListen=/run/x.sock (Stream)\n"
+    assert PORTS.listens(shown) == {
+        EVERYWHERE,
+        EVERYWHERE_6,
+        "tcp :: 22",
+        "tcp 192.0.2.1 55440",
+        "udp 0.0.0.0 55435",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "wrong"),
+    [
+        ([EVERYWHERE, EVERYWHERE_6], []),
+        ([EVERYWHERE], [EVERYWHERE_6]),
+        ([EVERYWHERE, EVERYWHERE_6, "tcp 0.0.0.0 55440"], ["tcp 0.0.0.0 55440"]),
+        (["tcp 192.0.2.1 55435", EVERYWHERE_6], [EVERYWHERE, "tcp 192.0.2.1 55435"]),
+        # UDP that is wanted no more the relay closes by itself; what is missing it cannot open.
+        ([EVERYWHERE, EVERYWHERE_6, "udp 0.0.0.0 55435"], []),
+        ([EVERYWHERE, EVERYWHERE_6, "udp 0.0.0.0 55436"], ["udp 0.0.0.0 55436"]),
+    ],
+)
+def test_what_the_relay_listens_on_is_compared_with_what_is_wanted(
+    tmp_path: Path, wanted: list[str], wrong: list[str]
+) -> None:
+    tables = {
+        "tcp": addressed("00000000", 55435, "7") + addressed("0100007F", 631, "99"),
+        "tcp6": addressed("0" * 32, 55435, "8"),
+        "udp": addressed("00000000", 55435, "9", state="07"),
+    }
+    proc = a_proc(tmp_path, **tables)
+    a_process(proc, 90, "python3", "7", "/system.slice/netplay-relay.service")
+    for number, inode in ((4, "8"), (5, "9")):
+        (proc / "90" / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+    assert PORTS.misplaced(wanted, 90, proc) == wrong
+
+
+def test_while_the_relay_does_not_run_systemd_has_its_sockets_and_others(tmp_path: Path) -> None:
+    proc = a_proc(tmp_path, tcp=addressed("00000000", 55435, "7") + addressed("00000000", 22, "8"))
+    a_process(proc, 1, "systemd", "7", "/init.scope")
+    (proc / "1" / "fd" / "4").symlink_to("socket:[8]")
+    assert PORTS.misplaced([EVERYWHERE], 0, proc) == []
+    assert PORTS.misplaced([EVERYWHERE, EVERYWHERE_6], 0, proc) == [EVERYWHERE_6]
+
+
+def test_sockets_that_cannot_be_seen_are_none_that_are_wrong(tmp_path: Path) -> None:
+    """A process that has just ended, or whose descriptors even root may not list."""
+    assert PORTS.misplaced([EVERYWHERE], 4242, a_proc(tmp_path)) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_address_of_a_real_listener_is_read(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as server:
+        server.bind((address, 0))
+        server.listen()
+        place = f"tcp {address} {server.getsockname()[1]}"
+        assert place in PORTS.held_by(os.getpid())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,15 @@ class Service:
         return found
 
 
+@contextmanager
+def a_child(argv: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a program once it has printed a line; it ends when its input does."""
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child
+
+
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """Yield a service that a supervisor looks after: it has the pipe `ok` open for reading."""
@@ -55,12 +66,30 @@ def written(folder: Path, moment: float) -> Path:
 
 
 def test_a_service_that_runs_with_what_is_installed_is_fine(service: Service, tmp_path: Path) -> None:
-    assert service.look(written(tmp_path, 0)) == {"known": True, "runs": True, "outdated": []}
+    found = service.look(written(tmp_path, 0))
+    assert found == {"known": True, "runs": True, "active": False, "pid": os.getpid(), "outdated": []}
 
 
 def test_a_file_written_after_the_process_began_is_outdated(service: Service, tmp_path: Path) -> None:
-    path = written(tmp_path, time.time() + 2)
-    assert service.look(path)["outdated"] == [str(path)]
+    path = written(tmp_path, time.time() - 60)
+    said = json.dumps({"pid": os.getpid(), "age": 120})
+    assert service.look(path, said=said)["outdated"] == [str(path)]
+
+
+@pytest.mark.parametrize("ahead", [5, 3600, 86400 * 400])
+def test_a_file_with_a_time_in_the_future_counts_for_nothing(service: Service, tmp_path: Path, ahead: float) -> None:
+    assert service.look(written(tmp_path, time.time() + ahead))["outdated"] == []
+
+
+@pytest.mark.parametrize(("words", "is_it"), [(["serve"], True), (["preserve"], False), ([], False)])
+def test_a_service_is_active_when_its_process_is_the_relay(
+    service: Service, tmp_path: Path, words: list[str], is_it: bool
+) -> None:
+    """Before, it is a shell that waits: nothing that could become another release in place."""
+    script = "import sys; print(flush=True); sys.stdin.read()"
+    with a_child(["python3", "-I", "-c", script, *words]) as child:
+        service.runs(child.pid)
+        assert (service.look()["active"], service.look()["pid"]) == (is_it, child.pid)
 
 
 def test_a_program_that_became_another_in_place_is_as_old_as_it_says(service: Service, tmp_path: Path) -> None:
@@ -76,7 +105,7 @@ def test_an_answer_of_another_process_or_none_counts_for_nothing(service: Servic
 
 def test_without_a_supervisor_or_a_process_nothing_runs(service: Service, tmp_path: Path) -> None:
     service.runs("")
-    assert service.look() == {"known": True, "runs": False, "outdated": []}
+    assert service.look() == {"known": True, "runs": False, "active": False, "pid": 0, "outdated": []}
     other = Service(tmp_path / "unsupervised")
     assert (other.look()["runs"], RUNIT.is_supervised(NAME, other.sources)) == (False, False)
     assert RUNIT.look({"missing": []}, str, tmp_path)["missing"]["known"] is False
