@@ -26,6 +26,22 @@ def pids(run: Path = RUN, proc: Path = PROC) -> dict[int, str]:
     return {number: name for name in OURS if (number := pid(name, run, proc))}
 
 
+def crashed(run: Path = RUN, proc: Path = PROC) -> list[str]:
+    """Return the services of ours that OpenRC counts as started, and whose supervisor is gone."""
+    found = []
+    for name in OURS:
+        try:
+            supervisor = int((run / f"{name}.pid").read_text())
+            there = (proc / str(supervisor) / "comm").read_text().strip() == "supervise-daemo"  # the kernel keeps 15
+        except ValueError:
+            continue
+        except OSError:
+            there = False
+        if not there and (run / "openrc" / "started" / name).is_symlink():
+            found.append(name)
+    return found
+
+
 def is_known(name: str, scripts: Path = SCRIPTS) -> bool:
     """Whether there is a service of that name."""
     return (scripts / name).exists()

@@ -151,24 +151,27 @@ def survey(
     proc: Path = Path("/proc"),
     services: Mapping[int, str] | None = None,
     datagrams: Iterable[int] = (),
+    orphans: Iterable[int] = (),
 ) -> list[dict[str, object]]:
     """Return for each of the ports that is held: port, protocol, ours, and holder (a phrase for people).
 
     datagrams: more ports, of which UDP alone counts. `run` runs a program and returns what it printed, "" when it
-    fails. services: process -> service, where the service manager keeps no control groups.
+    fails. services: process -> service, where the service manager keeps no control groups. orphans: processes of ours
+    that the service manager has lost.
     """
     found = open_listeners(ports, proc)
     found += [listener for listener in open_listeners(datagrams, proc) if listener.protocol == "udp"]
     processes = holders({listener.inode for listener in found}, proc)
     by_pid_1 = any(process.pid == 1 for group in processes.values() for process in group)
     units = socket_units(run(["systemctl", "show", "--property=Id,Listen", "*.socket"])) if by_pid_1 else {}
+    lost = set(orphans)
     result: dict[tuple[int, str], dict[str, object]] = {}
     for listener in found:
         group = [_named(process, units.get(listener.port, ""), services or {}) for process in processes[listener.inode]]
         held = {
             "port": listener.port,
             "protocol": listener.protocol,
-            "ours": bool(group) and all(process.unit in OURS for process in group),
+            "ours": bool(group) and all(process.unit in OURS or process.pid in lost for process in group),
             "holder": _phrase(group),
         }
         known = result.setdefault((listener.port, listener.protocol), held)

@@ -89,6 +89,7 @@ def words(attempt: Attempt) -> str:
     at = re.search(r"Failed at step .*", attempt.words)
     if at:
         return at.group(0)
+    if attempt.status in STEPS:
+        return f"status {attempt.status}/{STEPS[attempt.status]}"
     said = attempt.words.strip().splitlines()
-    step = STEPS.get(attempt.status, "")
-    return said[-1] if said else f"status {attempt.status}{'/' if step else ''}{step}"
+    return said[-1] if said else f"status {attempt.status}"

@@ -10,6 +10,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.netplay.relay.plugins.module_utils import (
     netplay_firewalls,
     netplay_openrc,
+    netplay_orphans,
     netplay_ports,
     netplay_runit,
 )
@@ -107,9 +108,10 @@ def main() -> None:
 
     ports, datagrams = module.params["ports"], module.params["datagrams"]
     services = {**netplay_runit.pids(), **netplay_openrc.pids()}
+    orphans = [] if Path("/run/systemd/system").is_dir() else [orphan.pid for orphan in netplay_orphans.find()]
     module.exit_json(
         changed=False,
-        held=netplay_ports.survey(ports, run, services=services, datagrams=datagrams),
+        held=netplay_ports.survey(ports, run, services=services, datagrams=datagrams, orphans=orphans),
         nftables=has_nftables(),
         ipv6=Path("/proc/net/if_inet6").exists(),
         **netplay_firewalls.survey(ports, run),

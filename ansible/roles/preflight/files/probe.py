@@ -1,7 +1,7 @@
-"""Runs on a host before anything of Ansible's does, with nothing but the interpreter: what is missing, and where is room.
+"""Runs on a host before anything of Ansible's does, with nothing but the interpreter: what is missing or full there.
 
-Put in front are PARTS, modules of the standard library, and ROOM, places as (path, bytes, files). Each line printed is a
-fact: `missing=MODULE` or `room=PATH: REASON`. Nothing is left behind.
+Put in front are PARTS, modules of the standard library, and ROOM, places as (path, bytes, files). Each line printed is
+a fact: `missing=MODULE` or `room=PATH: REASON`. Nothing is left behind.
 """
 
 import errno
