@@ -20,6 +20,7 @@ from relay import config as settings
 from relay import control, following, listeners, metrics, pace, report, service, snapshot, sockets, unpacked, upgrade
 from relay.config import Config
 from relay.daemon import Daemon
+from relay.fileerrors import sentence
 from relay.gate import allowlist, friends
 from relay.gate import cli as gate
 from relay.listeners import Listeners
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
         return BAD_INPUT
+    except OSError as error:
+        print(f"netplay-relay: {sentence(error)}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
+        return 1
     except KeyboardInterrupt:
         return 130
 

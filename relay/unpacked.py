@@ -34,7 +34,10 @@ def main() -> int:
     """Make the folder, where the program is one file and there is none that is whole; say so; return the exit code."""
     archive = _archive()
     if archive and not _is_whole(folder := _folder(archive), archive):
-        _unpack(archive, folder)
+        from relay.fileerrors import writing  # not needed to start
+
+        with writing(folder):
+            _unpack(archive, folder)
         print(f"unpacked into {folder}")  # noqa: T201 - the answer
     return 0
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from relay import service
+from relay.fileerrors import sentence
 from relay.gate import commit, events, fronts, leftover, names, state
 from relay.gate import wanted as files
 from relay.gate.backend import FilterError
@@ -119,7 +120,7 @@ class Agent:
         except BusyError:
             return None  # somebody applies; the next round looks at what came of it
         except (ConfigError, FilterError, OSError) as error:
-            self._complain(str(error))
+            self._complain(sentence(error))
             return None
         self._looked = now
         self._ask(now)

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from relay.fileerrors import sentence
 from relay.gate import expiry, state
 from relay.gate.backend import FilterError
 from relay.gate.errors import AgentRunsError, UnknownSubjectError
@@ -52,9 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _mistake(arguments: argparse.Namespace, code: int, error: Exception) -> int:
-    print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
+    words = sentence(error)
+    print(f"netplay-relay: {words}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
     if arguments.json:
-        told: dict[str, Any] = {"message": str(error), "fix": "", "file": None, "line": None}
+        told: dict[str, Any] = {"message": words, "fix": "", "file": None, "line": None}
         if isinstance(error, ConfigError):
             told = {"message": error.message, "fix": error.fix, "file": str(error.path), "line": error.line}
         print(json.dumps({"error": told}))  # noqa: T201 - the answer

@@ -10,6 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.fileerrors import writing
+
 CONFIG_DIR = Path("/etc/netplay-relay")
 STATE_DIR = Path("/var/lib/netplay-relay")
 SHARED = 0o640
@@ -74,8 +76,13 @@ def write(path: Path, text: str | None, like: Path | None = None) -> bool:
 
     It is on the disk when this returns: a change that was confirmed must not come back after a power loss. The file is
     root's alone; with like, the group of that file may read it too, and it is written anew when that group could not.
-    Raises OSError.
+    Raises OSError, whose words name the file.
     """
+    with writing(path):
+        return _write(path, text, like)
+
+
+def _write(path: Path, text: str | None, like: Path | None) -> bool:
     if text is None:
         there = path.exists()
         path.unlink(missing_ok=True)
