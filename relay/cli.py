@@ -209,7 +209,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _follow(arguments: argparse.Namespace) -> int:
-    path = _socket(arguments)
+    path = control.find(_places(arguments))
     try:
         for line in following.lines(path, 1.0, _gate_state if arguments.gate else None):
             print(json.dumps(line), flush=True)  # noqa: T201 - the answer
@@ -248,17 +248,18 @@ def _upgrade(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _socket(arguments: argparse.Namespace) -> Path:
-    """Return where the running relay is asked."""
+def _places(arguments: argparse.Namespace) -> list[Path]:
+    """Return where the running relay may be asked."""
     if arguments.socket:
-        return Path(arguments.socket)
-    return control.find(settings.load(arguments.config).control.socket if arguments.config else None)
+        return [Path(arguments.socket)]
+    return control.places(settings.load(arguments.config).control.socket if arguments.config else None)
 
 
 def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
-    path = _socket(arguments)
+    paths = _places(arguments)
+    path = paths[0]
     try:
-        answer = control.ask(path, request)
+        answer = control.ask_first(paths, request)
         if "error" in answer and request == "status":
             raise ValueError(answer["error"])
         return answer

@@ -36,14 +36,18 @@ def default_path(environ: dict[str, str] | os._Environ[str] = os.environ) -> Pat
     return Path(directory) / "control.sock" if directory else None
 
 
-def find(configured: Path | None, default: Path | None = None) -> Path:
-    """Return where a running relay answers: the socket that relay.toml names, or the default one.
+def places(configured: Path | None, default: Path | None = None) -> list[Path]:
+    """Return where a running relay may answer: at the socket that relay.toml names, else at the default one.
 
     A relay that has not taken up other settings yet still answers where the earlier ones said; the default place leads
-    there. Where nobody answers it is the one that the settings mean.
+    there.
     """
-    places = [path for path in (configured, default or default_path() or DEFAULT) if path]
-    return next((path for path in places if _answers(path)), places[0])
+    return list(dict.fromkeys(path for path in (configured, default or default_path() or DEFAULT) if path))
+
+
+def find(there: list[Path]) -> Path:
+    """Return the first of some places where somebody answers; where nobody does, the first."""
+    return next((path for path in there if _answers(path)), there[0])
 
 
 def _answers(path: Path) -> bool:
@@ -176,6 +180,17 @@ async def answer(sock: socket.socket, result: dict[str, Any]) -> None:
     """Send an answer, within a bound."""
     async with asyncio.timeout(SECONDS):
         await asyncio.get_running_loop().sock_sendall(sock, json.dumps(result).encode() + b"\n")
+
+
+def ask_first(paths: list[Path], request: str, seconds: float = 60.0, **details: Any) -> dict[str, Any]:
+    """Ask the relay at the first of some places where there is one. Raises as ask; of no relay, what the first said."""
+    missing: OSError | None = None
+    for path in paths:
+        try:
+            return ask(path, request, seconds, **details)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            missing = missing or error
+    raise missing or FileNotFoundError("no place to ask at")
 
 
 def ask(path: Path, request: str, seconds: float = 60.0, **details: Any) -> dict[str, Any]:

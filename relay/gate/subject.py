@@ -68,9 +68,10 @@ def ask_relay(
     """Ask the running relay; return its answer, or None and a sentence that says why there is none."""
     from relay import control  # and with it asyncio: only for those who ask
 
-    path = socket or control.find(gate.wanted().settings.control.socket, SOCKET)
+    paths = [socket] if socket else control.places(gate.wanted().settings.control.socket, SOCKET)
+    path = paths[0]
     try:
-        answer = control.ask(path, request, 10.0, **details)
+        answer = control.ask_first(paths, request, 10.0, **details)
     except FileNotFoundError:
         return None, f"the relay does not run, or has no socket at {path}"
     except (OSError, ValueError) as error:

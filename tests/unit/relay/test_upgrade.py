@@ -300,13 +300,10 @@ def test_each_setting_is_taken_up_by_the_same_process_while_a_game_goes_on(tmp_p
         # Each of them, and back from the one before; then all at once, and back.
         for changed in [*changes, [name for each in changes for name in each], []]:
             config.write_text(every_setting.settings(changed, tmp_path, PATIENT))
-            settings = load(config)
-            found = control.find(settings.control.socket, relay.control)
-            answer = control.ask(found, "upgrade", BOUND)
+            places = control.places(load(config).control.socket, relay.control)
+            answer = control.ask_first(places, "upgrade", BOUND)
             assert answer.get("links") == 1, (changed, answer)
-            assert (
-                control.ask(control.find(settings.control.socket, relay.control), "status")["pid"] == relay.process.pid
-            )
+            assert control.ask_first(places, "status")["pid"] == relay.process.pid
             assert_goes_on(client, link)
 
 
@@ -318,9 +315,10 @@ def test_a_relay_is_found_at_the_usual_place_too(tmp_path: Path, configured: str
     with serving(ROOT, config, "--bind", "127.0.0.1", "--port", "0") as relay:
         usual, named = tmp_path / "control.sock", tmp_path / configured
         for place in (None, tmp_path / "gone.sock", named):
-            found = control.find(place, usual)
-            wait_for(lambda found=found: found.exists(), BOUND, "the socket")
-            assert control.ask(found, "status")["pid"] == relay.process.pid
+            places = control.places(place, usual)
+            wait_for(lambda places=places: control.find(places).exists(), BOUND, "the socket")
+            assert control.ask(control.find(places), "status")["pid"] == relay.process.pid
+            assert control.ask_first(places, "status")["pid"] == relay.process.pid
         config.write_text("")
         assert "upgraded" in relay.ask("upgrade")
         assert not usual.is_symlink()
