@@ -33,6 +33,7 @@ def text(state: dict[str, Any], judged: Mapping[str, Sequence[Verdict]] = Mappin
         lines += ["", *_session(session), *_judged(judged.get(session["id"], ()))]
     for table in state["tables"]:
         lines += ["", *_table(table), *_judged(judged.get(f"port {table['port']}", ()))]
+    lines += ["", *sent] if (sent := sent_off(state)) else []
     ended = (("ended", state["outcomes"]), ("sessions ended", state.get("session_outcomes", {})))
     told = [f"{what}: {counted(counts)}" for what, counts in ended if counts]
     return "\n".join([*lines, *([""] if told else []), *told])
@@ -70,8 +71,9 @@ def _table(table: dict[str, Any]) -> list[str]:
 
 def _session(session: dict[str, Any]) -> list[str]:
     host = session["host"]
-    rtt = "" if host["rtt"] is None else f" ({host['rtt'] * 1000:.0f} ms)"
-    lines = [f"room {session['id']} on port {session['port']}, {age(session['age'])}, host {host['address']}{rtt}"]
+    way = to_host(host)
+    shown = f" ({way})" if way else ""
+    lines = [f"room {session['id']} on port {session['port']}, {age(session['age'])}, host {host['address']}{shown}"]
     for client in session["clients"]:
         lines += _client(client)
     return lines if session["clients"] else [*lines, "  nobody has joined"]
@@ -103,8 +105,33 @@ def _facts(seen: dict[str, Any]) -> list[str]:
     return facts
 
 
+def to_host(host: dict[str, Any]) -> str:
+    """Return the round-trip time to a host, or for how long its machine has been silent; "" for neither."""
+    if host.get("silence") is not None:
+        return f"silent for {age(host['silence'])}"
+    return "" if host.get("rtt") is None else f"{host['rtt'] * 1000:.0f} ms"
+
+
+def sent_off(state: dict[str, Any]) -> list[str]:
+    """Return a sentence for each player who was alone where somebody hosts now, and has not come back since."""
+    hosted = {session["port"]: session for session in state["sessions"]}
+    said = []
+    for entry in state.get("ended", []):
+        session = hosted.get(entry.get("table"))
+        if entry["kind"] != "player" or entry["outcome"] != "host-came" or session is None:
+            continue
+        if all(client["address"] != entry["address"] for client in session["clients"]):
+            said.append(
+                f"{entry['address']} was alone at port {entry['table']}, where {session['host']['address']} hosts now, "
+                "and was disconnected: whoever sits there has to connect again"
+            )
+    return list(dict.fromkeys(said))
+
+
 def milliseconds(way: dict[str, Any] | None) -> str:
-    """Return the round-trip time and jitter of a way, "-" where the kernel says nothing."""
+    """Return the round-trip time and jitter of a way, or how long it has been silent; "-" where nothing is known."""
+    if way and way.get("silence") is not None:
+        return f"silent for {age(way['silence'])}"
     return "-" if way is None else f"{way['rtt'] * 1000:.0f}±{way['jitter'] * 1000:.0f} ms"
 
 

@@ -100,6 +100,12 @@ def state_line(room: Room) -> str:
         return f"Nobody has to host it: everybody just connects.{inside}"
     with_whom = f" with {', '.join(room.players)}" if room.players else ""
     password = ". It asks for a password" if room.password else ""
+    if room.silence is not None:
+        then = "can host it anew" if room.mode == TUNNEL else "can host it anew, and who joins meanwhile plays without"
+        return (
+            f"{room.host} hosted it and has given no sign of life for {room.silence:.0f} s: the line seems to be dead."
+            f" Anybody {then}."
+        )
     return f"{room.host} hosts it{with_whom}{core}{crc}{password}."
 
 
@@ -136,6 +142,7 @@ def as_dict(address: str, room: Room) -> dict[str, Any]:
         "open": room.open,
         "waits_for_host": room.waits_for_host,
         "host": room.host,
+        "host_silence": room.silence,
         "players": list(room.players),
         "password": room.password,
         "core": room.core,

@@ -23,7 +23,8 @@ class Room:
     alone: no other room shares its port, so that the port alone says which room is meant. host is the nick of whoever
     hosts, else the address, "" for nobody; open: a game without a host goes on in it. core, core_version and
     content_crc (8 hexadecimal digits) are what is played, None or "" while the relay has not seen it. rtts are the
-    round-trip times (seconds) from the relay to the host and to each client, as far as they are known.
+    round-trip times (seconds) from the relay to the host and to each client, as far as they are known. silence is for
+    how long (seconds) the host's machine has given no sign of life, None where nothing says that it is gone.
     """
 
     id: str | None
@@ -38,6 +39,7 @@ class Room:
     core_version: str = ""
     content_crc: str | None = None
     rtts: tuple[float, ...] = ()
+    silence: float | None = None
 
     @property
     def name(self) -> str:
@@ -142,6 +144,7 @@ def _hosted(room: Room, session: dict[str, Any]) -> Room:
         core_version=host.get("core_version", ""),
         content_crc=host.get("content_crc"),
         rtts=tuple(rtt for rtt in ways if rtt is not None),
+        silence=session["host"].get("silence"),
     )
 
 

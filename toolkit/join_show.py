@@ -111,7 +111,8 @@ def overview(relay: Relay) -> Table:
     """Return the rooms beside each other."""
     table = Table("room", "type", "now", expand=False)
     for room in relay.rooms:
-        now = f"{room.host} hosts" if room.host else "needs a host" if room.waits_for_host else "just connect"
+        hosts = "is silent" if room.silence is not None else "hosts"
+        now = f"{room.host} {hosts}" if room.host else "needs a host" if room.waits_for_host else "just connect"
         now += f", {len(room.players)} in it" if room.players else ""
         table.add_row(room.name, join_lines.string(relay.address, room), now)
     return table

@@ -98,10 +98,9 @@ def rooms(state: dict[str, Any], room: int | None = None) -> RenderableType:
 
 def _room(session: dict[str, Any]) -> list[str]:
     host = session.get("host") or {}
-    rtt = host.get("rtt")
     counts = str(len(session["clients"])), str(session.get("joins", ""))
     mode = "" if session.get("mode") in (None, "hosted") else str(session["mode"])
-    to_host = "" if rtt is None else f"{rtt * 1000:.0f} ms"
+    to_host = report.to_host(host)
     where = [session["id"], str(session["port"]), mode, host.get("address", "")]
     return [*where, to_host, *counts, report.age(session["age"])]
 
@@ -120,9 +119,10 @@ def has_players(state: dict[str, Any]) -> bool:
 def outcomes(state: dict[str, Any]) -> str:
     """Return how connections ended so far, and sessions; an older relay does not count these."""
     sessions = report.counted(state.get("session_outcomes", {}))
-    return f"ended so far: {report.counted(state['outcomes']) or 'none'}" + (
+    counted = f"ended so far: {report.counted(state['outcomes']) or 'none'}" + (
         f"; sessions: {sessions}" if sessions else ""
     )
+    return "\n".join([*report.sent_off(state), counted])
 
 
 def wall(state: dict[str, Any]) -> str:

@@ -125,8 +125,7 @@ def clock() -> str:
 
 def _rows(room: Room) -> Iterator[list[str]]:
     host = (room.state.get("host") or {}) if room.state else {}
-    rtt = host.get("rtt")
-    leg = "" if rtt is None else f"{rtt * 1000:.0f} ms"
+    leg = report.to_host(host)
     mode = "" if room.mode in ("", "hosted") else f" ({room.mode})"
     if host:
         yield [room.id + mode, room.host_name, "hosts", "", leg, "", "", "", "", ""]

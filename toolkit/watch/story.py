@@ -15,6 +15,8 @@ from relay.outcomes import Outcome
 from toolkit import roomview
 from toolkit.watch.people import Player, Room, key_of
 
+# Ends of players who did not leave by themselves: the sentence behind the word is told with it.
+TOLD = (Outcome.HOST_CAME, Outcome.VANISHED, Outcome.FROZEN, Outcome.HOST_DEAD)
 # How long (seconds) a session's card waits for the ends of its players' links, which may be told after its own.
 WAIT = 3.0
 
@@ -93,6 +95,7 @@ class Story:
             self.rooms[room.id] = room
             if not self._first:
                 yield f"room {room.id}: opened{' by ' + host if host else ''} on port {session['port']}"
+        yield from _silence(room, session)
         room.state = session
         for client in session["clients"]:
             key = key_of(client)
@@ -124,7 +127,10 @@ class Story:
             player = room.players[key_of(entry)] = Player({**entry, "state": "linked"}, now)
         player.end(entry)
         before = f"; right before: {entry['reason']}" if entry["outcome"] in BARE and entry.get("reason") else ""
-        yield f"room {room.id}: {player.name} left after {report.age(entry['seconds'])} ({entry['outcome']}{before})"
+        meaning = next((f": {word.doc}" for word in TOLD if word == entry["outcome"]), "")
+        reason = f"; {entry['reason']}" if meaning and entry.get("reason") else ""
+        left = f"left after {report.age(entry['seconds'])} ({entry['outcome']}{before})"
+        yield f"room {room.id}: {player.name} {left}{meaning}{reason}"
 
     def _finish(self, live: set[str], now: float) -> Iterator[Card]:
         for room in list(self.rooms.values()):
@@ -135,6 +141,15 @@ class Story:
                 del self.rooms[room.id]
                 if room.players:
                     yield Card(room)
+
+
+def _silence(room: Room, session: dict[str, Any]) -> Iterator[str]:
+    """Yield that a host's machine gives no sign of life any more, or does so again."""
+    before, now = ((state.get("host") or {}).get("silence") is not None for state in (room.state, session))
+    if now and not before:
+        yield f"room {room.id}: nothing comes from the host's machine any more; friends are sent elsewhere"
+    elif before and not now:
+        yield f"room {room.id}: the host's machine gives signs of life again"
 
 
 def _changes(room: Room, player: Player, before: dict[str, Any]) -> Iterator[str]:

@@ -491,7 +491,7 @@ async def test_who_finds_the_room_full_has_its_bytes_counted_too(caplog: pytest.
         for each in (client, late):
             await each.close()
         await relay.until_outcome("left")
-    assert f"ended: session-full after 0.0 s, {len(HEADER)} bytes" in caplog.text
+    assert f"ended: session-full (1 are connected) after 0.0 s, {len(HEADER)} bytes" in caplog.text
 
 
 async def test_the_log_says_when_such_a_room_opens_and_ends(caplog: pytest.LogCaptureFixture) -> None:
