@@ -1,7 +1,6 @@
 """Where the owner's tools are not installed, as on a host that only builds the relay, their tests are left out.
 
-The first line of a run says so. With CI set what is missing is an error; what is left out there for want of time is
-named in the summary.
+The first line of a run says so. With CI set what is missing is an error.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support import dealing
+from tests.support.waiting import PATIENCE
 
 NEEDED = ("ansible", "installer", "invoke", "jinja2", "platformdirs", "rich", "tomlkit", "yaml")
 OF_THE_TOOLS = (
@@ -25,10 +24,10 @@ OF_THE_TOOLS = (
     "property/test_players.py",
 )
 
+# What a test ran elsewhere, and how that ended: a property of its report, shown in the summary.
+RAN = "ran"
 PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
 RELEASES = "NETPLAY_TEST_RELEASES"
-# Seconds since 1970; .ci/run sets it.
-WIDE_UNTIL = "NETPLAY_TEST_WIDE_UNTIL"
 
 if find_spec("hypothesis"):
     from hypothesis import HealthCheck, settings
@@ -69,13 +68,6 @@ def _no_lab_of_the_person(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
         monkeypatch.setattr(state, "RUN", Path("/run/no-labs"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out further kinds of hosts in a run that has to end in time and is late; the summary says which."""
-    if item.get_closest_marker("wide") and time.time() > float(os.environ.get(WIDE_UNTIL, "inf")):
-        pytest.skip(f"late on this machine ({WIDE_UNTIL}); ./bootstrap test runs it whatever time it takes")
-
-
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what is left out, and for want of what; and which releases of RetroArch there are.
 
@@ -98,7 +90,10 @@ def _has_end_to_end_tests(config: pytest.Config) -> bool:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say which releases of RetroArch this run had, where one was asked for that its first lines could not name."""
+    """Say which releases of RetroArch this run had, and on which machines and Pythons tests ran tests."""
+    passed = terminalreporter.stats.get("passed", [])
+    for line in sorted(str(value) for report in passed for name, value in report.user_properties if name == RAN):
+        terminalreporter.write_line(line)
     if not missing and RELEASES in os.environ and any(Path(os.environ[RELEASES]).iterdir()):
         from tests.support import retroarch_releases
 
@@ -130,6 +125,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put them into the order to begin them in."""
+    """Put them into the order to begin them in, and let a busy machine take longer over each."""
+    for item in items:
+        if (mark := item.get_closest_marker("timeout")) and mark.args:
+            item.add_marker(pytest.mark.timeout(mark.args[0] * PATIENCE, *mark.args[1:], **mark.kwargs), append=False)
     marked = [(item.nodeid, frozenset(mark.name for mark in item.iter_markers())) for item in items]
     items[:] = [items[place] for place in dealing.ordered(marked)]

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import RAN
 from tests.support.child import tail
 from tests.support.fresh_machine import ACCOUNT, FreshMachine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # Bounds and no claims: a machine that does other things as well needs a multiple of an idle one's 90 s and 200 s.
@@ -46,7 +48,9 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_both_commands_of_the_readme_work_where_nothing_was_prepared(case: Case, tmp_path: Path) -> None:
+def test_both_commands_of_the_readme_work_where_nothing_was_prepared(
+    case: Case, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     environment = {"NETPLAY_RELAY_NEWEST": "1"} if case.newest else {}
     with FreshMachine(case.suite, tmp_path) as machine:
         machine.clone(case.account)
@@ -57,7 +61,7 @@ def test_both_commands_of_the_readme_work_where_nothing_was_prepared(case: Case,
         assert "Each friend types" in deployed.stdout
         tested = machine.type(case.account, "./bootstrap test --fast", TESTED_WITHIN, environment)
         assert tested.returncode == 0, failures(tested.stdout)
-        print(f"{case}: Python {machine.python()}; {tested.stdout.splitlines()[-1].strip(' =')}")  # noqa: T201
+        record_property(RAN, f"{case}, Python {machine.python()}: {tested.stdout.splitlines()[-1].strip(' =')}")
 
 
 def failures(printed: str) -> str:

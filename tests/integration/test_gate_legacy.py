@@ -24,7 +24,7 @@ from tests.support.gate_lab import GateLab, a_fleet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.lab, pytest.mark.wide, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 APT = "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-install-recommends"
 OLD = f"{APT} install ipset; {APT} purge nftables"

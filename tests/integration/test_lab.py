@@ -118,7 +118,8 @@ def test_a_host_has_a_default_route_that_leads_nowhere_and_says_so_at_once(lab: 
     started = time.monotonic()
     done = in_host(lab, "python3", "-I", "-c", CONNECT, address, "80", check=False)
     assert re.search("unreachable|No route to host", done.stderr)
-    assert time.monotonic() - started < 5
+    # An address that swallows packets would take minutes.
+    assert time.monotonic() - started < 60
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from relay import control
 from tests.support import wire
 
 ROOT = Path(__file__).parents[2]
-BOUND = 30.0
+BOUND = 60.0
 CROWD = 5000
 # Python's own growth by a thousand half-open connections; a leak for each of the crowd would be far more.
 MOST_GROWTH = 16 * 1024 * 1024

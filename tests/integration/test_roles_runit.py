@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Deploying, which the first of these tests waits for, has bounds of its own.
-pytestmark = [pytest.mark.lab, pytest.mark.wide, pytest.mark.timeout(300, func_only=True)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300, func_only=True)]
 
 IN, OUT = [True, True], [False, False]
 SERVICES = ("netplay-relay", "netplay-relay-firewall")

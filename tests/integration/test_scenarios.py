@@ -56,15 +56,7 @@ def scenario(request: pytest.FixtureRequest) -> Iterator[scenarios.Scenario]:
     leftovers.remove(found)
 
 
-# Other tests deploy to the same kinds of hosts, all but containers.
-WIDE = {"firewalld", "iptables", "podman", "remove", "ufw"}
-
-
-@pytest.mark.parametrize(
-    "scenario",
-    [pytest.param(name, marks=[pytest.mark.wide] if name in WIDE else []) for name in RUN_HERE],
-    indirect=True,
-)
+@pytest.mark.parametrize("scenario", RUN_HERE, indirect=True)
 def test_a_scenario_is_green_and_leaves_nothing(scenario: scenarios.Scenario, monkeypatch: pytest.MonkeyPatch) -> None:
     traces = _seen_while_up(monkeypatch)
     result = run.try_one(scenario)
@@ -98,7 +90,7 @@ def _seen_while_up(monkeypatch: pytest.MonkeyPatch) -> list[labs.Traces]:
 
 
 # podman has processes, mounts and a cgroup that are not the lab's.
-@pytest.mark.parametrize("scenario", ["iptables", pytest.param("podman", marks=pytest.mark.wide)], indirect=True)
+@pytest.mark.parametrize("scenario", ["iptables", "podman"], indirect=True)
 def test_down_leaves_nothing_of_a_run_that_was_killed_in_the_middle(scenario: scenarios.Scenario) -> None:
     argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "testbed.test", "--scenario", scenario.name]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True) as task:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from toolkit.places import Place
 
 # Building, which the first of these tests waits for, has bounds of its own.
-pytestmark = [pytest.mark.lab, pytest.mark.wide, pytest.mark.timeout(600, func_only=True)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600, func_only=True)]
 
 NODES = (
     NodeSpec("relay", "host", "voidlike"),

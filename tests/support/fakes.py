@@ -15,7 +15,7 @@ from typing import Self
 
 from tests.support import wire
 
-BOUND = 20.0
+BOUND = 60.0
 SLOTS = 8
 _OPEN: set[Stream] = set()
 

@@ -36,14 +36,7 @@ ANNA = f'[[friend]]\nname = "anna"\nip = ["{ANNA4}", "{ANNA6}"]\n'
 BEN = f'[[friend]]\nname = "ben"\nip = ["{BEN4}/32", "{BEN6[:-1]}/64"]\n'
 
 
-# One of each program; the others render the same plan.
-USUAL = {"nftables", "iptables on nft", "legacy iptables with ipset"}
-
-
-@pytest.fixture(
-    params=[pytest.param(name, marks=[] if name in USUAL else [pytest.mark.wide]) for name in HOSTS],
-    ids=lambda name: name.replace(" ", "-"),
-)
+@pytest.fixture(params=HOSTS, ids=lambda name: name.replace(" ", "-"))
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GateHost]:
     with GateHost(tmp_path, HOSTS[request.param]) as made:
         made.listen(PORT)

@@ -17,7 +17,7 @@ from relay.alarm import Alarm
 from relay.readiness import Readiness
 from relay.selector import BATCH, LinkSelector
 
-BOUND = 20.0
+BOUND = 60.0
 
 
 def run(body: Callable[[LinkSelector], Coroutine[Any, Any, None]]) -> None:

@@ -18,7 +18,7 @@ from relay.cli import main
 from tests.support import wire
 
 ROOT = Path(__file__).parents[3]
-BOUND = 10
+BOUND = 60.0
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, playing
 from tests.support.relays import Relay, running
 
-BOUND = 20.0
+BOUND = 60.0
 
 
 @asynccontextmanager

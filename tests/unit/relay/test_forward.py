@@ -20,7 +20,7 @@ from relay.readiness import Readiness
 from relay.states import Conn
 from relay.stream import Watcher
 
-BOUND = 10.0
+BOUND = 60.0
 SLOW_CLIENT = 256 * 1024
 SLOW_CLIENTS = 1024 * 1024
 

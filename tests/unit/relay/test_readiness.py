@@ -12,7 +12,7 @@ import pytest
 from relay.readiness import Readiness
 from relay.selector import Events, LinkSelector, Poll
 
-BOUND = 10.0
+BOUND = 60.0
 
 
 @pytest.fixture(params=[True, False], ids=["in the loop's own selector", "on another loop"])

@@ -17,7 +17,7 @@ from relay.readiness import Readiness
 from relay.selector import Events, LinkSelector, Poll
 from relay.states import Conn
 
-BOUND = 20.0
+BOUND = 60.0
 
 
 def run(body: Callable[[LinkSelector], Coroutine[Any, Any, None]]) -> None:

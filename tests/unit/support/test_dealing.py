@@ -13,7 +13,7 @@ TESTS = [
     ("tests/integration/test_lab.py::test_b", NONE),
     ("tests/integration/test_scenarios.py::test_a[default]", LAB),
     ("tests/integration/test_scenarios.py::test_a[upgrade]", LAB),
-    ("tests/integration/test_scenarios.py::test_a[ufw]", LAB | {"wide"}),
+    ("tests/integration/test_scenarios.py::test_a[ufw]", LAB),
     ("tests/unit/test_x.py::test_a", NONE),
 ]
 
@@ -25,8 +25,8 @@ def test_tests_of_a_file_stay_together_and_scenarios_are_apart() -> None:
     assert scopes[5] != scopes[6]
 
 
-def test_the_long_ones_come_first_labs_and_games_take_turns_and_what_is_wide_is_last() -> None:
-    assert dealing.ordered(TESTS) == [5, 0, 1, 6, 2, 3, 4, 8, 7]
+def test_the_long_ones_come_first_and_labs_and_games_take_turns() -> None:
+    assert dealing.ordered(TESTS) == [5, 0, 1, 6, 2, 7, 3, 4, 8]
 
 
 def test_every_test_is_begun_once() -> None:
