@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ PAUSE = 0.1
 REQUEST_SIZE = 65536
 # Where it is when neither settings nor a service manager say otherwise.
 DEFAULT = Path("/run/netplay-relay/control.sock")
+LONGEST_ANSWER = 16 * 1024 * 1024
 
 Handler = Callable[[socket.socket, dict[str, Any]], Awaitable[dict[str, Any] | None]]
 
@@ -194,15 +196,39 @@ def ask_first(paths: list[Path], request: str, seconds: float = 60.0, **details:
 
 
 def ask(path: Path, request: str, seconds: float = 60.0, **details: Any) -> dict[str, Any]:
-    """Send a request to a running relay and return its answer. Raises OSError, ValueError for an unusable answer."""
+    """Send a request to a running relay and return its answer, which must be whole within so many seconds.
+
+    Raises OSError, ValueError for an unusable answer. Whoever asks is root, often, and what answers is an account of
+    its own: nothing it says may keep the asking program waiting, or fill its memory.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(seconds)
+        end = time.monotonic() + seconds
         sock.connect(str(path))
         sock.sendall(json.dumps({"do": request, **details}).encode() + b"\n")
-        data = b""
-        while chunk := sock.recv(65536):
+        data = bytearray()
+        while chunk := receive(sock, end):
             data += chunk
-    result = json.loads(data)
+            if len(data) > LONGEST_ANSWER:
+                raise ValueError(f"the relay's answer is longer than {LONGEST_ANSWER} bytes")
+    return decoded(data)
+
+
+def receive(sock: socket.socket, end: float) -> bytes:
+    """Return the next bytes that come before an end (of the monotonic clock); b"" when no more will. Raises OSError."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    sock.settimeout(left)
+    return sock.recv(65536)
+
+
+def decoded(data: bytes | bytearray) -> dict[str, Any]:
+    """Return an answer. Raises ValueError for what is none."""
+    try:
+        result = json.loads(data)
+    except RecursionError:
+        raise ValueError("the relay's answer is nested too deeply") from None
     if not isinstance(result, dict):
         raise ValueError("the relay's answer is not an object")
     return result

@@ -19,7 +19,6 @@ from relay import control
 PATIENCE = 15.0
 RETRY = 2.0
 GATE_EVERY = 5.0
-LONGEST_LINE = 16 * 1024 * 1024
 
 
 def lines(path: Path, every: float, gate: Callable[[], dict[str, Any]] | None = None) -> Iterator[dict[str, Any]]:
@@ -63,17 +62,30 @@ def _followed(path: Path, every: float) -> Iterator[dict[str, Any]]:
         sock.settimeout(PATIENCE + every)
         sock.connect(str(path))
         sock.sendall(json.dumps({"do": "follow", "every": every}).encode() + b"\n")
-        with sock.makefile("rb") as answers:
-            while answer := answers.readline(LONGEST_LINE):
-                state = json.loads(answer)
-                if "requests" in state:
-                    break
-                if error := state.get("error"):
-                    raise ValueError(error)
-                yield {"relay": state}
-            else:
-                return
+        for answer in _answers(sock, PATIENCE + every):
+            state = control.decoded(answer)
+            if "requests" in state:
+                break
+            if error := state.get("error"):
+                raise ValueError(error)
+            yield {"relay": state}
+        else:
+            return
     yield from _asked(path, every)
+
+
+def _answers(sock: socket.socket, seconds: float) -> Iterator[bytes]:
+    """Yield lines, each of which must be whole within so many seconds. Raises OSError, ValueError."""
+    data, end = bytearray(), time.monotonic() + seconds
+    while chunk := control.receive(sock, end):
+        data += chunk
+        while (at := data.find(b"\n")) >= 0:
+            line = bytes(data[:at])
+            del data[: at + 1]
+            yield line
+            end = time.monotonic() + seconds
+        if len(data) > control.LONGEST_ANSWER:
+            raise ValueError(f"a line of the relay's is longer than {control.LONGEST_ANSWER} bytes")
 
 
 def _asked(path: Path, every: float) -> Iterator[dict[str, Any]]:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from relay import before_end, tcpinfo
 from relay.endings import Endings
 from relay.ends import End
-from relay.observe import Events, Seldom
+from relay.logbound import LogBound
+from relay.observe import Events, Seldom, log
 from relay.outcomes import Outcome
+from relay.protocol import Address
 from relay.seats import Seat
-from relay.states import Conn, Said, Session, SessionEnded, SessionOpened, TableClosed, TableOpened
+from relay.states import SOURCE_SIZE, Conn, Said, Session, SessionEnded, SessionOpened, TableClosed, TableOpened
 
 # By which a friend is refused before anybody knows what it wants: the log says so as it does of nobody else unknown.
+MANY_OF_ROOM = "{count} lines about the room without a host on port {port} were left out"
 LIMITS = (Outcome.TOO_MANY, Outcome.TOO_MANY_FROM_ADDRESS, Outcome.TOO_FAST, Outcome.EVICTED)
 
 
@@ -28,11 +32,26 @@ class Journal:
         self._endings = endings
         self._clock = clock
         self._seldom = {outcome: Seldom(clock) for outcome in LIMITS}
+        self._bound = LogBound(clock())
+
+    def _write(self, about: Address | int, level: int, event: str, sentence: str, **fields: Any) -> None:
+        """Write a line about an address or the room of a port, unless there were too many of these."""
+        if not log.isEnabledFor(level):
+            return
+        key = about if isinstance(about, int) else about.packed[:SOURCE_SIZE]
+        if (left_out := self._bound.take(key, self._clock())) is None:
+            return
+        if left_out:
+            whom = {"port": about} if isinstance(about, int) else {"address": about}
+            told = "{count} lines about {address} were left out" if "address" in whom else MANY_OF_ROOM
+            self._events.write(logging.WARNING, "lines-left-out", told, count=left_out, **whom)
+        self._events.write(level, event, sentence, **fields)
 
     def opened(self, action: SessionOpened) -> None:
         """Write down that a host has a session."""
         session = action.session
-        self._events.write(
+        self._write(
+            session.host.address,
             logging.INFO,
             "session-opened",
             "session {session} opened by {address} on port {port}",
@@ -45,7 +64,8 @@ class Journal:
         """Write down that a session is over."""
         session, outcome = action.session, action.outcome.value
         seconds = self._clock() - session.since
-        self._events.write(
+        self._write(
+            session.host.address,
             logging.INFO,
             "session-ended",
             "session {session} ended: {outcome}, {joins} joins in {seconds} s",
@@ -66,18 +86,21 @@ class Journal:
     def table_opened(self, action: TableOpened) -> None:
         """Write down that somebody opened a room without a host."""
         sentence = "a room without a host opened on port {port}"
-        self._events.write(logging.INFO, "table-opened", sentence, port=action.table.port)
+        self._write(action.table.port, logging.INFO, "table-opened", sentence, port=action.table.port)
 
     def table_said(self, action: Said) -> None:
         """Write down what a room without a host says."""
         sentence = "room without a host on port {port}: {text}"
-        self._events.write(logging.INFO, f"table-{action.event}", sentence, port=action.table.port, text=action.text)
+        self._write(
+            action.table.port, logging.INFO, f"table-{action.event}", sentence, port=action.table.port, text=action.text
+        )
 
     def table_closed(self, action: TableClosed) -> None:
         """Write down that a room without a host is over."""
         table = action.table
         outcome, seconds = _word(table.outcome), self._clock() - table.since
-        self._events.write(
+        self._write(
+            table.port,
             logging.INFO,
             "table-closed",
             "the room without a host on port {port} ended: {outcome}, {joins} joins in {seconds} s",
@@ -151,7 +174,7 @@ class Journal:
         if count := self._seldom[outcome].count():
             sentence = "{address} was refused, {count} in all since this was last said: {why}"
             facts = {"address": conn.address, "count": count, "outcome": outcome.value, "why": outcome.doc}
-            self._events.write(logging.WARNING, "limit", sentence, **facts)
+            self._write(conn.address, logging.WARNING, "limit", sentence, **facts)
             self._endings.add("refused", session="", address=str(conn.address), outcome=outcome.value, seconds=0.0)
 
     def ended(self, conn: Conn, received: int, sessions: int) -> None:
@@ -160,8 +183,11 @@ class Journal:
         if conn.outcome is Outcome.AMBIGUOUS:
             hint = "client {address} named no session and {count} are hosted: tell that friend relay|{port}|SESSION"
             port = conn.room_port
-            self._events.write(logging.WARNING, "ambiguous", hint, address=conn.address, count=sessions, port=port)
-        self._events.write(
+            self._write(
+                conn.address, logging.WARNING, "ambiguous", hint, address=conn.address, count=sessions, port=port
+            )
+        self._write(
+            conn.address,
             logging.DEBUG if noise else logging.INFO,
             "connection-ended",
             "{role} {address} ended: {outcome}{why} after {seconds} s, {received} bytes",

@@ -14,6 +14,7 @@ class Limits:
     """How many of each thing may exist at once (counts)."""
 
     sessions: int = 32
+    sessions_per_address: int = 8
     clients_per_session: int = 16
     connections: int = 1024
     half_open: int = 128

@@ -49,6 +49,7 @@ class Outcome(StrEnum):
         "its line was dead: its machine acknowledged nothing, and somebody wanted to join, or to host in its place",
     )
     NO_ROOM_FREE = "no-room-free", "there are as many sessions as there may be (limits.sessions)"
+    TOO_MANY_HOSTS = "too-many-hosts", "that address hosts as much as it may (limits.sessions_per_address)"
     ROOM_TAKEN = "room-taken", "the room of that port is hosted already"
     NO_HOSTS_HERE = "no-hosts-here", 'a host at a port for games without one (mode = "coreless"); it plays on alone'
     DRAINING = "draining", "the relay is stopping and opens no new rooms"

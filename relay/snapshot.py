@@ -132,6 +132,7 @@ def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> 
         "owes": conn.owes,
         "named": conn.named,
         "received": conn.received,
+        "hurried": conn.hurried,
     }
 
 

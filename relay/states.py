@@ -42,8 +42,9 @@ class Conn:
     its link is not forwarded yet, what it says is looked at first. table and key: its core-less room, and what it is
     called there; reason is why that room closed it, or what happened right before its end, if the outcome alone does
     not say it; lately: the latter as words (relay/before_end.py). received: its bytes, but for those of a link that is
-    forwarded. opening is there while the state is OPENING, control while it is HOSTING. source is what limits count: an
-    IPv4 address, or the /64 of an IPv6 one, for a household has all of that.
+    forwarded. hurried: it came too fast for anything but a link that its host was asked for. opening is there while the
+    state is OPENING, control while it is HOSTING. source is what limits count: an IPv4 address, or the /64 of an IPv6
+    one, for a household has all of that.
     """
 
     address: Address
@@ -74,6 +75,7 @@ class Conn:
     reason: str = ""
     lately: tuple[str, ...] = ()
     received: int = 0
+    hurried: bool = False
     source: bytes = field(init=False)
 
     def __post_init__(self) -> None:

@@ -114,12 +114,25 @@ class Switchboard:
         deadline = now + self.timeouts.first_bytes
         conn = Conn(address, port, room_port, friend, now, State.OPENING, deadline, protocol.Opening())
         self._opening[conn] = None
-        if outcome := self._admission.come(conn.source, now):
+        outcome = self._admission.come(conn.source, now)
+        if outcome is Outcome.TOO_FAST and self._may_be_asked_for(conn):
+            conn.hurried, outcome = True, None
+        if outcome:
             # What it is was not waited for. To a client the word that it is full means something, to others nothing.
             self._close(conn, outcome, Reason.FULL if friend else Reason.NONE)
         elif victim := self._admission.one_too_many(self._opening, friend):
             self._close(victim, Outcome.EVICTED if friend else Outcome.STRANGER)
         return conn, self._take()
+
+    def _may_be_asked_for(self, conn: Conn) -> bool:
+        """Tell whether a connection that comes too fast may be a link that a host was asked for: its word will tell.
+
+        So many of one address are waited for as there are clients who wait; beyond that it is somebody else.
+        """
+        if not self._waiting or not conn.friend:
+            return False
+        hurried = sum(each.hurried and each.source == conn.source for each in self._opening)
+        return hurried < len(self._waiting)
 
     def received(self, conn: Conn, data: bytes, now: float) -> list[Action]:
         """Take bytes of a connection. Those of a link that is forwarded never come here."""
@@ -247,6 +260,9 @@ class Switchboard:
             self._close(conn, Outcome.POKE if hello.word == "poke" else Outcome.GARBAGE)
             return
         conn.kind, conn.opening = KINDS[type(hello)], protocol.SPENT
+        if conn.hurried and not (isinstance(hello, protocol.LinkHello) and hello.client in self._waiting):
+            self._close(conn, Outcome.TOO_FAST, Reason.NONE if isinstance(hello, protocol.HostHello) else Reason.FULL)
+            return
         if not conn.friend:
             shown = Reason.DENIED if isinstance(hello, protocol.JoinHello) else Reason.NONE
             self._close(conn, Outcome.STRANGER, shown)
@@ -323,6 +339,8 @@ class Switchboard:
             return self._close(conn, Outcome.NO_HOSTS_HERE)
         if len(self.sessions) >= self.limits.sessions:
             return self._close(conn, Outcome.NO_ROOM_FREE)
+        if self._hosts_at.get(conn.source, 0) >= self.limits.sessions_per_address:
+            return self._close(conn, Outcome.TOO_MANY_HOSTS)
         session_id = self.rooms.take(conn.address, conn.room_port, now)
         if session_id is None:
             return self._close(conn, Outcome.ROOM_TAKEN)
@@ -500,9 +518,10 @@ class Switchboard:
     def _host_received(self, conn: Conn, data: bytes, now: float) -> None:
         self._settle_claims_on(conn, now)
         self._settle_choices(now)
+        answers: list[bytes] = []
         for message in conn.control.feed(data):
             if isinstance(message, protocol.AddressQuery):
-                self._tell(conn, self._address_answer(conn, message.client), now)
+                answers.append(self._address_answer(conn, message.client))
             elif isinstance(message, protocol.Pong):
                 if conn.pinged is not None:
                     # One that paused answers when it goes on: that tells how long the pause was.
@@ -511,6 +530,10 @@ class Switchboard:
                 self._send_off(conn)
             else:
                 self._end_session(conn, Outcome.HOST_BROKE_PROTOCOL, now)
+                return
+        if answers:
+            # Together: a read has room for 256 questions, and each Send is a call of the kernel's.
+            self._tell(conn, b"".join(answers), now)
 
     def _address_answer(self, host: Conn, client_id: bytes) -> bytes:
         if client_id == protocol.NO_ID:

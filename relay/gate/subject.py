@@ -17,6 +17,8 @@ from relay.gate.state import State
 from relay.gate.wanted import Wanted
 from relay.protocol import Address
 
+# Characters of what the relay says of a failure.
+MOST_SHOWN = 300
 SOCKET = Path("/run/netplay-relay/control.sock")
 # A request to the relay is one line of 4096 bytes.
 AT_ONCE = 50
@@ -75,12 +77,56 @@ def ask_relay(
     except FileNotFoundError:
         return None, f"the relay does not run, or has no socket at {path}"
     except (OSError, ValueError) as error:
-        return None, f"the relay at {path} does not answer: {getattr(error, 'strerror', None) or error}"
+        return None, f"the relay at {path} does not answer: {_shown(getattr(error, 'strerror', None) or error)}"
     if "requests" in answer:
         return None, f"the relay that runs does not know {request!r}: it is older than this program"
     if "error" in answer:
-        return None, f"the relay answers: {answer['error']}"
+        return None, f"the relay answers: {_shown(answer['error'])}"
+    if not ANSWERS[request](answer):
+        return None, f"what listens at {path} does not answer {request!r} as a relay does"
     return answer, ""
+
+
+def _shown(text: object) -> str:
+    """Return what another account says as a terminal may be given it."""
+    return "".join(sign if sign.isprintable() else "?" for sign in str(text)[:MOST_SHOWN])
+
+
+def _is_status(answer: dict[str, Any]) -> bool:
+    sessions, tables = answer.get("sessions", []), answer.get("tables", [])
+    if not (_are_objects(sessions) and _are_objects(tables)):
+        return False
+    ends = [session.get("host") for session in sessions]
+    for each, name in [*((session, "clients") for session in sessions), *((table, "players") for table in tables)]:
+        if not _are_objects(found := each.get(name)):
+            return False
+        ends += found
+    known = "allowlist" not in answer or _is_allowlist(answer["allowlist"])
+    return known and all(isinstance(end, dict) and isinstance(end.get("address"), str) for end in ends)
+
+
+def _are_objects(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(each, dict) for each in found)
+
+
+def _is_count(answer: dict[str, Any]) -> bool:
+    return type(answer.get("kicked")) is int
+
+
+def _is_judgement(answer: dict[str, Any]) -> bool:
+    return isinstance(answer.get("allows"), list) and _is_allowlist(answer.get("allowlist"))
+
+
+def _is_allowlist(told: object) -> bool:
+    """Tell whether it is an allowlist as the relay tells of its own (relay/server.py)."""
+    if not isinstance(told, dict):
+        return False
+    texts = [told.get("path") or "", told.get("problem"), told.get("digest")]
+    return type(told.get("entries")) is int and all(isinstance(each, str) and each.isprintable() for each in texts)
+
+
+# What the answer to each request has to look like.
+ANSWERS = {"status": _is_status, "kick": _is_count, "allows": _is_judgement}
 
 
 def ask_allowed(
@@ -98,6 +144,8 @@ def ask_allowed(
         answer, silence = ask_relay(gate, "allows", socket, addresses=addresses)
         if answer is None:
             return None, silence
+        if len(answer["allows"]) != len(some):
+            return None, "the relay does not answer for each address that it was asked about"
         allowed |= zip(some, map(bool, answer["allows"]), strict=True)
         told = answer["allowlist"]
     return allowed, told

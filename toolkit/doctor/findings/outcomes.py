@@ -24,6 +24,7 @@ CURES = {
     Outcome.TOO_MANY_FROM_ADDRESS: (1, Severity.WARNING, RAISE.format("connections_per_address") + "{option}"),
     Outcome.TOO_FAST: (5, Severity.NOTE, RAISE.format("setups_per_second") + "{option}"),
     Outcome.NO_ROOM_FREE: (1, Severity.WARNING, RAISE.format("sessions") + "{option}"),
+    Outcome.TOO_MANY_HOSTS: (1, Severity.WARNING, RAISE.format("sessions_per_address") + "{option}"),
     Outcome.ROOM_TAKEN: (1, Severity.NOTE, "Two want to host in one room: give the other one of its own, with a port."),
     Outcome.SESSION_FULL: (1, Severity.NOTE, RAISE.format("clients_per_session") + "{option}"),
     Outcome.HOST_STUCK: (1, Severity.WARNING, "The host player's line or machine hangs."),
