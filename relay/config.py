@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay import protocol
+from relay import protocol, sockets
 from relay.coreless import DEVICES, wire
 from relay.limits import Buffers, Limits, Timeouts
 from relay.rooms import Mode
@@ -39,10 +39,15 @@ RENAMED = {
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the relay listens when no socket is handed to it by the service manager."""
+    """Where the relay listens when no socket is handed to it by the service manager.
+
+    max_segment is the size (bytes) of the largest TCP segment that players and the relay send each other; 0: what the
+    kernels agree on.
+    """
 
     port: int = protocol.DEFAULT_PORT
     bind: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104 - a relay's purpose; the gate decides who gets in
+    max_segment: int = sockets.MAX_SEGMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +238,11 @@ class _Reader:
             return self.devices(table, value)
         if name == "listen.port":
             return self.port(table, key, value)
+        if name == "listen.max_segment":
+            least, most = sockets.SEGMENTS
+            good = type(value) is int and (value == 0 or least <= value <= most)
+            self.expect(table, key, good, f"0, or from {least} to {most} bytes", value)
+            return value
         if name in PATHS:
             return self.absolute_path(table, key, value)
         if isinstance(default, bool):

@@ -53,7 +53,7 @@ class Daemon:
     async def run(self, listeners: Listeners, state: dict[str, Any] | None) -> None:
         """Serve on listeners; state is what an older program left."""
         for sock in listeners.streams:
-            sockets.prepare(sock)
+            sockets.prepare(sock, self._config.listen.max_segment)
         self._listeners = listeners
         self._server = Server(self._config, listeners.streams, self._events, selector=self._selector)
         if state is not None:

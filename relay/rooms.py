@@ -18,7 +18,7 @@ WORTH_KEEPING = 5.0
 
 
 class Mode(StrEnum):
-    """What is played at a port: games that somebody hosts, games without a host, or whichever comes first."""
+    """What is played at a port: games that somebody hosts, games without a host, or both."""
 
     TUNNEL = "tunnel"
     CORELESS = "coreless"

@@ -23,6 +23,14 @@ OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 DEAD_PEER = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 23, "TCP_USER_TIMEOUT": 120_000}
 
 
+# The largest segment (bytes) that both sides send. Kernels learn what a path takes from messages of its hops (ICMP).
+# Where these are lost, nothing larger than the smallest hop ever arrives: not one savestate. This much fits through
+# 1280 bytes, which every hop of IPv6 must take, and nearly every tunnel, line and mobile network does.
+MAX_SEGMENT = 1220
+SEGMENTS = (88, 32767)
+"""What Linux takes for TCP_MAXSEG, but for 0."""
+
+
 class Listener(socket.socket):
     """A listening socket whose family and type are the kernel's numbers.
 
@@ -74,11 +82,16 @@ def datagrams(address: str, port: int) -> socket.socket:
     return sock
 
 
-def prepare(listener: socket.socket) -> None:
-    """Make a listener, our own or an inherited one, pass on what every connection needs: no delay, keepalive."""
+def prepare(listener: socket.socket, max_segment: int = MAX_SEGMENT) -> None:
+    """Make a listener, our own or an inherited one, pass on what every connection needs.
+
+    That is: no delay, keepalive, and no segment above max_segment bytes (0: what the kernels agree on).
+    """
     listener.setblocking(False)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, max_segment)
     for name, value in DEAD_PEER.items():
         with contextlib.suppress(AttributeError, OSError):
             listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

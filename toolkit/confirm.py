@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ STRANGER_SECONDS = 3.0
 FRIEND_SECONDS = 5.0
 PAYLOAD = 65536
 CHUNK = 4096
+NARROW = ", while small messages arrive: a hop with a small MTU? invoke doctor --relay 'ADDRESS|PORT' tells"
 # The header RetroArch's client opens with: its word, then platform, compression, salt, and the protocols it speaks.
 HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 0, 0, 6, 6)
 # That of one who would play without a host, which goes by protocol 5.
@@ -170,8 +172,14 @@ def _first_word(control: socket.socket, client: socket.socket) -> bytes:
     raise UnexpectedError("did nothing with a client without a session id")
 
 
-def link_for(control: socket.socket, address: str, port: int, client: socket.socket) -> socket.socket:
-    """Do what a host does when the relay asks it for a link for the client; return the link."""
+def link_for(
+    control: socket.socket,
+    address: str,
+    port: int,
+    client: socket.socket,
+    dial: Callable[[], socket.socket] | None = None,
+) -> socket.socket:
+    """Do what a host does when the relay asks it for a link for the client; return the link, which dial connects."""
     asked = told(control, protocol.MESSAGE_SIZE, "did not ask for a link")
     who = asked[protocol.MAGIC_SIZE :]
     if asked[: protocol.MAGIC_SIZE] != protocol.LINK or who == protocol.NO_ID:
@@ -180,7 +188,7 @@ def link_for(control: socket.socket, address: str, port: int, client: socket.soc
     size = len(protocol.address_message(who, protocol.canonical("::1")))
     if told(control, size, "did not tell an address")[: protocol.MESSAGE_SIZE] != protocol.ADDRESS + who:
         raise UnexpectedError("told the address of another client than the one asked about")
-    link = connect(address, port)
+    link = dial() if dial else connect(address, port)
     link.sendall(protocol.link_message(who))
     client.settimeout(FRIEND_SECONDS)
     return link
@@ -189,13 +197,14 @@ def link_for(control: socket.socket, address: str, port: int, client: socket.soc
 def _exchange(client: socket.socket, link: socket.socket) -> float:
     """Pass random bytes both ways and compare them; return the shortest round trip in seconds."""
     best = FRIEND_SECONDS
-    for _ in range(PAYLOAD // CHUNK):
+    for number in range(PAYLOAD // CHUNK):
+        hint = "" if number else NARROW
         there, back = secrets.token_bytes(CHUNK), secrets.token_bytes(CHUNK)
         begun = time.monotonic()
         client.sendall(there)
-        same = read(link, CHUNK, "lost bytes on their way to the host") == there
+        same = read(link, CHUNK, f"lost bytes on their way to the host{hint}") == there
         link.sendall(back)
-        same &= read(client, CHUNK, "lost bytes on their way to the client") == back
+        same &= read(client, CHUNK, f"lost bytes on their way to the client{hint}") == back
         best = min(best, time.monotonic() - begun)
         if not same:
             raise UnexpectedError("changed bytes on their way")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TUNNEL, CORELESS = "tunnel", "coreless"
-"""Modes of a room: somebody has to host it; nobody may host it. In any other, whichever comes first."""
+"""Modes of a room: somebody has to host it; nobody may host it. In any other, somebody may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 
+# As relays were before they kept to small segments.
+KERNELS_OWN = "[listen]\nmax_segment = 0\n"
 INSIDE, GATEWAY = "192.168.77.2", "192.168.77.1"
 
 
@@ -124,3 +126,25 @@ def test_packets_that_are_lost_are_counted(tmp_path: Path) -> None:
         code, found = made.doctor()
     assert code == WARNINGS_FOUND
     assert any("packets are lost" in finding["sentence"] for finding in found["latency"])
+
+
+@pytest.mark.parametrize("largest", [1300, 1280])
+def test_a_path_with_a_small_mtu_that_does_not_say_so_carries_all_the_same(tmp_path: Path, largest: int) -> None:
+    with home.a_slow_way(tmp_path, delay=10, largest=largest) as made:
+        code, found = made.doctor()
+    assert code == 0, found
+    assert "16 KiB go to the relay and come back" in found["mtu"][0]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("largest", "settings", "segment"), [(1300, KERNELS_OWN, 1220), (1100, "", 1000), (600, "", 536)]
+)
+def test_what_is_lost_on_a_small_path_is_named(tmp_path: Path, largest: int, settings: str, segment: int) -> None:
+    with home.a_slow_way(tmp_path, delay=10, largest=largest, toml=settings) as made:
+        code, found = made.doctor()
+    assert code == TROUBLE_FOUND
+    (small,) = found["mtu"]
+    assert f"packets larger than about {segment + 52} bytes are lost" in small["sentence"]
+    assert "from this machine to the relay" in small["sentence"]
+    assert "a hop with a small MTU" in small["evidence"]
+    assert f"max_segment = {segment} under [listen]" in small["cure"]

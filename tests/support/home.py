@@ -86,9 +86,12 @@ def a_home(folder: Path, address: str = "192.168.77.2", gateway: str = "192.168.
 
 
 @contextmanager
-def a_relay(network: PrivateNetwork, address: str, folder: Path) -> Iterator[None]:
+def a_relay(network: PrivateNetwork, address: str, folder: Path, toml: str = "") -> Iterator[None]:
     """Run a relay in a namespace, at the usual port."""
-    argv = [sys.executable, "-m", "relay", "serve", "--bind", address, "--port", str(PORT)]
+    settings = folder / "relay.toml"
+    settings.write_text(toml)
+    where = ["--config", str(settings), "--bind", address, "--port", str(PORT)]
+    argv = [sys.executable, "-m", "relay", "serve", *where]
     log = folder / "relay.log"
     with Child(network.command(argv), log=log, cwd=ROOT) as relay:
         _wait_for_line(log, "listening")
@@ -106,17 +109,19 @@ def a_router_that_tells(network: PrivateNetwork, address: str, external: str, fo
 
 
 @contextmanager
-def a_slow_way(folder: Path, delay: int, jitter: int = 0, lose: int = 0) -> Iterator[Home]:
-    """Make a home whose way to the relay takes delay ms each way, see slow_way.py."""
+def a_slow_way(
+    folder: Path, delay: int, jitter: int = 0, lose: int = 0, largest: int = 0, toml: str = ""
+) -> Iterator[Home]:
+    """Make a home whose way to the relay takes delay ms each way, see slow_way.py; toml: the relay's settings."""
     labs.need_root()
     with ExitStack() as stack:
         inside, outside = (stack.enter_context(PrivateNetwork(folder)) for _ in range(2))
         pids = [str(_pid(network)) for network in (inside, outside)]
-        numbers = [str(number) for number in (delay, jitter, lose)]
+        numbers = [str(number) for number in (delay, jitter, lose, largest)]
         argv = [sys.executable, "-I", str(ROOT / "tests" / "support" / "slow_way.py"), *pids, OUTSIDE, RELAY, *numbers]
         way = stack.enter_context(Child(argv, log=folder / "way.log"))
         assert way.line(within=20) == "up"
-        stack.enter_context(a_relay(outside, RELAY, folder))
+        stack.enter_context(a_relay(outside, RELAY, folder, toml))
         yield Home(folder, inside, inside, outside)
 
 

@@ -1,10 +1,11 @@
 """A way between two network namespaces on which every packet takes its time: what no veth has.
 
-    python slow_way.py PID-A PID-B ADDRESS-A ADDRESS-B DELAY JITTER LOSE-EACH
+    python slow_way.py PID-A PID-B ADDRESS-A ADDRESS-B DELAY JITTER LOSE-EACH LARGEST
 
 A program of its own (standard library and ip). Makes a point-to-point interface "slow" in the namespaces of both
 processes. DELAY is milliseconds one way; every second packet takes JITTER more; of the packets that begin a connection
-each LOSE-EACH-th is lost (0: none). Prints "up" and carries packets until its input ends.
+each LOSE-EACH-th is lost (0: none); so is every packet of more than LARGEST bytes (0: none), and nobody is told. Prints
+"up" and carries packets until its input ends.
 """
 
 import ctypes
@@ -43,7 +44,7 @@ def is_lost(packet: bytes, begun: list[int], each: int) -> bool:
     return begun[0] % each == 0
 
 
-def carry(one: int, other: int, delay: float, jitter: float, each: int) -> None:
+def carry(one: int, other: int, delay: float, jitter: float, each: int, largest: int) -> None:
     """Carry packets between both until standard input ends; delay and jitter are seconds."""
     waiting: list[tuple[float, int, int, bytes]] = []
     count, begun = 0, [0]
@@ -59,7 +60,7 @@ def carry(one: int, other: int, delay: float, jitter: float, each: int) -> None:
                 if key.fd == 0:
                     return
                 packet = os.read(key.fd, 65536)
-                if not is_lost(packet, begun, each):
+                if not is_lost(packet, begun, each) and not 0 < largest < len(packet):
                     count += 1
                     due = time.monotonic() + delay + (jitter if count % 4 < 2 else 0)
                     heapq.heappush(waiting, (due, count, other if key.fd == one else one, packet))
@@ -67,8 +68,8 @@ def carry(one: int, other: int, delay: float, jitter: float, each: int) -> None:
 
 if __name__ == "__main__":
     pid_a, pid_b, address_a, address_b, *numbers = sys.argv[1:]
-    milliseconds, more, lose = (int(number) for number in numbers)
+    milliseconds, more, lose, most = (int(number) for number in numbers)
     ends = interface(pid_a, address_a, address_b), interface(pid_b, address_b, address_a)
     sys.stdout.write("up\n")
     sys.stdout.flush()
-    carry(*ends, milliseconds / 1000, more / 1000, lose)
+    carry(*ends, milliseconds / 1000, more / 1000, lose, most)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from relay.protocol import canonical
 
 if TYPE_CHECKING:
+    from toolkit.doctor.carry import Carried
     from toolkit.doctor.igd import Router
     from toolkit.doctor.probe import Latency, Reach, Talk
     from toolkit.doctor.target import Target
@@ -23,7 +24,7 @@ class Case:
     """A relay seen from here, and its host from inside.
 
     addresses: of the relay's name (None: it has none, see unknown). local: this machine's own address towards the
-    relay. talk, latency: with the first address that was reached. router: of this network, where it was asked.
+    relay. talk, carried, latency: with the first address that was reached. router: of this network, where it was asked.
     host: what onhost.py answered (None for a player, or see no_login); asked: when, by this machine's clock, it was
     sent and answered, in seconds since 1970. remote: how it was asked. files: the owner's; release: the id of this
     checkout's relay.
@@ -35,6 +36,7 @@ class Case:
     reached: list[Reach] = field(default_factory=list)
     local: str | None = None
     talk: Talk | None = None
+    carried: Carried | None = None
     latency: Latency | None = None
     router: Router | None = None
     host: dict[str, Any] | None = None

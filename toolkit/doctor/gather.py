@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from toolkit import answers, inventory, zipapp
 from toolkit.console import step
-from toolkit.doctor import igd, onhost, probe
+from toolkit.doctor import carry, igd, onhost, probe
 from toolkit.doctor.case import Case
 from toolkit.errors import UserError
 
@@ -56,6 +56,8 @@ def _outside(case: Case) -> None:
         if case.open:
             first = case.open[0].address
             case.talk = probe.talk(first, target.port)
+            if case.talk and case.talk.kind == "relay":
+                case.carried = carry.carried(first, target.port)
             case.latency = probe.latency(first, target.port)
         case.router = router.result()
 

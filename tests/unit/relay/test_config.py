@@ -70,6 +70,9 @@ def test_the_example_documents_every_setting_with_its_default() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
+        ("[listen]\nmax_segment = 87", 2, "max_segment must be 0, or from 88 to 32767 bytes, not 87"),
+        ("[listen]\nmax_segment = 32768", 2, "max_segment must be 0, or from 88 to 32767 bytes"),
+        ("[listen]\nmax_segment = true", 2, "max_segment must be 0, or from 88 to 32767 bytes"),
         ("[listen]\nport = 99999", 2, "port must be a port from 1 to 65535, not 99999"),
         ('[listen]\n\nport = "55435"', 3, 'not "55435"'),
         ("[listen]\nport = true", 2, "not True"),
@@ -81,7 +84,7 @@ def test_the_example_documents_every_setting_with_its_default() -> None:
         ('[control]\nsocket = "/run/a\\u0000b"', 2, "the absolute path of a file"),
         ("[listen]\nport = " + "9" * 5000, 2, "this is not TOML"),
         ("[listen]\nprot = 1", 2, "Did you mean port?"),
-        ("[listen]\nxyzzy = 1", 2, "[listen] knows: port, bind."),
+        ("[listen]\nxyzzy = 1", 2, "[listen] knows: port, bind, max_segment."),
         ("[lisen]\nport = 1", 1, "Did you mean [listen]?"),
         ("port = 55435", 1, "It belongs under [listen]."),
         ("xyzzy = 55435", 1, "Settings stand under a [table]."),

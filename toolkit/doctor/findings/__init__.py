@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from toolkit.doctor.finding import Finding
 
 ORDER = (
-    "login", "name", "reach", "ipv6", "protocol", "latency", "nat", "service", "listening", "wall", "allowlist",
+    "login", "name", "reach", "ipv6", "protocol", "mtu", "latency", "nat", "service", "listening", "wall", "allowlist",
     "firewalls",
     "clock", "disk", "files", "settings", "versions", "players", "oldclients", "outcomes", "log",
 )  # fmt: skip
