@@ -52,7 +52,9 @@ class Reason(Enum):
 
 @dataclass(slots=True)
 class HostHello:
-    """RATS with a zero id: a host asks for a session."""
+    """RATS with a zero id: a host asks for a session. probe: it asks for its own address at once, and hosts nothing."""
+
+    probe: bool = False
 
 
 @dataclass(slots=True)
@@ -120,6 +122,8 @@ class Opening:
         return parser(seen)
 
 
+# What is asked by a host that hosts nothing: its own address, which no RetroArch asks for.
+PROBE = ADDRESS + NO_ID
 # Stands in for the opening of a connection that has said what it is, of which nothing need be kept.
 SPENT = Opening()
 
@@ -129,8 +133,11 @@ def _session(seen: bytes) -> Hello | None:
         return None
     session = seen[MAGIC_SIZE:MESSAGE_SIZE]
     if session == NO_ID:
-        # Whatever a host might send behind its request would answer an id it has not seen yet.
-        return HostHello() if len(seen) == MESSAGE_SIZE else Unknown("garbage")
+        # Whatever else a host might send behind its request would answer an id it has not seen yet.
+        more = seen[MESSAGE_SIZE:]
+        if not PROBE.startswith(more):
+            return Unknown("garbage")
+        return None if more and more != PROBE else HostHello(probe=bool(more))
     return _join(session, seen[MESSAGE_SIZE:])
 
 

@@ -101,7 +101,7 @@ def linked(sock: socket.socket) -> None:
     """Let a connection that is played on from now on stand for as long as its peer's kernel answers at all.
 
     TCP_USER_TIMEOUT counts a closed window as no acknowledgement (tcp(7)), though the peer answers every probe: who
-    only watches, and pauses, would be gone after two minutes.
+    only watches, and pauses, would be gone after two minutes or three.
     """
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0)

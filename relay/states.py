@@ -37,9 +37,10 @@ class Conn:
     """One connection: where it comes from, what it turned out to be, how it ended. Times in seconds.
 
     kind is what it said it is: "host", "client", "link", "unknown". peer is the other end of its link; while it claims
-    a room, the host that has it. named: it is a client that named its session. told: when a host was sent something
-    last; owes: since when its machine may not have acknowledged what it was sent (relay/liveness.py). introduction:
-    its link is not forwarded yet, what it says is looked at first. table and key: its core-less room, and what it is
+    a room, the host that has it. named: it is a client that named its session. probe: it is a host that hosts nothing
+    and looks whether the relay works. told: when a host was sent something last; owes: since when its machine may not
+    have acknowledged what it was sent (relay/liveness.py). introduction: its link is not forwarded yet, what it says is
+    looked at first. table and key: its core-less room, and what it is
     called there; reason is why that room closed it, or what happened right before its end, if the outcome alone does
     not say it; lately: the latter as words (relay/before_end.py). received: its bytes, but for those of a link that is
     forwarded. hurried: it came too fast for anything but a link that its host was asked for. opening is there while the
@@ -72,6 +73,7 @@ class Conn:
     introduction: Introduction | None = None
     table: Table | None = None
     key: int = 0
+    probe: bool = False
     reason: str = ""
     lately: tuple[str, ...] = ()
     received: int = 0

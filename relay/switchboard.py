@@ -267,6 +267,7 @@ class Switchboard:
             shown = Reason.DENIED if isinstance(hello, protocol.JoinHello) else Reason.NONE
             self._close(conn, Outcome.STRANGER, shown)
         elif isinstance(hello, protocol.HostHello):
+            conn.probe = hello.probe
             self._host(conn, now)
         elif isinstance(hello, protocol.JoinHello):
             self.clients[stream_versions.of_header(hello.head)] += 1
@@ -348,6 +349,8 @@ class Switchboard:
         conn.control = protocol.Control()
         count_up(self._hosts_at, conn.source)
         self._tell(conn, protocol.session_message(session_id), now)
+        if conn.probe:
+            self._tell(conn, self._address_answer(conn, protocol.NO_ID), now)
         return self._emit(SessionOpened(conn.session))
 
     def _join(self, conn: Conn, hello: protocol.JoinHello, now: float) -> None:
@@ -362,8 +365,8 @@ class Switchboard:
 
     def _find_game(self, conn: Conn, now: float) -> None:
         """Bring a client that names no session to the game it means, or let it wait until it is known which that is."""
-        self._leave_the_dead(self._candidates(conn.room_port), now)
-        wanted = self._wanted(conn.room_port, now)
+        self._leave_the_dead(self._candidates(conn.room_port, conn), now)
+        wanted = self._wanted(conn, now)
         if wanted is None:
             return self._sit(conn, now)
         if isinstance(wanted, Session):
@@ -371,7 +374,7 @@ class Switchboard:
         if wanted is not Outcome.AMBIGUOUS:
             return self._close(conn, wanted)
         asked = conn.deadline - self.timeouts.host_claim if conn.state is State.CLAIMING else None
-        if doubted := self._doubted(conn.room_port, asked, now):
+        if doubted := self._doubted(conn, asked, now):
             return self._ask_the_doubted(conn, doubted, now)
         return self._close(conn, wanted, Reason.FULL)
 
@@ -385,12 +388,12 @@ class Switchboard:
             if not self.liveness.is_asked(host, now):
                 self._send_ping(host, now)
 
-    def _doubted(self, port: int, asked: float | None, now: float) -> list[Conn]:
-        """Return the hosts that a client at a port may mean of whom it is not known whether they are there.
+    def _doubted(self, client: Conn, asked: float | None, now: float) -> list[Conn]:
+        """Return the hosts that a client may mean of whom it is not known whether they are there.
 
         asked: when they were asked for a sign of life. If they were not, all are in doubt that are not silent.
         """
-        hosts = [session.host for session in self._candidates(port)]
+        hosts = [session.host for session in self._candidates(client.room_port, client)]
         if asked is None:
             return [host for host in hosts if not self.liveness.is_silent(host, now)]
         return [host for host in hosts if self.liveness.sign(host, asked, now) is Sign.UNKNOWN]
@@ -414,8 +417,8 @@ class Switchboard:
     def _join_old(self, conn: Conn, hello: protocol.OldHello, now: float) -> None:
         """Take a client of protocol 4, which no host of a tunnel speaks: it plays without one or not at all."""
         conn.head = hello.head
-        self._leave_the_dead(self._candidates(conn.room_port), now)
-        hosted = conn.room_port not in self.tables.at and self.session_at(conn.room_port, now)
+        self._leave_the_dead(self._candidates(conn.room_port, conn), now)
+        hosted = conn.room_port not in self.tables.at and self.session_at(conn.room_port, now, conn)
         if hosted or self.rooms.mode_of(conn.room_port) is Mode.TUNNEL:
             return self._close(conn, Outcome.OTHER_PROTOCOL)
         return self._sit(conn, now)
@@ -433,35 +436,42 @@ class Switchboard:
         room = self.rooms.room_of(port)
         return dataclasses.replace(self._coreless, devices=room.devices) if room and room.devices else self._coreless
 
-    def _wanted(self, port: int, now: float) -> Session | Outcome | None:
+    def _wanted(self, client: Conn, now: float) -> Session | Outcome | None:
         """Return the session that who names none means, or why there is none; None: it means a game without a host."""
+        port = client.room_port
         mode = self.rooms.mode_of(port)
         if mode is Mode.CORELESS:
             return None
-        found = self.session_at(port, now)
+        found = self.session_at(port, now, client)
         if found and (found.host.room_port == port or port not in self.tables.at):
             return found
         if mode is Mode.AUTO and port in self.tables.at:
             return None
-        if self.sessions and self.rooms.room_of(port) is None:
+        if self._candidates(port, client) and self.rooms.room_of(port) is None:
             return Outcome.AMBIGUOUS
         return None if mode is Mode.AUTO else Outcome.NO_HOST
 
-    def session_at(self, port: int, now: float) -> Session | None:
+    def session_at(self, port: int, now: float, client: Conn | None = None) -> Session | None:
         """Return the session that a client without a session id means at a port; None for nobody, or for several.
 
         A silent host is meant by nobody who may mean another.
         """
-        found = self._candidates(port)
+        found = self._candidates(port, client)
         if len(found) > 1:
             found = [session for session in found if not self.liveness.is_silent(session.host, now)]
         return found[0] if len(found) == 1 else None
 
-    def _candidates(self, port: int) -> list[Session]:
-        """Return the sessions that a client without a session id may mean at a port."""
+    def _candidates(self, port: int, client: Conn | None = None) -> list[Session]:
+        """Return the sessions that a client without a session id may mean at a port.
+
+        A probe (docs/protocol.md, Probes) plays with itself alone: nobody else means it.
+        """
         if room := self.rooms.room_of(port):
-            return [self.sessions[room.id]] if room.id in self.sessions else []
-        sessions = list(self.sessions.values())
+            found = [self.sessions[room.id]] if room.id in self.sessions else []
+        else:
+            found = list(self.sessions.values())
+        whose = client.address if client else None
+        sessions = [session for session in found if not session.host.probe or session.host.address == whose]
         return [session for session in sessions if session.host.room_port == port] or sessions
 
     def _leave_the_dead(self, sessions: Iterable[Session], now: float) -> None:
@@ -537,6 +547,8 @@ class Switchboard:
 
     def _address_answer(self, host: Conn, client_id: bytes) -> bytes:
         if client_id == protocol.NO_ID:
+            # No RetroArch asks for its own address.
+            host.probe = True
             return protocol.address_message(client_id, host.address)
         known = host.session.addresses.get(client_id) if host.session else None
         # For an id that is not known too, an answer that echoes it: silence would cost the host a slot for good.

@@ -93,7 +93,8 @@ def friend(address: str, port: int) -> Finding:
 
 
 def _play(control: socket.socket, address: str, port: int) -> Finding:
-    control.sendall(protocol.session_message(protocol.NO_ID))
+    # Who asks for its own address besides is a probe, which no player means who names no session.
+    control.sendall(protocol.session_message(protocol.NO_ID) + protocol.PROBE)
     try:
         answer = read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
     except UnexpectedError as problem:
@@ -101,6 +102,9 @@ def _play(control: socket.socket, address: str, port: int) -> Finding:
     session = answer[protocol.MAGIC_SIZE :]
     if answer[: protocol.MAGIC_SIZE] != protocol.SESSION or session == protocol.NO_ID:
         raise UnexpectedError("answers, but is no netplay relay")
+    size = len(protocol.address_message(protocol.NO_ID, protocol.canonical("::1")))
+    if told(control, size, "did not tell us our address")[: protocol.MESSAGE_SIZE] != protocol.PROBE:
+        raise UnexpectedError("told the address of somebody else")
     round_trip = _join(control, address, port, protocol.session_message(session))
     without_id = _join_without_id(control, address, port)
     text = protocol.session_text(session)

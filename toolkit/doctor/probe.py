@@ -103,13 +103,14 @@ def reach(address: str, port: int) -> Reach:
 def talk(address: str, port: int) -> Talk | None:
     """Ask for a session as a host does, and give it back; if there is none, ask as a client why. None: no way in.
 
-    It takes two round trips: whoever joins without a session's id in just that moment may find two hosts.
+    It takes two round trips, in which no player is sent to us: we are a probe.
     """
     try:
         with closing(socket.create_connection((address, port), timeout=CONNECT)) as sock:
             local = str(sock.getsockname()[0])
             sock.settimeout(ANSWER)
-            sock.sendall(protocol.session_message(protocol.NO_ID))
+            # Its own address it asks for at once: that makes it a probe, whose session no player means.
+            sock.sendall(protocol.session_message(protocol.NO_ID) + protocol.PROBE)
             answer = _read(sock, protocol.MESSAGE_SIZE)
             if answer[: protocol.MAGIC_SIZE] == protocol.SESSION and len(answer) == protocol.MESSAGE_SIZE:
                 if answer[protocol.MAGIC_SIZE :] == protocol.NO_ID:
@@ -146,8 +147,7 @@ def local_address(address: str) -> str | None:
 
 
 def _seen(sock: socket.socket) -> str:
-    """Ask the relay at which address it sees us, as a host may ask for its own (docs/protocol.md, RATA)."""
-    sock.sendall(protocol.ADDRESS + protocol.NO_ID)
+    """Return at which address the relay sees us, which a host may ask for (docs/protocol.md, Probes)."""
     answer = protocol.PING
     while answer == protocol.PING:  # a relay may ping its host just now
         answer = _read(sock, protocol.MAGIC_SIZE)
