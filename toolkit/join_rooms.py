@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from relay.protocol import DEFAULT_PORT
+from toolkit import pasted
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def main_port(state: dict[str, Any]) -> int:
 
 def choose(rooms: Sequence[Room], wanted: str) -> Room:
     """Return the room that a person means by its id or its port. Raises UserError, which names those there are."""
+    wanted = pasted.tidy(wanted)
     at_port = [room for room in rooms if wanted == str(room.port)]
     nameless = [room for room in at_port if room.id is None]
     found = [room for room in rooms if wanted == room.id] or nameless or at_port

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from relay.protocol import DEFAULT_PORT
-from toolkit import join, join_codes, join_lines, join_rooms, paths, ssh, status
+from toolkit import join, join_codes, join_lines, join_rooms, pasted, paths, ssh, status
 from toolkit.console import block, draw, say, width
 from toolkit.errors import UserError
 from toolkit.remote import entry_of
@@ -49,6 +49,7 @@ def address_of(place: Place) -> str:
 
 def check_address(text: str, fix: str = "Write it like --address relay.example.org") -> str:
     """Return an address as players type it. Raises UserError, with fix, for what RetroArch could not take."""
+    text = pasted.tidy(text)
     good = bool(text) and all(sign.isascii() and (sign.isalnum() or sign in ".-:_") for sign in text)
     if good and not text.startswith("-"):
         return text

@@ -68,6 +68,7 @@ class _Chain:
         """Yield the answer of every layer."""
         holders = [self._whom.friend] if self._whom.friend else self._holders()
         yield self._list(holders)
+        yield from self._family()
         yield from (self._time(friend) for friend in holders)
         yield from (self._name(friend, name) for friend in holders for name in friend.names)
         yield from self._filter()
@@ -89,6 +90,19 @@ class _Chain:
         if self._whom.friend:
             return Step("friends", True, f"{lines} comes from {_all(self._whom.networks)}.")
         return Step("friends", True, f"{self._whom.text} is an address of {lines}.")
+
+    def _family(self) -> Iterator[Step]:
+        """Yield what it means that a friend comes by IPv6 alone: who looks up a name may well come by IPv4."""
+        friend, networks = self._whom.friend, self._whom.networks
+        if friend is None or not networks or any(network.version == 4 for network in networks):
+            return
+        yield Step(
+            "family",
+            None,
+            f"{friend.name} is let in by IPv6 alone. RetroArch hosts through a relay by IPv4 only, and a client may "
+            f"come by IPv4, too: both are refused. To add that address: "
+            f"invoke friends.add {friend.name} --ip IPV4-ADDRESS",
+        )
 
     def _near(self) -> str:
         """Return a hint when a friend has an address close by: it may have changed."""

@@ -39,11 +39,16 @@ def find(text: str, wanted: Wanted, known: State) -> Subject:
         if friend.name == text:
             return Subject(text, friend, networks_of(friend, known))
     try:
-        return Subject(text, None, (_network(text.strip().partition("%")[0]),))
+        return Subject(text, None, (_network(_bare(text)),))
     except ValueError:
         close = [friend.name for friend in wanted.friends if friend.name.casefold() == text.strip().casefold()]
         hint = f"Did you mean {close[0]}?" if close else f"Friends are: {_listed(wanted)}."
         raise UnknownSubjectError(f"{text!r} is neither a friend's name nor an address. {hint}") from None
+
+
+def _bare(text: str) -> str:
+    """Return an address without what stands around it where it is copied from: blanks, [brackets], a zone."""
+    return text.strip().partition("%")[0].removeprefix("[").removesuffix("]")
 
 
 def _network(text: str) -> Network:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from relay import config
 from relay.protocol import DEFAULT_PORT
 from relay.tomlfile import ConfigError
-from toolkit import friends, inventory, join, ssh
+from toolkit import friends, inventory, join, pasted, ssh
 from toolkit.errors import UserError
 from toolkit.hosts import parse_host
 
@@ -50,9 +50,9 @@ class Target:
 
 def parse(text: str) -> Target:
     """Return the relay a player typed: ADDRESS|PORT, a session behind it is not looked at. Raises UserError."""
-    match = _TYPED.fullmatch(text.strip())
+    match = _TYPED.fullmatch("|".join(pasted.parts(text)))
     port = (match["port"] if match else None) or str(DEFAULT_PORT)
-    if match is None or not port.isdecimal() or not 0 < int(port) < 65536:
+    if match is None or not (port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
         raise _no_relay(text)
     address = match["address"].strip()
     if re.fullmatch(r"[^:\[\]]+:\d+", address):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.protocol import DEFAULT_PORT, is_session_text
-from toolkit import join, join_lines, join_rooms, join_show
+from toolkit import join, join_lines, join_rooms, join_show, pasted
 from toolkit.errors import UserError
 from toolkit.join_rooms import Room
 
@@ -51,9 +51,9 @@ class Target:
 
 def parse(text: str) -> Target:
     """Return what a string ADDRESS|PORT|SESSION means, the last two left out or not. Raises UserError."""
-    parts = text.split("|")
-    address, port, session = (*parts, "", "")[:3]
-    if len(parts) > 3 or (":" in address and address.count(":") == 1):
+    found = pasted.parts(text)
+    address, port, session = (*found, "", "")[:3]
+    if len(found) > 3 or (":" in address and address.count(":") == 1):
         raise UserError(f"{text!r} is not how RetroArch names a relay", fix=RELAY_FIX)
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise UserError(f"{port!r} is no port", fix=RELAY_FIX)

@@ -277,6 +277,36 @@ def test_why_somebody_gets_in_or_not(terminal: Terminal, relay: dict[str, Any]) 
     assert "refuses everybody" in terminal.ask("check", "anna", code=REFUSED)["because"]
 
 
+@pytest.mark.parametrize(
+    ("addresses", "alone"),
+    [
+        ('"2001:db8::5"', True),
+        ('["2001:db8::5", "2001:db8:1::/64"]', True),
+        ('["2001:db8::5", "5.6.7.8"]', False),
+        ('"5.6.7.8"', False),
+        ('"::ffff:5.6.7.8"', False),
+    ],
+)
+def test_a_friend_by_ipv6_alone_is_told_what_that_keeps_out(terminal: Terminal, addresses: str, alone: bool) -> None:
+    terminal.type("apply", "--friends", "-", text=friend("anna", f"ip = {addresses}"))
+    shown = terminal.ask("check", "anna")
+    assert shown["verdict"] == "in"
+    said = [step for step in shown["steps"] if step["layer"] == "family"]
+    assert bool(said) == alone
+    for step in said:
+        assert step["ok"] is None
+        assert step["sentence"].startswith("anna is let in by IPv6 alone.")
+        assert "invoke friends.add anna --ip" in step["sentence"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["2001:db8::5", " 2001:db8::5 ", "[2001:db8::5]", "2001:db8::5%eth0", "2001:DB8:0::5"]
+)
+def test_an_ipv6_address_is_known_however_it_is_written(terminal: Terminal, typed: str) -> None:
+    terminal.type("apply", "--friends", "-", text=friend("anna", 'ip = "2001:db8::5"'))
+    assert terminal.ask("check", typed)["verdict"] == "in"
+
+
 def test_a_limit_of_the_relay_is_a_layer_too(terminal: Terminal, relay: dict[str, Any]) -> None:
     relay["status"] = people(*["5.6.7.8"] * 48)
     terminal.type("apply", "--friends", "-", text=ANNA)

@@ -15,6 +15,7 @@ from relay import protocol
 from relay.config import Config, Gate
 from relay.config import Limits as RelayLimits
 from tests.support.namespace import PrivateNetwork
+from tests.support.pasted import PASTED
 from tests.support.relays import running
 from toolkit.console import ROOT
 from toolkit.doctor import igd, probe, target
@@ -141,6 +142,7 @@ def test_jitter_is_the_mean_step_from_one_to_the_next() -> None:
         ("relay.example.org", "relay.example.org", 55435),
         ("203.0.113.7|55435|FridayNightRoom1", "203.0.113.7", 55435),
         ("2001:db8::7|55435", "2001:db8::7", 55435),
+        *((typed, "localhost", 55499) for typed in PASTED),
     ],
 )
 def test_a_relay_is_typed_as_in_retroarch(text: str, address: str, port: int) -> None:
@@ -148,7 +150,21 @@ def test_a_relay_is_typed_as_in_retroarch(text: str, address: str, port: int) ->
     assert (found.address, found.port) == (address, port)
 
 
-@pytest.mark.parametrize("text", ["", "|", "x|0", "x|port", "relay.example.org:55435", "x; id|1", "-oProxyCommand=id"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "|",
+        "x|0",
+        "x|port",
+        "x|\u0663",
+        "''",
+        "my relay|1",
+        "relay.example.org:55435",
+        "x; id|1",
+        "-oProxyCommand=id",
+    ],
+)
 def test_what_is_no_relay_is_refused_with_the_form(text: str) -> None:
     with pytest.raises(UserError) as caught:
         target.parse(text)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
+from tests.support.pasted import PASTED
 from tests.support.statuses import client, session, status, table
-from toolkit import join_rooms
+from toolkit import join_rooms, join_show
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.play import asked, compare, cores, flow, info, launch, settings, target, ways
 from toolkit.play.asked import Said
@@ -59,6 +60,21 @@ def test_the_string_of_an_invitation_is_taken_apart() -> None:
     assert full.arguments((1, 14, 0)) == (f"--connect=relay.example.org|55440|{SESSION}",)
     assert target.parse("203.0.113.7").arguments((1, 10, 0)) == ("--connect=203.0.113.7|55435",)
     assert live().arguments((1, 14, 0)) == (f"--connect=relay.example.org|55435|{SESSION}",)
+
+
+@pytest.mark.parametrize("typed", PASTED)
+def test_what_comes_along_with_a_copied_invitation_is_left_out(typed: str) -> None:
+    found = target.parse(typed)
+    assert (found.address, found.room.port) == ("localhost", 55499)
+    session = target.parse(typed.replace("55499", f"55499 | {SESSION}"))
+    assert (session.room.port, session.room.id) == (55499, SESSION)
+
+
+@pytest.mark.parametrize("around", ["{}", " {} ", "'{}'", "\u200b{}"])
+def test_a_room_and_an_address_may_be_pasted_too(around: str) -> None:
+    rooms = join_rooms.rooms_of(status([{"id": SESSION, "port": 55440, "mode": "hosted"}], []))
+    assert join_rooms.choose(rooms, around.format("55440")).id == SESSION
+    assert join_show.check_address(around.format("relay.example.org")) == "relay.example.org"
 
 
 @pytest.mark.parametrize(
