@@ -75,7 +75,7 @@ class Outcome(StrEnum):
     GAVE_UP = "gave-up", "RetroArch itself hung up: what it was sent did not fit its game"
     NO_STATE = "no-state", "it was new and got no savestate: the core of the player who keeps time saves none"
     FROZEN = "frozen", "the others had to wait for its input for too long; only it was dropped"
-    VANISHED = "vanished", "it had fallen silent, and kept somebody out who wanted to come into a game without a host"
+    VANISHED = "vanished", "it had fallen silent, and kept somebody out who wanted to come in"
     HOST_CAME = (
         "host-came",
         "it was alone in a game without a host, and somebody hosts at that port now: it has to connect again",

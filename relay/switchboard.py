@@ -40,6 +40,10 @@ REMEMBERED_CLIENTS = 256
 MOST_PLAYERS = 31
 # Seconds after which a host is pinged that somebody waits for without knowing: who only looked in has left by then.
 PROBED = 1.0
+# Seconds after which a host that answers no ping, a paused one perhaps, is taken for one all the same.
+STANDS = 10.0
+# Whose machine gave no sign of life for so long (seconds) keeps nobody out of a full session.
+GONE_SECONDS = 7.0
 # How many hosts a tick looks at: pinging hundreds at once takes milliseconds, and games wait for that.
 HOSTS_A_TICK = 32
 # Seconds in which the answer to a ping tells a round trip.
@@ -378,6 +382,9 @@ class Switchboard:
             return self._ask_the_doubted(conn, doubted, now)
         return self._close(conn, wanted, Reason.FULL)
 
+    def _is_full(self, session: Session) -> bool:
+        return len(session.waiting) + len(session.linked) // 2 >= self.limits.clients_per_session
+
     def _ask_the_doubted(self, conn: Conn, doubted: list[Conn], now: float) -> None:
         """Let a client wait until it is known which of several hosts are still there."""
         if conn.state is not State.CLAIMING or conn.deadline <= now:
@@ -400,7 +407,10 @@ class Switchboard:
 
     def _wait_for_link(self, conn: Conn, session: Session, now: float) -> None:
         """Ask a session's host for a link for a client."""
-        if len(session.waiting) + len(session.linked) // 2 >= self.limits.clients_per_session:
+        if self._is_full(session):
+            for client in [each for each in session.linked if not each.is_link and self._quiet(each) >= GONE_SECONDS]:
+                self._unlink(client, Outcome.VANISHED)
+        if self._is_full(session):
             return self._close(conn, Outcome.SESSION_FULL, Reason.FULL)
         self._opening.pop(conn, None)
         self._claiming.pop(conn, None)
@@ -560,6 +570,8 @@ class Switchboard:
             self._next_host = 0
         for session in sessions[self._next_host : self._next_host + HOSTS_A_TICK]:
             self._ping(session.host, now)
+            if now - session.since >= STANDS and not self.liveness.is_silent(session.host, now):
+                self._send_off(session.host)
         self._next_host += HOSTS_A_TICK
 
     def _ping(self, host: Conn, now: float) -> None:
@@ -572,10 +584,10 @@ class Switchboard:
             self._send_ping(host, now)
 
     def _send_off(self, host: Conn) -> None:
-        """Let go who is alone in a game without a host at the port where somebody hosts, who has answered a ping.
+        """Let go who is alone in a game without a host at the port where somebody hosts.
 
         Newcomers there come to the host, so nobody would ever play with that one. Who only looks in, as the doctor and
-        the proof of a deployment do, answers no ping, and sends nobody off.
+        the proof of a deployment do, answers no ping and leaves soon, and sends nobody off.
         """
         if (table := self._table_beside(host)) and self.tables.is_lone(table):
             self.tables.send_off(table)

@@ -247,6 +247,19 @@ def test_nobody_is_ended_of_whom_nobody_wants_anything() -> None:
     assert board.board.liveness.silence(host, board.now) == pytest.approx(600)
 
 
+@pytest.mark.parametrize("quiet", [0.0, 6.5, 7.0, 600.0])
+def test_a_friend_whose_line_is_dead_keeps_nobody_out_of_a_full_session(quiet: float) -> None:
+    board = a_board(clients_per_session=2)
+    host = board.host()
+    (silent, _), (living, _) = linked(board, host), linked(board, host)
+    board.quiet[silent] = quiet
+    newcomer = board.join()
+    if quiet >= 7.0:
+        assert (ended(silent), newcomer.state, living.state) == ("vanished", State.WAITING, State.LINKED)
+    else:
+        assert (ended(newcomer), silent.state) == ("session-full", State.LINKED)
+
+
 # What else goes by who hosts.
 
 

@@ -544,6 +544,17 @@ def test_who_is_alone_is_sent_off_when_a_host_at_that_port_shows_that_it_is_one(
     assert board.join().session is host.session
 
 
+def test_a_host_that_stays_and_answers_no_ping_is_one_all_the_same() -> None:
+    board = a_board()
+    early = board.send(board.join(), INTO)
+    board.host()
+    for _ in range(9):
+        board.wait(1)
+    assert early.state is State.SEATED
+    board.wait(1)
+    assert ended(early) == "host-came"
+
+
 def test_those_who_play_without_a_host_play_on_and_the_last_one_is_sent_off() -> None:
     board = a_board()
     first, second = board.send(board.join(), INTO), board.send(board.join(), INTO)
