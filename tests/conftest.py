@@ -6,6 +6,7 @@ The first line of a run says so. With CI set what is missing is an error.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import tempfile
 from functools import partial
@@ -26,6 +27,7 @@ OF_THE_TOOLS = (
 
 # What a test ran elsewhere, and how that ended: a property of its report, shown in the summary.
 RAN = "ran"
+DESCRIPTORS = 16384
 PAYLOADS = "NETPLAY_RELAY_PAYLOADS"
 RELEASES = "NETPLAY_TEST_RELEASES"
 
@@ -48,6 +50,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     For the first see ansible/plugins/callback/payloads.py, for the second tests/support/retroarch_releases.py.
     """
+    # An account has 1,024 descriptors until it asks for more; some tests open hundreds of sockets in this process.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, DESCRIPTORS)), hard))
     for name, prefix in ((PAYLOADS, "netplay-payloads-"), (RELEASES, "netplay-releases-")):
         if name not in os.environ:  # the processes of xdist inherit it
             os.environ[name] = tempfile.mkdtemp(prefix=prefix)

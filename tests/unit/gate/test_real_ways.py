@@ -164,7 +164,7 @@ def test_nftables(host: GateHost, text: str, verdict: str) -> None:
         ([f"-A INPUT -s {ANNA4} -m mac --mac-source 02:00:00:00:00:01 -j DROP"], "unknown"),
     ],
 )
-@pytest.mark.parametrize("kind", ["nft", pytest.param("legacy", marks=pytest.mark.wide)])
+@pytest.mark.parametrize("kind", ["nft", "legacy"])
 def test_iptables(host: GateHost, kind: str, rules: list[str], verdict: str) -> None:
     host.run(["ipset", "restore"], f"create banned hash:net\nadd banned 10.9.0.0/30\nadd banned {STRANGER4}\n")
     for rule in rules:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import retroarch_releases as releases
-from tests.support.retroarch_settings import alone, write_folder
+from tests.support.retroarch_settings import alone, require, write_folder
 from toolkit.errors import UserError
 from toolkit.lab.sources import Mirror
 
@@ -107,6 +107,7 @@ def test_a_run_that_asked_for_none_lacks_none() -> None:
 
 
 def test_the_core_is_the_same_for_all_that_can_load_it(tmp_path: Path) -> None:
+    require()
     for suite in releases.SUITES:
         built(suite)
     cores = {}
