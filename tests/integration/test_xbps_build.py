@@ -15,6 +15,7 @@ import pytest
 
 from tests.support import xbps_harness
 from tests.support.labs import a_lab
+from tests.support.waiting import wait_for
 from tests.support.xbps_host import TRIGGERS, VoidlikeHost
 from tests.support.xbps_sources import MAINTAINER
 from toolkit import deploy, guests, places, removal, rollback
@@ -40,6 +41,14 @@ NODES = (
 STOOD_IN_FOR = ("git", "xbps-install", "xbps-query", "xbps-remove", "xbps-rindex", "xbps-uhelper")
 STAND_IN = Path(xbps_harness.__file__).with_name("xbps_stand_in.py")
 PROGRAM = "/usr/libexec/xbps-stand-in"
+# Calls the stand-in by its name, and notes what the settings are when it is done.
+WATCHED = "/usr/libexec/watched/watching"
+WATCHING = """\
+#!/bin/sh
+/usr/libexec/watched/xbps-install "$@" || exit
+case "$*" in *--repository*) ;; *) exit 0 ;; esac
+cd /etc/netplay-relay && cat relay.toml friends.toml allowlist >/srv/stand-in/settings
+"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def test_a_build_that_failed_goes_on_where_it_was_as_an_ordinary_account(built: 
         f"{uid} xbps-src -f pkg netplay-relay",
         f"{uid} xbps-src -f pkg netplay-relay",
         "0 xbps-rindex --force --add " + " ".join(f"{repo}/{name}-{version}.x86_64.xbps" for name in names),
-        f"0 xbps-install -Sy -ff --repository={repo} " + " ".join(f"{name}-{version}" for name in names),
+        f"0 xbps-install -Sy -f --repository={repo} " + " ".join(f"{name}-{version}" for name in names),
     ]
     built.host.write("/srv/stand-in/calls", "\n".join(calls) + "\n", "666")
 
@@ -141,6 +150,42 @@ def test_a_template_that_changed_is_built_published_and_installed_anew(built: Bu
     assert [call.split()[1] for call in built.calls()] == ["xbps-src", "xbps-rindex", "xbps-install"]
     assert built.host.code("test", "-e", stray) != 0
     assert built.build() == 0
+    built.host.write("/srv/stand-in/calls", "\n".join(before) + "\n", "666")
+
+
+OWN_SETTINGS = {
+    "relay.toml": '# mine\nallowlist = "/etc/netplay-relay/allowlist"\n',
+    "friends.toml": '[[friend]]\nname = "anna"\nip = ["203.0.113.7"]\n',
+    "allowlist": "203.0.113.7  # anna\n",
+}
+
+
+def settings(host: VoidlikeHost) -> dict[str, str]:
+    return {name: host.run("cat", f"/etc/netplay-relay/{name}") for name in OWN_SETTINGS}
+
+
+def modes(host: VoidlikeHost) -> list[str]:
+    return host.run("sh", "-c", "cd /etc/netplay-relay && stat -c '%n %a %U:%G' *").splitlines()
+
+
+def test_settings_of_the_hosts_own_stay_when_a_package_is_built_anew(built: Builder) -> None:
+    """Else everybody would be locked out, whom the packages' empty lists do not name."""
+    before, mode = built.calls(), modes(built.host)
+    assert mode == [
+        "allowlist 640 root:_netplay_relay",
+        "friends.toml 600 root:root",
+        "relay.toml 640 root:_netplay_relay",
+    ]
+    as_they_came = settings(built.host)
+    for name, text in OWN_SETTINGS.items():
+        built.host.run("sh", "-c", 'cat >"$1"', "sh", f"/etc/netplay-relay/{name}", stdin=text.encode())
+    built.host.run("sh", "-c", "echo '# again' >>/var/lib/netplay-builder/void-packages/srcpkgs/netplay-relay/update")
+    assert built.build() > 0
+    assert [call.split()[1] for call in built.calls()] == ["xbps-src", "xbps-rindex", "xbps-install"]
+    assert settings(built.host) == OWN_SETTINGS
+    assert modes(built.host) == mode
+    for name, text in as_they_came.items():
+        built.host.run("sh", "-c", 'cat >"$1"', "sh", f"/etc/netplay-relay/{name}", stdin=text.encode())
     built.host.write("/srv/stand-in/calls", "\n".join(before) + "\n", "666")
 
 
@@ -180,6 +225,29 @@ def test_deploying_the_packages_again_changes_nothing(deployed: Builder) -> None
     before = deployed.host.pid()
     assert deploy.deploy(deployed.place, deploy.Request()) == 0
     assert deployed.host.pid() == before
+
+
+def test_deploying_packages_that_were_built_anew_keeps_friends_and_settings(deployed: Builder) -> None:
+    """The packages are installed alone first: what a deployment writes afterwards does not hide what they did."""
+    guests.add(deployed.place, Wish("guest", [deployed.host.lab.node("stranger").ipv4]))
+    wait_for(lambda: "# guest" in deployed.host.run("cat", "/etc/netplay-relay/allowlist"), 15, "the guest on the list")
+    try:
+        before = settings(deployed.host)
+        built_anew = "echo '# built anew' >>/var/lib/netplay-builder/void-packages/srcpkgs/netplay-relay/update"
+        deployed.host.run("sh", "-c", built_anew)
+        assert build.build(deployed.place, build.Wanted(install=False), deployed.request) > 0
+        deployed.calls()
+        deployed.host.write(WATCHED, WATCHING, "755")
+        deployed.host.run("ln", "-sfn", PROGRAM, "/usr/libexec/watched/xbps-install")
+        deployed.host.run("ln", "-sfn", WATCHED, "/usr/bin/xbps-install")
+        assert deploy.deploy(deployed.place, deploy.Request()) > 0
+        assert settings(deployed.host) == before
+        noted = deployed.host.run("cat", "/srv/stand-in/settings")
+        assert noted == "".join(before.values())
+        assert guests.check(deployed.place, "guest")
+    finally:
+        deployed.host.run("ln", "-sfn", PROGRAM, "/usr/bin/xbps-install")
+        guests.remove(deployed.place, "guest", kick=False)
 
 
 def test_a_package_beside_a_deployed_release_is_refused_and_neither_is_touched(

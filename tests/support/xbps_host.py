@@ -28,12 +28,21 @@ READY = 20.0
 TRIGGERS = {
     "system-accounts": (
         "for account in $system_accounts; do\n"
+        'if [ "$2" = pre-remove ]; then [ "$5" = yes ] || usermod -L "$account"; continue; fi\n'
         'if id "$account" >/dev/null 2>&1; then continue; fi\n'
         'eval home=\\"\\$${account}_homedir\\"\n'
         'useradd --system --user-group --no-create-home --home-dir "$home" --shell /usr/sbin/nologin "$account"; done'
     ),
-    "mkdirs": 'set -- $make_dirs; while [ $# -gt 0 ]; do install -d -m "$2" -o "$3" -g "$4" ".$1"; shift 4; done',
-    "pycompile": 'python3 -m compileall -q "usr/lib/python$pycompile_version/site-packages/$pycompile_module"',
+    "mkdirs": (
+        "set -- $2 $make_dirs; moment=$1; shift; while [ $# -gt 0 ]; do\n"
+        'if [ "$moment" = post-remove ]; then rmdir ".$1" 2>/dev/null; shift 4; continue; fi\n'
+        'install -d -m "$2" -o "$3" -g "$4" ".$1"; shift 4; done'
+    ),
+    "pycompile": (
+        "place=usr/lib/python$pycompile_version/site-packages/$pycompile_module\n"
+        'if [ "$2" = pre-remove ]; then find "$place" -name __pycache__ -prune -exec rm -r {} +; exit; fi\n'
+        'python3 -m compileall -q "$place"'
+    ),
 }
 
 
@@ -119,5 +128,5 @@ class VoidlikeHost:
                             "--exclude=./REMOVE")  # fmt: skip
                 self.run("tar", "-C", "/", "-xf", "-", *left_out, stdin=unpacked)
             if text := read.scripts.get("INSTALL"):
-                argv = ("sh", "-s", action, read.props["pkgname"], read.props["version"], "no", "xbps.conf", "x86_64")
+                argv = ("sh", "-s", action, read.props["pkgname"], read.props["version"], "no", "no", "x86_64")
                 self.run("env", "-C", "/", *argv, stdin=text.encode())
