@@ -190,7 +190,7 @@ def test_the_settings_and_the_list_are_the_accounts_to_read_and_nobody_elses(hos
         ". 750 root:_netplay_relay",
         "allowlist 640 root:_netplay_relay",
         "friends.toml 600 root:root",
-        "relay.toml 644 root:root",
+        "relay.toml 640 root:_netplay_relay",
         "700 root",
     ]
 

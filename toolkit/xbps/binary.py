@@ -52,7 +52,8 @@ def properties(package: Binary, request: Request, architecture: str) -> dict[str
         "sourcepkg": request.package.name,
         "version": package.version,
     }
-    return facts | ({"conf_files": list(package.conf_files)} if package.conf_files else {})
+    lists = {"conf_files": list(package.conf_files), "provides": list(package.provides)}
+    return facts | {name: words for name, words in lists.items() if words}
 
 
 def listing(package: Binary) -> dict[str, list[dict[str, Any]]]:

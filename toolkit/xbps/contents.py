@@ -36,6 +36,15 @@ class Binary:
     scripts: dict[str, str]
 
     @property
+    def provides(self) -> tuple[str, ...]:
+        """What the package stands for besides its name: its Python distribution, and each of its commands."""
+        names = (path.split("/") for path in self.entries)
+        wheels = sorted({name.partition("-")[0] for parts in names for name in parts if name.endswith(".dist-info")})
+        commands = sorted(path.removeprefix("usr/bin/") for path in self.entries if path.startswith("usr/bin/"))
+        found = (*(f"py3:{wheel.replace('_', '-').lower()}" for wheel in wheels), *(f"cmd:{name}" for name in commands))
+        return tuple(f"{name}-{self.version}" for name in found)
+
+    @property
     def pkgver(self) -> str:
         """Name, version and revision, as xbps writes them."""
         return f"{self.name}-{self.version}"
@@ -107,24 +116,33 @@ def _scripts(request: Request, python: str) -> dict[str, str]:
     # Which trigger acts when is the trigger's own choice; these are theirs.
     after = {"INSTALL": ("system-accounts", "mkdirs", "pycompile"), "REMOVE": ("mkdirs",)}
     before = {"INSTALL": (), "REMOVE": ("system-accounts", "pycompile")}
-    return {name: _script(exports, name.lower(), before[name], after[name]) for name in ("INSTALL", "REMOVE")}
+    own = render.texts(request)
+    return {
+        name: _script(exports, name.lower(), before[name], after[name], own.get(name, ""))
+        for name in ("INSTALL", "REMOVE")
+    }
 
 
-def _script(exports: dict[str, str], target: str, before: tuple[str, ...], after: tuple[str, ...]) -> str:
+def _script(exports: dict[str, str], target: str, before: tuple[str, ...], after: tuple[str, ...], own: str) -> str:
+    """Return a script; own is what the template has of its own, which knows the variables by these names.
+
+    A trigger that fails, or is not there, ends the script without an error, as in xbps-src's packages: an error would
+    end the whole transaction, that of other packages too.
+    """
     lines = ["#!/bin/sh", "# Called by xbps with: pre or post, name, version, update (yes or no), its settings.", ""]
     lines += [
-        'export PATH="/bin:/sbin:/usr/bin:/usr/sbin"',
+        'export PATH="/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"',
         *(f'export {key}="{text}"' for key, text in exports.items()),
     ]
     lines += [
         "",
         "act() {",
-        '\t"./usr/libexec/xbps-triggers/$1" run "$2" "$name" "$version" "$update" "$settings" || exit',
+        '\t"./usr/libexec/xbps-triggers/$1" run "$2" "$PKGNAME" "$VERSION" "$UPDATE" "$CONF_FILE" || exit 0',
     ]
-    lines += ["}", "", "action=$1 name=$2 version=$3 update=$4 settings=$5", 'case "$action" in']
+    lines += ["}", "", "ACTION=$1 PKGNAME=$2 VERSION=$3 UPDATE=$4 CONF_FILE=$5", 'case "$ACTION" in']
     for moment, triggers in (("pre", before), ("post", after)):
         lines += [f"{moment})", *(f"\tact {trigger} {moment}-{target}" for trigger in triggers), "\t;;"]
-    return "\n".join([*lines, "esac", "exit 0", ""])
+    return "\n".join([*lines, "esac", "", f"{own}exit 0", ""])
 
 
 def _is_below(path: str, places: tuple[str, ...]) -> bool:
@@ -132,5 +150,6 @@ def _is_below(path: str, places: tuple[str, ...]) -> bool:
 
 
 def _one_python(python: str) -> str:
+    """Return the dependency that xbps-src adds to a package of Python modules."""
     major, minor = python.split(".")
-    return f"python3>={python}<{major}.{int(minor) + 1}"
+    return f"python3>={python}.0_1<{major}.{int(minor) + 1}.0_1"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import plistlib
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -70,21 +72,84 @@ def test_scripts_call_voids_triggers_at_their_time(signed: Path) -> None:
     assert xbps_reader.package(signed / OWN.replace("relay-", "relay-firewall-", 1)).scripts == {}
 
 
-def test_a_script_runs_the_triggers_of_the_root_it_is_in(signed: Path, tmp_path: Path) -> None:
-    triggers = tmp_path / "usr" / "libexec" / "xbps-triggers"
+TRIGGERS = ("system-accounts", "mkdirs", "pycompile")
+
+
+def a_root(folder: Path, signed: Path, failing: str = "") -> Path:
+    """Lay out a root with the package's scripts, its settings, and triggers that note their calls."""
+    read = xbps_reader.package(signed / OWN)
+    triggers = folder / "usr" / "libexec" / "xbps-triggers"
     triggers.mkdir(parents=True)
-    for name in ("system-accounts", "mkdirs", "pycompile"):
-        (triggers / name).write_text(f'#!/bin/sh\necho {name} "$@" "$system_accounts" "$pycompile_version" >>calls\n')
+    for name in TRIGGERS:
+        end = "exit 3" if name == failing else "exit 0"
+        (triggers / name).write_text(
+            f'#!/bin/sh\necho {name} "$@" "$system_accounts" "$pycompile_version" >>calls\n{end}\n'
+        )
         (triggers / name).chmod(0o755)
-    script = tmp_path / "INSTALL"
-    script.write_text(xbps_reader.package(signed / OWN).scripts["INSTALL"])
-    for action in ("pre", "post"):
-        argv = [program("sh"), str(script), action, "netplay-relay", "1_1", "no", "xbps.conf", "x86_64"]
-        subprocess.run(argv, cwd=tmp_path, check=True, timeout=30)
-    assert (tmp_path / "calls").read_text().splitlines() == [
-        f"{name} run post-install netplay-relay 1_1 no xbps.conf _netplay_relay 3.14"
-        for name in ("system-accounts", "mkdirs", "pycompile")
-    ]
+    for name in ("relay.toml", "allowlist", "friends.toml"):
+        (folder / "etc/netplay-relay").mkdir(parents=True, exist_ok=True)
+        (folder / "etc/netplay-relay" / name).write_text("")
+        (folder / "etc/netplay-relay" / name).chmod(0o644)
+    for name, text in read.scripts.items():
+        # The account's group is not on this machine.
+        (folder / name).write_text(text.replace("chgrp _netplay_relay", f"chgrp {os.getgid()}"))
+    return folder
+
+
+def called(root: Path, script: str, action: str) -> tuple[int, list[str]]:
+    """Call a script as xbps does; return how it ended and what triggers noted."""
+    (root / "calls").write_text("")
+    argv = [program("sh"), str(root / script), action, "netplay-relay", "1_1", "no", "no", "x86_64"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, check=False, timeout=30)
+    return done.returncode, (root / "calls").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("script", "action", "moment", "expected"),
+    [
+        ("INSTALL", "pre", "", ()),
+        ("INSTALL", "post", "post-install", TRIGGERS),
+        ("REMOVE", "pre", "pre-remove", ("system-accounts", "pycompile")),
+        ("REMOVE", "post", "post-remove", ("mkdirs",)),
+        ("REMOVE", "purge", "", ()),
+    ],
+)
+def test_a_script_runs_the_triggers_of_the_root_it_is_in(
+    signed: Path, tmp_path: Path, script: str, action: str, moment: str, expected: tuple[str, ...]
+) -> None:
+    root = a_root(tmp_path, signed)
+    calls = [f"{name} run {moment} netplay-relay 1_1 no no _netplay_relay 3.14" for name in expected]
+    assert called(root, script, action) == (0, calls)
+
+
+@pytest.mark.parametrize("failing", [*TRIGGERS, "missing"])
+@pytest.mark.parametrize(("script", "action"), [("INSTALL", "post"), ("REMOVE", "pre"), ("REMOVE", "post")])
+def test_a_trigger_that_fails_or_is_missing_does_not_end_the_transaction(
+    signed: Path, tmp_path: Path, script: str, action: str, failing: str
+) -> None:
+    """What follows it is left out, as with every package of xbps-src's."""
+    root = a_root(tmp_path, signed, failing)
+    if failing == "missing":
+        shutil.rmtree(root / "usr")
+    code, calls = called(root, script, action)
+    assert code == 0
+    names = [line.split()[0] for line in calls]
+    assert failing not in names or names[-1] == failing
+
+
+def test_installing_leaves_the_settings_to_the_accounts_group_and_to_nobody_else(signed: Path, tmp_path: Path) -> None:
+    """An update by xbps gives settings that it keeps the mode of the package."""
+    root = a_root(tmp_path, signed)
+    assert called(root, "INSTALL", "post")[0] == 0
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in (root / "etc/netplay-relay").iterdir()}
+    assert (modes["relay.toml"], modes["allowlist"]) == (0o640, 0o640)
+
+
+def test_packages_say_what_else_they_are_as_xbps_src_has_them_say(signed: Path) -> None:
+    version = f"{__version__}_1"
+    own = xbps_reader.package(signed / OWN).props
+    assert own["provides"] == [f"py3:netplay-relay-{version}", f"cmd:netplay-relay-{version}"]
+    assert "provides" not in xbps_reader.package(signed / OWN.replace("relay-", "relay-firewall-", 1)).props
 
 
 def test_the_index_names_each_package_with_its_hash_and_size(signed: Path) -> None:
