@@ -15,7 +15,7 @@ from typing import Final
 
 from toolkit.console import ROOT
 from toolkit.errors import UserError
-from toolkit.xbps import archives
+from toolkit.xbps import archives, versions
 
 GIT_SECONDS: Final = 60.0
 """Reading a commit of this size takes a fraction of a second."""
@@ -24,7 +24,7 @@ FULL_HASH: Final = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tarball: its file name, its bytes, the version its pyproject.toml names."""
+    """A tarball: its file name, its bytes, the version its pyproject.toml names, as xbps writes it."""
 
     name: str
     content: bytes
@@ -93,11 +93,11 @@ def read(path: Path) -> Source:
 
 
 def project_version(settings: bytes, where: str) -> str:
-    """Return the version that a pyproject.toml names; UserError when it is not this project's."""
+    """Return the version that a pyproject.toml names, as xbps writes it; UserError when it is not this project's."""
     try:
         project = tomllib.loads(settings.decode())["project"]
         if project["name"] == "netplay-relay":
-            return str(project["version"])
+            return versions.of_project(str(project["version"]))
     except (ValueError, KeyError):
         pass
     raise _not_ours(where)

@@ -6,7 +6,7 @@ The two older relays are here because people come from them. Both have no tags: 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from toolkit.console import ROOT
@@ -31,7 +31,10 @@ class Subpackage:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package: names, license, the default source and the default commit ("" where the owner must name it)."""
+    """One package: names, license, the default source, the default commit and its date ("" where there is none).
+
+    broken: commits that do not build, and why.
+    """
 
     name: str
     summary: str
@@ -45,6 +48,7 @@ class Package:
     directories: tuple[str, ...]
     commit: str = ""
     date: str = ""
+    broken: dict[str, str] = field(default_factory=dict)
     subpackages: tuple[Subpackage, ...] = ()
 
 
@@ -101,7 +105,12 @@ def all_packages() -> dict[str, Package]:
                 services=("netplay-mitm-server",),
                 conf_files=(),
                 directories=(),
-                date="20211110",
+                # The two commits after it, of 2021-11-10, are half of a change: the newest does not compile.
+                commit="fae1270e7f0d7434471a2719df4c826f7f60e146",
+                date="20211023",
+                broken={
+                    "35b53b1cc42a2e81a827212d59ae5d81d01fccc8": "no compiler takes its mitm.cpp (line 847)",
+                },
             ),
             Package(
                 name="netplay-tunnel-server",

@@ -101,7 +101,7 @@ def _own(package: Package, asked: Asked, maintainer: str) -> Request:
     else:
         commit, version = "", versions.check(asked.version) if asked.version else ""
     found, project = distfile.own(package, commit, version, asked.distfile, asked.checksum)
-    if not commit and version and project and version != project:
+    if not commit and version and project and not versions.are_one(version, project):
         raise UserError(
             f"the source is version {project}, not {version}: the package would hold another program than it says",
             fix=f"--version {project}, or the tarball of {version}: --distfile FILE",

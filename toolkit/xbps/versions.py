@@ -6,13 +6,15 @@ import datetime
 import re
 from typing import Final
 
+from packaging.version import InvalidVersion, Version
+
 from toolkit.errors import UserError
 
 _WORDS: Final = {"alpha": -3, "beta": -2, "pre": -1, "rc": -1, "pl": 0, ".": 0}
 _PIECE: Final = re.compile(r"(?P<number>\d+)|(?P<word>alpha|beta|pre|rc|pl|\.)|(?P<letter>[a-z])|.", re.IGNORECASE)
 _RELEASE: Final = re.compile(r"\d+(\.\d+)+((alpha|beta|rc)\d*)?([.+]\d{8})?")
-# How a wheel writes the same version (PEP 440): xbps-src looks for the wheel by the template's version.
-_WHEEL: Final = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+(rc(0|[1-9]\d*))?(\+\d{8})?")
+# What xbps calls the prereleases of PEP 440: it reads the b of 1.2b1 as a number, and 1.2b1 is above 1.2 to it.
+_PRERELEASES: Final = {"a": "alpha", "b": "beta", "rc": "rc"}
 _PLAIN: Final = re.compile(r"\d+(\.\d+)+")
 _DATE: Final = re.compile(r"(?:19|20)\d{2}[01]\d[0-3]\d")
 
@@ -44,16 +46,47 @@ def objection(version: str) -> str:
 
 
 def check(version: str) -> str:
-    """Return the version; UserError when a template must not carry it, or a wheel would write it another way."""
-    reason = objection(version)
-    if not reason and not _WHEEL.fullmatch(version):
-        reason = "a wheel writes it another way (1.0beta1 as 1.0b1, 1.02 as 1.2), and xbps-src would not find it"
-    if reason:
+    """Return the version; UserError when a template or a wheel must not carry it.
+
+    A wheel may write it another way (1.2beta1 as 1.2b1): xbps-src installs whatever wheel was built.
+    """
+    if reason := objection(version) or _no_wheel(version):
         raise UserError(
             f"{version!r} cannot be the version of a package: {reason}",
             fix="A release: --version 1.2.3. A snapshot: --commit HASH --date YYYYMMDD (its version is made).",
         )
     return version
+
+
+def of_project(text: str) -> str:
+    """Return the version of a pyproject.toml as xbps writes it: 1.2b1 as 1.2beta1. What is no version stays."""
+    try:
+        found = Version(text)
+    except InvalidVersion:
+        return text
+    if found.pre is None or found.dev is not None or found.post is not None or found.epoch:
+        return text
+    word, number = found.pre
+    return (
+        ".".join(map(str, found.release)) + _PRERELEASES[word] + str(number) + (f"+{found.local}" * bool(found.local))
+    )
+
+
+def are_one(template: str, project: str) -> bool:
+    """Tell whether a template's version is that of a pyproject.toml, which may be written another way."""
+    try:
+        return Version(template) == Version(project)
+    except InvalidVersion:
+        return template == project
+
+
+def _no_wheel(version: str) -> str:
+    """Return why no wheel can have this version, "" when one can."""
+    try:
+        Version(version)
+    except InvalidVersion:
+        return "Python's packaging has no such version (PEP 440), and the wheel must have one"
+    return ""
 
 
 def check_date(text: str) -> str:

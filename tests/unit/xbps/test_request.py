@@ -34,6 +34,26 @@ def test_a_file_gives_the_version_and_the_checksum(tmp_path: Path) -> None:
     assert settled.maintainer == "Orphaned <orphan@voidlinux.org>"
 
 
+@pytest.mark.parametrize(
+    ("project", "typed", "version"),
+    [
+        ("1.2b1", "", "1.2beta1"),
+        ("1.2b1", "1.2beta1", "1.2beta1"),
+        ("1.2beta1", "1.2beta1", "1.2beta1"),
+        ("1.2a2", "1.2alpha2", "1.2alpha2"),
+        ("1.2rc1", "1.2rc1", "1.2rc1"),
+        ("1.2.0", "1.2", "1.2"),
+    ],
+)
+def test_a_prerelease_has_the_version_that_xbps_sorts_below_the_release(
+    tmp_path: Path, project: str, typed: str, version: str
+) -> None:
+    settled = request.settle(Asked(version=typed, distfile=str(tarball(tmp_path, project))))
+    assert settled.version == version
+    # What the template asks for is what lies there.
+    assert settled.distfile.name == settled.distfile.file.replace("${version}", version)
+
+
 def test_a_snapshot_of_the_relay_is_below_its_releases_and_names_its_commit(tmp_path: Path) -> None:
     settled = request.settle(Asked(commit=COMMIT, date="20261103", distfile=str(tarball(tmp_path))))
     assert (settled.version, settled.commit, settled.patched) == ("0.0.20261103", COMMIT, True)
@@ -74,6 +94,14 @@ def test_the_home_page_is_what_was_typed_and_else_a_placeholder_that_leads_nowhe
 def test_the_tunnel_server_has_a_commit_of_its_own(tmp_path: Path) -> None:
     settled = request.settle(asked("netplay-tunnel-server", tmp_path))
     assert (settled.version, settled.commit[:7]) == ("0.0.20221101", "23ddaba")
+
+
+def test_the_mitm_server_has_a_commit_that_compiles(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.tar.gz"
+    path.write_bytes(b"what GitHub packs of a commit")
+    settled = request.settle(Asked(package="netplay-mitm-server", distfile=str(path)))
+    assert (settled.version, settled.commit) == ("0.0.20211023", "fae1270e7f0d7434471a2719df4c826f7f60e146")
+    assert settled.commit not in settled.package.broken
 
 
 def test_an_address_names_version_and_commit_by_the_templates_variables() -> None:
@@ -118,7 +146,7 @@ def test_an_address_names_version_and_commit_by_the_templates_variables() -> Non
         ({"commit": COMMIT, "date": "20211110", "after": "1.0rc1"}, "not a release"),
         ({"package": "netplay-tunnel-server", "homepage": "https://example.org"}, "a home page of its own"),
         ({"package": "netplay-tunnel-server", "after": "1.0"}, "has no releases"),
-        ({"package": "netplay-mitm-server"}, "needs its commit"),
+        ({"package": "netplay-mitm-server", "date": "20211023"}, "needs its commit"),
         ({"package": "netplay-mitm-server", "version": "1.0.0"}, "has no releases"),
     ],
 )

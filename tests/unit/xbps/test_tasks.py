@@ -57,6 +57,20 @@ def test_a_refusal_is_a_sentence_and_exit_code_2_and_writes_nothing(
     assert list(place.iterdir()) == []
 
 
+def test_a_commit_that_does_not_compile_is_named_with_one_that_does(tmp_path: Path) -> None:
+    (tmp_path / "source.tar.gz").write_bytes(b"what GitHub packs of a commit")
+    newest = "35b53b1cc42a2e81a827212d59ae5d81d01fccc8"
+    words = ("--package", "netplay-mitm-server", "--distfile", str(tmp_path / "source.tar.gz"))
+    done = task("template", "--out", str(tmp_path / "newest"), *words, "--commit", newest, "--date", "20211110")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = " ".join(done.stdout.split())
+    assert f"{newest} does not build: no compiler takes its mitm.cpp (line 847)" in said
+    typed = said.partition("One that does: ")[2].split()[:4]
+    done = task("template", "--out", str(tmp_path / "other"), *words, *typed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "does not build" not in " ".join(done.stdout.split())
+
+
 def test_a_repository_is_made_and_how_to_install_from_it_is_said(tmp_path: Path) -> None:
     (tmp_path / "source.tar.gz").write_bytes(xbps_harness.source_tarball())
     done = task("package", "--out", str(tmp_path / "repo"), "--distfile", str(tmp_path / "source.tar.gz"))
