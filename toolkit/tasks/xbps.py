@@ -59,6 +59,9 @@ def template(
     if settled.package.name == "netplay-relay":
         _note_borrowed(settled, commit or distfile)
     step("template", f"{settled.package.name} {settled.version}: {short(written.folder)}")
+    if reason := settled.package.broken.get(settled.commit):
+        other = f"--commit {settled.package.commit} --date {settled.package.date}"
+        step("note", f"{settled.commit} does not build: {reason}. One that does: {other}")
     _note_placeholder(settled.package.homepage)
     if written.tarball:
         step("source", f"{short(written.tarball)}, SHA-256 {settled.distfile.sha256}")
@@ -197,7 +200,7 @@ def build(
 )
 @user_errors
 def lint(_: Context, folder: str, json: bool = False) -> None:
-    """Say what xbps-src, xlint and pkglint would object to. Ends with 1 when there is something."""
+    """Say what xlint, xbps-src and pkglint object to (it ends with 1 then), and what we advise besides."""
     import dataclasses
     from json import dumps
 
@@ -211,10 +214,13 @@ def lint(_: Context, folder: str, json: bool = False) -> None:
     for finding in [] if json else findings:
         say(str(finding))
         say(f"  {finding.fix}")
-    if not findings and not json:
+    objections = [each for each in findings if each.tool]
+    if not json:
         names = ", ".join(path.resolve().name for path in rules.packages_below(place))
-        step("lint", f"nothing to object to in {names}")
-    if findings:
+        advice = len(findings) - len(objections)
+        more = f"; {advice} of advice, which none of them gives" if advice else ""
+        step("lint", f"{len(objections) or 'no'} objections of Void's tools in {names}{more}")
+    if objections:
         raise SystemExit(1)
 
 

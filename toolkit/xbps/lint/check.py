@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from toolkit.errors import UserError
-from toolkit.xbps.lint import fields, install, services, text
+from toolkit.xbps.lint import fields, install, lines, services, text
 from toolkit.xbps.lint.parse import Finding, Package, read
 
 if TYPE_CHECKING:
@@ -13,19 +13,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RULES: Final[tuple[Callable[[Package], Iterator[Finding]], ...]] = (
-    *(text.header, text.ending, text.lines, text.functions, text.order, text.syntax),
-    *(fields.required, fields.empty, fields.unknown, fields.name, fields.version, fields.commit, fields.description),
-    *(fields.maintainer, fields.homepage, fields.distfiles),
-    *(install.license_field, install.dependencies, install.accounts, install.directories, install.places),
-    *(install.settings, install.tests, install.subpackages),
+    *(lines.xlint_lines, lines.license_text, lines.literal_version, lines.check_reason),
+    *(text.header, text.ending, text.columns, text.order, text.syntax),
+    *(fields.required, fields.unknown, fields.name, fields.version, fields.commit, fields.description),
+    *(fields.maintainer, fields.homepage, fields.distfiles, fields.checksums, fields.building),
+    *(install.license_ids, install.dependencies, install.accounts, install.directories, install.places),
+    *(install.settings, install.subpackages),
     *(services.services, services.contents, services.scripts, services.update),
 )
 
 
 def lint(folder: Path) -> list[Finding]:
-    """Check every package of a folder. Raises UserError when there is none."""
+    """Check every package of a folder: what Void's tools object to, then advice. UserError when there is none."""
     findings = [finding for package in packages_below(folder) for rule in RULES for finding in rule(read(package))]
-    return sorted(findings, key=lambda each: (str(each.path), each.line, each.rule))
+    return sorted(findings, key=lambda each: (not each.tool, str(each.path), each.line, each.rule))
 
 
 def packages_below(folder: Path) -> list[Path]:

@@ -5,34 +5,61 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from toolkit.xbps.lint.parse import Finding
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from toolkit.xbps.lint.lines import read_lines
+from toolkit.xbps.lint.parse import PKGLINT, XBPS_SRC, XLINT, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from toolkit.xbps.lint.parse import Package
 
-# Their text is the same everywhere and shipped once; the others' names the author.
-_SHARED: Final = re.compile(r"(?:GPL|LGPL|Apache)-")
-_OWN_TEXT: Final = re.compile(r"(?:MIT|BSD|ISC|AGPL|X11|custom)\b")
-_SPDX: Final = re.compile(r"[A-Za-z0-9.+:-]+")
+# Where pkglint lets no package put anything, and where it belongs.
 FORBIDDEN: Final = {
     "usr/sbin": "usr/bin",
     "sbin": "usr/bin",
     "bin": "usr/bin",
     "lib": "usr/lib",
-    "lib64": "usr/lib",
-    "usr/lib64": "usr/lib",
     "usr/local": "usr",
+    "usr/usr": "usr",
+    "usr/etc": "etc",
     "usr/man": "usr/share/man",
+    "usr/share/man/man": "usr/share/man",
     "usr/doc": "usr/share/doc",
+    "usr/dict": "usr/share/dict",
+    "usr/lib/libexec": "usr/libexec",
+    "usr/lib/locale": "usr/share/locale",
     "etc/sysctl.d": "usr/lib/sysctl.d",
     "etc/udev/rules.d": "usr/lib/udev/rules.d",
+    "etc/udev/hwdb.d": "usr/lib/udev/hwdb.d",
     "etc/modprobe.d": "usr/lib/modprobe.d",
+    "etc/X11/xorg.conf.d": "usr/share/X11/xorg.conf.d",
+    "etc/gconf/schemas": "usr/share/gconf/schemas",
+    "etc/dracut.conf.d": "usr/lib/dracut/dracut.conf.d",
     "etc/bash_completion.d": "usr/share/bash-completion/completions",
-    "run": "make_dirs or the service's run",
-    "tmp": "the service's run",
+    "var/run": "make_dirs or the service's run",
+    **dict.fromkeys(("run", "tmp", "home", "root", "mnt", "proc", "dev"), "make_dirs or the service's run"),
 }
+# Accounts of before the underscore became the rule; their packages are in Void's repository.
+_OLD_ACCOUNTS: Final = """
+    at avahi bitlbee boinc caddy chrony clocksd colord cups dbus deluge dictd dnscrypt_proxy dnsmasq elog etcd fcron ftp
+    gdm gerbera gitolite gpsd h2o haproxy icinga inadyn inspircd jenkins kube ldap libvirt lightdm mail minidlna mopidy
+    mpd munge mysql named nbd ndhc nethack nginx nsd nslcd ntpd nut openntpd orientdb polkitd postfix postgres privoxy
+    prosody pulse quassel radicale redis relaysrv rmilter rpc rspamd rsvlog rtkit sddm shadowsocks sndiod squid storm
+    suricata synapse taskd tomcat tor transmission tuntox umurmur usbmux voidupdates x2gouser znc
+"""
+OLD_ACCOUNTS: Final = tuple(_OLD_ACCOUNTS.split())
+_NEW_ACCOUNT: Final = re.compile(rf"system_accounts=.*\b(?!{'|'.join(OLD_ACCOUNTS)})[a-zA-Z]", re.ASCII)
+# Deprecated by the SPDX list. Its other ids, and how they are written, packaging knows.
+_DEPRECATED: Final = """
+    AGPL-1.0 AGPL-3.0 BSD-2-Clause-FreeBSD BSD-2-Clause-NetBSD GFDL-1.1 GFDL-1.2 GFDL-1.3 GPL-1.0 GPL-1.0+ GPL-2.0
+    GPL-2.0+ GPL-2.0-with-GCC-exception GPL-2.0-with-autoconf-exception GPL-2.0-with-bison-exception
+    GPL-2.0-with-classpath-exception GPL-2.0-with-font-exception GPL-3.0 GPL-3.0+ GPL-3.0-with-GCC-exception
+    GPL-3.0-with-autoconf-exception LGPL-2.0 LGPL-2.0+ LGPL-2.1 LGPL-2.1+ LGPL-3.0 LGPL-3.0+ Net-SNMP Nunit
+    StandardML-NJ bzip2-1.0.5 eCos-2.0 wxWindows
+"""
+DEPRECATED: Final = frozenset(_DEPRECATED.split())
 # Looked for in vain in Void's repository; python3-nftables is part of nftables there.
 ABSENT: Final = frozenset(
     (
@@ -41,27 +68,37 @@ ABSENT: Final = frozenset(
     )
 )
 _TAKERS: Final = ("vmove ", "vcopy ", "vmkdir ", "vinstall ", "vbin ", "vsv ", "ln ")
+# Which of a helper's words is the place.
+_WHERE: Final = {"vinstall": 3, "vmkdir": 1, "vcopy": 2}
 BROUGHT: Final = frozenset(("python3-build", "python3-installer", "python3-packaging-bootstrap"))
 
 
-def license_field(package: Package) -> Iterator[Finding]:
-    """Hold that the license is SPDX, and that a text of its own is installed and a shared one is not."""
-    if not (each := package.first("license")) or not each.value:
-        return
-    parts = [part for part in re.split(r"\s*,\s*|\s+(?:AND|OR|WITH)\s+|[()]", each.value) if part]
-    for part in parts:
-        if re.fullmatch(r"[AL]?GPL(?:v?\d.*)?|BSD|Apache(?:[ v]?\d.*)?", part) or not _SPDX.fullmatch(part):
-            yield package.finding(each.line, "license", f"{part} is not SPDX", "For example: GPL-3.0-or-later, MIT.")
-    calls = package.calls("vlicense")
-    if any(_OWN_TEXT.match(part) for part in parts):
-        if not calls:
-            yield package.finding(
-                each.line, "vlicense", f"the text of {each.value} is not installed", "In post_install: vlicense LICENSE"
-            )
-    elif calls and all(_SHARED.match(part) for part in parts):
-        yield package.finding(
-            calls[0][0], "vlicense", f"the text of {each.value} is there already", "Remove the call of vlicense."
-        )
+def license_ids(package: Package) -> Iterator[Finding]:
+    """Hold that licenses are named by their SPDX ids, each in the list's own letters."""
+    for number, line in enumerate(package.lines, start=1):
+        if not (found := re.fullmatch(r'(?!\s*#).*license="(.*)".*', line)) or "$" in found[1]:
+            continue
+        for part in map(str.strip, re.split(r",| (?:WITH|OR|AND) ", re.sub(r"[()]", "", found[1]))):
+            if not part.startswith("custom:") and part != "Public Domain" and not is_spdx(part):
+                yield package.finding(
+                    number, "license", f"{part or 'nothing'} is not an SPDX id", "For example: GPL-3.0-or-later, MIT.",
+                    XLINT,
+                )  # fmt: skip
+
+
+def is_spdx(text: str) -> bool:
+    """Tell whether a license or an exception is in the SPDX list by that id, and not out of use."""
+    if text in DEPRECATED or not re.fullmatch(r"[A-Za-z0-9.-]+", text) or text.startswith("LicenseRef-"):
+        return False
+    # An exception is one only behind a license.
+    return any(_canonical(before + text) == before + text for before in ("", "MIT WITH "))
+
+
+def _canonical(expression: str) -> str:
+    try:
+        return str(canonicalize_license_expression(expression))
+    except InvalidLicenseExpression:
+        return ""
 
 
 def dependencies(package: Package) -> Iterator[Finding]:
@@ -81,14 +118,14 @@ def dependencies(package: Package) -> Iterator[Finding]:
 
 def accounts(package: Package) -> Iterator[Finding]:
     """Hold that accounts begin with an underscore and have a home."""
+    for number, line in read_lines(package):
+        if _NEW_ACCOUNT.search(line):
+            yield package.finding(number, "accounts", "the account has no underscore in front", "Name it _NAME.", XLINT)
     for each in package.assignments:
-        if each.name not in {"system_accounts", "system_groups"}:
+        if each.name != "system_accounts" or "$" in each.value:
             continue
-        for word in each.words:
-            account = word.partition(":")[0]
-            if not account.startswith("_"):
-                yield package.finding(each.line, "accounts", f"{account} has no underscore", f"Name it _{account}.")
-            elif each.name == "system_accounts" and not package.first(f"{account}_homedir", each.scope):
+        for account in (word.partition(":")[0] for word in each.words):
+            if account.startswith("_") and not package.first(f"{account}_homedir", each.scope):
                 yield package.finding(
                     each.line, "accounts", f"{account} has no home", f'Add {account}_homedir="/var/empty"'
                 )
@@ -107,20 +144,12 @@ def directories(package: Package) -> Iterator[Finding]:
 
 
 def places(package: Package) -> Iterator[Finding]:
-    """Hold that files go where packages may put them, by the helper that is for it."""
-    for line, _, words in package.calls("vinstall", "vmkdir", "vcopy", "vmove", "mkdir", "install", "cp", "mv", "ln"):
-        for word in words[1:]:
-            path = re.sub(r"^[\"']?\$\{?(?:PKG)?DESTDIR\}?/|^[\"']|[\"']$", "", word).strip("/")
-            for bad, good in FORBIDDEN.items():
-                if path == bad or path.startswith(f"{bad}/"):
-                    yield package.finding(line, "places", f"{bad} is refused by pkglint", f"Use {good}.")
-    for line, _, words in package.calls("vinstall"):
-        target = words[3] if len(words) > 3 else ""
-        if target == "usr/bin" and words[2] in {"755", "0755"}:
-            yield package.finding(line, "helpers", "vinstall into usr/bin", "Use vbin.")
-        for start, helper in (("usr/share/man", "vman"), ("usr/share/licenses", "vlicense")):
-            if target.startswith(start):
-                yield package.finding(line, "helpers", f"vinstall into {start}", f"Use {helper}.")
+    """Hold that files go where packages may put them."""
+    for line, _, words in package.calls("vinstall", "vmkdir", "vcopy"):
+        path = re.sub(r"^/+|/+$", "", words[_WHERE[words[0]]].strip("\"'")) if len(words) > _WHERE[words[0]] else ""
+        for bad, good in FORBIDDEN.items():
+            if path == bad or path.startswith(f"{bad}/"):
+                yield package.finding(line, "places", f"{bad} is refused by pkglint", f"Use {good}.", PKGLINT)
 
 
 def settings(package: Package) -> Iterator[Finding]:
@@ -142,14 +171,6 @@ def settings(package: Package) -> Iterator[Finding]:
                 )
 
 
-def tests(package: Package) -> Iterator[Finding]:
-    """Hold that tests are not left out without a reason."""
-    for number, line in enumerate(package.lines):
-        explained = "#" in line or (number and package.lines[number - 1].lstrip().startswith("#"))
-        if re.match(r"make_check=", line) and not explained:
-            yield package.finding(number + 1, "make_check", "tests are left out", "Say why, in a comment above.")
-
-
 def subpackages(package: Package) -> Iterator[Finding]:
     """Hold that each subpackage has a link beside the folder and takes something over, and each link its function."""
     own = package.folder.resolve()
@@ -159,13 +180,17 @@ def subpackages(package: Package) -> Iterator[Finding]:
         sub = function.removesuffix("_package")
         link = own.parent / sub
         if not link.is_symlink() or link.resolve() != own:
-            yield package.finding(line - 1, "subpackage", f"{link} does not lead here", f"ln -s {own.name} {link}")
+            yield package.finding(
+                line - 1, "subpackage", f"{link} does not lead here", f"ln -s {own.name} {link}", XBPS_SRC
+            )
         is_meta = "meta" in package.value("build_style") or any("build_style=meta" in each for each in body)
         if not is_meta and not any(each.strip().startswith(_TAKERS) for each in body):
             yield package.finding(line - 1, "subpackage", f"{sub} takes nothing", "In pkg_install: vmove PATH")
     for link in sorted(own.parent.iterdir()):
         if link.is_symlink() and link.resolve() == own and f"{link.name}_package" not in package.functions:
-            yield Finding(link, 0, "subpackage", f"the template has no {link.name}_package()", "Remove the link.")
+            yield Finding(
+                link, 0, "subpackage", f"the template has no {link.name}_package()", "Remove the link.", XBPS_SRC
+            )
 
 
 def _target(words: list[str]) -> str:

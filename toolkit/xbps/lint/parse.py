@@ -16,19 +16,30 @@ _FUNCTION: Final = re.compile(r"([\w.+-]+)\(\) \{$")
 _UNQUOTED_BLANK: Final = re.compile(r"\s+#.*|\s+$")
 
 
+XLINT: Final = "xlint"
+XBPS_SRC: Final = "xbps-src"
+"""The build ends there, or no build begins."""
+PKGLINT: Final = "pkglint"
+"""xbps-src's look at what a build has installed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong: where (line from 1, 0 for the whole file), by which rule, and what to write instead."""
+    """What is wrong: where (line from 1, 0 for the whole file), by which rule, and what to write instead.
+
+    tool: which of Void's tools objects; "" for advice of ours, which none of them gives.
+    """
 
     path: Path
     line: int
     rule: str
     message: str
     fix: str
+    tool: str = ""
 
     def __str__(self) -> str:
         where = f"{self.path}:{self.line}" if self.line else str(self.path)
-        return f"{where}: {self.message} [{self.rule}]"
+        return f"{where}: {'' if self.tool else 'advice: '}{self.message} [{self.tool or 'ours'}: {self.rule}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +104,9 @@ class Package:
             if line.split() and line.split()[0] in names
         ]
 
-    def finding(self, line: int, rule: str, message: str, fix: str) -> Finding:
-        """Return a finding in the template."""
-        return Finding(self.template, line, rule, message, fix)
+    def finding(self, line: int, rule: str, message: str, fix: str, tool: str = "") -> Finding:
+        """Return a finding in the template: an objection of that tool, or advice of ours."""
+        return Finding(self.template, line, rule, message, fix, tool)
 
     def _plain(self, name: str, otherwise: str) -> str:
         value = self.value("pkgname" if name == "sourcepkg" else name)

@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING, Final
 
-from toolkit.xbps.lint.parse import Finding
+from toolkit.xbps.lint.parse import XBPS_SRC, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,14 @@ UPDATE_KEYS: Final = ("site", "pkgname", "pattern", "ignore", "version", "single
 def services(package: Package) -> Iterator[Finding]:
     """Hold that every service of files/ is installed, and every installed one is there."""
     here = {path.parent.name for path in package.folder.glob("files/*/run")}
-    called = {package.expanded(words[1]): line for line, _, words in package.calls("vsv") if len(words) > 1}
+    called = {
+        package.expanded(words[1].strip("\"'")): line for line, _, words in package.calls("vsv") if len(words) > 1
+    }
     for name, line in called.items():
-        if name not in here:
-            yield package.finding(line, "vsv", f"files/{name}/run is missing", "Write it, or remove the call.")
+        if not (package.folder / "files" / name).is_dir() and "$" not in name:
+            yield package.finding(
+                line, "vsv", f"files/{name}/run is missing", "Write it, or remove the call.", XBPS_SRC
+            )
     for name in sorted(here - called.keys()):
         yield Finding(package.folder / "files" / name, 0, "vsv", "the service is not installed", f"Add: vsv {name}")
 

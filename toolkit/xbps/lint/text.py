@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING, Final
 
+from toolkit.xbps.lint.parse import XBPS_SRC, XLINT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,14 +23,18 @@ ORDER: Final = (
     ("reverts",),
     ("version",),
     ("revision",),
+    ("archs",),
     ("create_wrksrc",),
     ("build_wrksrc",),
     ("build_style", "build_helper"),
+    ("metapackage",),
     (
-        *("cmake_args", "cmake_builddir", "configure_args", "configure_script", "go_build_tags", "go_import_path"),
-        *("go_ldflags", "go_mod_mode", "go_package", "make_build_args", "make_build_target", "make_check_args"),
-        *("make_check_pre", "make_check_target", "make_cmd", "make_install_args", "make_install_target"),
-        *("make_use_env", "meson_builddir", "meson_cmd", "meson_crossfile", "perl_configure_dirs", "pycompile_dirs"),
+        *("cabal_index_state", "cmake_args", "cmake_builddir", "configure_args", "configure_script", "go_build_tags"),
+        *("go_get", "go_import_path", "go_ldflags", "go_mod_mode", "go_package", "make_build_args"),
+        *("make_build_target", "make_check_args", "make_check_target", "make_cmd", "make_install_args"),
+        *("make_install_target", "make_use_env", "meson_builddir", "meson_cmd", "meson_crossfile"),
+        *("perl_configure_dirs", "pycompile_dirs", "pycompile_module", "python_versions", "qmake_default_version"),
+        *("scons_use_destdir", "stackage"),
     ),
     ("hostmakedepends",),
     ("makedepends",),
@@ -45,62 +51,68 @@ ORDER: Final = (
 )
 ANYWHERE: Final = ("conf_files", "make_dirs", "bootstrap")
 _RANK: Final = {name: rank for rank, names in enumerate(ORDER) for name in names}
+# Where these stand xlint does not say, nor where build_wrksrc and create_wrksrc do.
+_OUT_OF_USE: Final = ("long_desc", "wrksrc")
 
 
 def header(package: Package) -> Iterator[Finding]:
     """Hold that the first line names the package."""
-    wanted = f"# Template file for '{package.value('pkgname')}'"
+    name = next((line[len("pkgname=") :] for line in package.lines if line.startswith("pkgname=")), "")
+    wanted = f"# Template file for '{name}'"
     if package.lines[0] != wanted:
-        yield package.finding(1, "header", "the first line does not name the package", f"Write: {wanted}")
+        yield package.finding(1, "header", "the first line does not name the package", f"Write: {wanted}", XLINT)
 
 
 def ending(package: Package) -> Iterator[Finding]:
     """Hold that the file ends with one newline."""
     if not package.text.endswith("\n"):
-        yield package.finding(len(package.lines), "ending", "the last line does not end", "End it with one newline.")
+        yield package.finding(
+            len(package.lines), "ending", "the last line does not end", "End it with one newline.", XLINT
+        )
     elif package.text.endswith("\n\n"):
-        yield package.finding(len(package.lines) - 1, "ending", "the file ends with an empty line", "Remove it.")
+        yield package.finding(len(package.lines) - 1, "ending", "the file ends with an empty line", "Remove it.", XLINT)
 
 
-def lines(package: Package) -> Iterator[Finding]:
-    """Hold that lines have tabs, 80 columns, no blanks at the end and no backticks."""
+def columns(package: Package) -> Iterator[Finding]:
+    """Hold that lines fit into 80 columns, as far as they can be broken."""
     for number, line in enumerate(package.lines, start=1):
-        if re.match(r"\t* {2,}", line) or re.match(r" +\t", line):
-            yield package.finding(number, "tabs", "the line is indented with spaces", "Indent with tabs.")
-        if len(line.expandtabs(TAB)) > COLUMNS:
-            yield package.finding(
-                number, "columns", f"the line has {len(line.expandtabs(TAB))} columns", f"Break it at {COLUMNS}."
-            )
-        if line != line.rstrip():
-            yield package.finding(number, "trailing", "blanks at the end of the line", "Remove them.")
-        if re.search(r"(?<!\\)`", line) and not line.lstrip().startswith("#"):
-            yield package.finding(number, "backticks", "backticks", "Write $(command).")
-
-
-def functions(package: Package) -> Iterator[Finding]:
-    """Hold that a function begins with `name() {` on one line."""
-    for number, line in enumerate(package.lines, start=1):
-        bad = re.match(r"\t*function\b", line) or re.match(r"\t*[\w.+-]+ +\(\)", line)
-        if bad or (re.match(r"\t*[\w.+-]+\(\)", line) and not re.match(r"\t*[\w.+-]+\(\) \{", line)):
-            yield package.finding(number, "function", "not how a function begins here", "Write on one line: name() {")
+        width = len(line.expandtabs(TAB))
+        if width > COLUMNS and not re.match(r"#|\s*(?:short_desc|distfiles|homepage|changelog)=", line):
+            yield package.finding(number, "columns", f"the line has {width} columns", f"Break it at {COLUMNS}.")
 
 
 def order(package: Package) -> Iterator[Finding]:
-    """Hold that fields stand in xlint's order."""
+    """Hold that fields stand in xlint's order, and revision right behind version."""
     highest, last = -1, ""
-    for each in package.assignments:
-        if each.scope or each.line > _end_of_fields(package):
+    for number, line in enumerate(package.lines, start=1):
+        if not line or (line.endswith("{") and line[0] not in "# \t" and "=" not in line):
             break
-        if each.name in ANYWHERE or each.name.startswith("_"):
+        if line[0] in "# \t_" or "=" not in line:
             continue
-        rank = _RANK.get(each.name, len(ORDER))
-        if rank < highest:
-            yield package.finding(each.line, "order", f"{each.name} stands behind {last}", f"Place it before {last}=.")
-        else:
-            highest, last = rank, each.name
-    version, revision = package.first("version"), package.first("revision")
-    if version and revision and revision.line != version.line + 1:
-        yield package.finding(revision.line, "order", "revision does not follow version", "Place it below version=.")
+        name = line.partition("=")[0]
+        if name in ANYWHERE:
+            continue
+        rank = _RANK.get(name, len(ORDER))
+        if rank < highest and not (name.endswith(_OUT_OF_USE) or last.endswith(_OUT_OF_USE)):
+            yield package.finding(number, "order", f"{name} stands behind {last}", f"Place it before {last}=.", XLINT)
+        elif rank > highest:
+            highest, last = rank, name
+    yield from _revision_follows(package)
+
+
+def _revision_follows(package: Package) -> Iterator[Finding]:
+    after_version = [
+        following
+        for line, following in zip(package.lines, package.lines[1:], strict=False)
+        if line.startswith("version=")
+    ]
+    if all("revision=" in line for line in after_version):
+        return
+    for number, line in enumerate(package.lines, start=1):
+        if "revision=" in line and not line.lstrip().startswith("#"):
+            yield package.finding(
+                number, "order", "revision does not follow version", "Place it below version=.", XLINT
+            )
 
 
 def syntax(package: Package) -> Iterator[Finding]:
@@ -111,14 +123,6 @@ def syntax(package: Package) -> Iterator[Finding]:
     done = subprocess.run(
         [bash, "-n", str(package.template)], capture_output=True, text=True, check=False, timeout=BASH_SECONDS
     )
-    for said in done.stderr.splitlines():
+    for said in done.stderr.splitlines() if done.returncode else ():
         if found := re.search(r": line (\d+): (.*)", said):
-            yield package.finding(int(found[1]), "syntax", found[2], "bash -n template says the same.")
-
-
-def _end_of_fields(package: Package) -> int:
-    """Return the line before the first blank line or function."""
-    for number, line in enumerate(package.lines, start=1):
-        if not line or line.endswith("{"):
-            return number - 1
-    return len(package.lines)
+            yield package.finding(int(found[1]), "syntax", found[2], "bash -n template says the same.", XBPS_SRC)
