@@ -202,6 +202,13 @@ def test_a_service_without_a_check_and_one_that_nothing_installs_are_found(thing
     assert found(thing) == [("vsv", 0), ("service-check", 0)]
 
 
+def test_a_subpackages_own_name_is_the_service_that_it_installs(thing: Path) -> None:
+    put(thing / "template", "\tvsv thing\n", "")
+    put(thing / "template", "\t\tvmove etc/extra.conf\n", '\t\tvmove etc/extra.conf\n\t\tvsv "${pkgname}"\n')
+    (thing / "files" / "thing").rename(thing / "files" / "thing-extra")
+    assert lint(thing) == []
+
+
 def test_a_link_without_its_function_is_found(thing: Path) -> None:
     (thing.parent / "thing-doc").symlink_to("thing")
     assert [(finding.rule, finding.path.name) for finding in lint(thing)] == [("subpackage", "thing-doc")]

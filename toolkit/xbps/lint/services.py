@@ -22,7 +22,7 @@ def services(package: Package) -> Iterator[Finding]:
     """Hold that every service of files/ is installed, and every installed one is there."""
     here = {path.parent.name for path in package.folder.glob("files/*/run")}
     called = {
-        package.expanded(words[1].strip("\"'")): line for line, _, words in package.calls("vsv") if len(words) > 1
+        _named(package, function, words[1]): line for line, function, words in package.calls("vsv") if len(words) > 1
     }
     for name, line in called.items():
         if not (package.folder / "files" / name).is_dir() and "$" not in name:
@@ -31,6 +31,14 @@ def services(package: Package) -> Iterator[Finding]:
             )
     for name in sorted(here - called.keys()):
         yield Finding(package.folder / "files" / name, 0, "vsv", "the service is not installed", f"Add: vsv {name}")
+
+
+def _named(package: Package, function: str, word: str) -> str:
+    """Return the service that a word names; in a subpackage's function, pkgname is the subpackage."""
+    text = word.strip("\"'")
+    if function.endswith("_package"):
+        text = re.sub(r"\$\{pkgname\}|\$pkgname\b", function.removesuffix("_package"), text)
+    return package.expanded(text)
 
 
 def contents(package: Package) -> Iterator[Finding]:
