@@ -11,10 +11,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"
 HEAD = """\
 # How connections end
 
-Every connection ends with exactly one of these words. It stands in the relay's log
-(`journalctl -u netplay-relay`), and `netplay-relay status` and `netplay-relay metrics` count it.
-A session ends with the word of its host, a room without a host with the word of whoever was in it last; they are
-counted apart from connections.
+Every connection ends with exactly one of these words. The relay's log has it (`journalctl -u netplay-relay`), and
+`netplay-relay status` and `netplay-relay metrics` count it. A session ends with the word of its host, a game without a
+host with the word of its last player; sessions are counted apart from connections.
+
+RetroArch gives no reason when it closes. Behind `left` and `peer-left` the log therefore adds what happened in the last
+second before: `(right before: the host reset the game)`.
 
 | word | what happened |
 | --- | --- |
