@@ -64,7 +64,12 @@ class Liveness:
 
     def is_silent(self, host: Conn, now: float) -> bool:
         """Tell whether a host's machine has acknowledged nothing for as long as it may take."""
-        return host.owes is not None and now - host.owes >= self._patience and not self._acked(host)
+        if host.owes is None or now - host.owes < self._patience:
+            return False
+        if self._acked(host):
+            host.owes = None  # and it need not be asked for again
+            return False
+        return True
 
     def is_dead(self, session: Session, now: float) -> bool:
         """Tell whether a session's host is silent, and no game of it goes on: an outage of some seconds ends none."""

@@ -486,7 +486,9 @@ class Switchboard:
 
     def _leave_the_dead(self, sessions: Iterable[Session], now: float) -> None:
         """End those of some sessions whose hosts are dead: somebody wants in, or their place."""
-        for session in [session for session in sessions if self.liveness.is_dead(session, now)]:
+        # Nearly nobody owes anything, and there may be hundreds.
+        owing = [session for session in sessions if session.host.owes is not None]
+        for session in [session for session in owing if self.liveness.is_dead(session, now)]:
             self._end_session(session.host, Outcome.HOST_DEAD, now)
 
     def _client_id(self, session: Session) -> bytes:
