@@ -6,6 +6,7 @@ tomorrow makes one, confirms it. Nothing here runs a playbook.
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ CONFIRM = 20
 LATE = 5
 # Exit codes of the program over there (relay/gate/cli.py): it failed; a mistake of the owner's; check says no, or does
 # not know.
-FAILED, MISTAKE, REFUSED, UNKNOWN = 1, 2, 5, 6
+FAILED, MISTAKE, NOT_CONFIRMED, REFUSED, UNKNOWN = 1, 2, 4, 5, 6
 SHOWN = 20
 
 
@@ -101,13 +102,22 @@ def _confirm(remote: Remote, token: str, end: float) -> None:
     """
     alone = Connection(remote.link.alias, remote.link.user, remote.link.config)
     again = Remote(remote.place, alone, remote.become, remote.password, anew=True)
+    other = ""
     try:
         done = again.run(["gate", "confirm", token, "--json"], seconds=CONFIRM)
+        other = _replaced(done)
         why = "" if done.returncode == 0 else f"on {remote.link.alias}: {remote.said(done)}"
     except UserError as error:
         why = error.message
     if not why:
         return
+    if other:
+        raise UserError(
+            f"{other} changed who gets in on {remote.link.alias} at the same moment, and was first: that list is in "
+            "force, and your friends.toml is as it was",
+            fix=f"See what is in force: invoke friends.list{remote.place.option}\nThen type the same command again.",
+            exit_code=ROLLED_BACK,
+        )
     taken_back = _is_taken_back(remote, again, token, end)
     if taken_back is None:
         raise _not_known(remote, why)
@@ -118,6 +128,15 @@ def _confirm(remote: Remote, token: str, end: float) -> None:
             fix=f"Can you still log in? {remote.link.typed}",
             exit_code=ROLLED_BACK,
         )
+
+
+def _replaced(done: subprocess.CompletedProcess[str]) -> str:
+    """Return who pushed in place of a push that was not confirmed yet, "" where nobody did, or that is not known."""
+    answer = answers.find(done.stdout) if done.returncode == NOT_CONFIRMED else None
+    replaced = (answer or {}).get("replaced")
+    if not replaced:
+        return ""
+    return f"another owner ({replaced['by']})" if replaced["by"] else "somebody on the host"
 
 
 def _is_taken_back(remote: Remote, again: Remote, token: str, end: float) -> bool | None:

@@ -29,7 +29,8 @@ apply [--friends FILE|-] [--shown-as NAME] [--rollback-after SECONDS] [--check] 
      "rollback_by": "systemd"|"process"|null}
 
 confirm TOKEN
-    Keep a push. {"confirmed": bool, "rolled_back": {"at", "token", "why"}|null}
+    Keep a push. {"confirmed": bool, "rolled_back": {"at", "token", "why"}|null,
+     "replaced": {"at", "token", "by": address or ""}|null (another push was made before this one was confirmed)}
 
 rollback [TOKEN]
     Take the waiting push back now. {"rolled_back": bool}

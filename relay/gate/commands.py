@@ -109,11 +109,21 @@ def _confirm(gate: Gate, arguments: argparse.Namespace) -> Answer:
     from relay.gate import commit
 
     if commit.confirm(gate, arguments.token):
-        return DONE, {"confirmed": True, "rolled_back": None}, "confirmed: it stays"
-    back = state.load(gate.places.state).rolled_back
-    mine = back if back and back["token"] == arguments.token else None
-    text = f"too late: rolled back on {expiry.shown(mine['at'])}" if mine else "no such push waits to be confirmed"
-    return NOT_CONFIRMED, {"confirmed": False, "rolled_back": mine}, text
+        return DONE, {"confirmed": True, "rolled_back": None, "replaced": None}, "confirmed: it stays"
+    known = state.load(gate.places.state)
+    mine = _of(known.rolled_back, arguments.token)
+    other = _of(known.replaced, arguments.token)
+    text = "no such push waits to be confirmed"
+    if mine:
+        text = f"too late: rolled back on {expiry.shown(mine['at'])}"
+    elif other:
+        text = f"replaced on {expiry.shown(other['at'])} by a push from {other['by'] or 'this host'}"
+    return NOT_CONFIRMED, {"confirmed": False, "rolled_back": mine, "replaced": other}, text
+
+
+def _of(noted: dict[str, Any] | None, token: str) -> dict[str, Any] | None:
+    """Return what is noted of a push, None where it is about another one."""
+    return noted if noted and noted["token"] == token else None
 
 
 def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:

@@ -72,6 +72,7 @@ def prepare(gate: Gate, known: State, backend: str, allowlist: Path, seconds: fl
     """Keep what stands now. A push over one that was not confirmed keeps what stood before that. Raises FilterError."""
     token, deadline = os.urandom(8).hex(), gate.clock() + seconds
     if older := load(gate.places.pending):
+        known.replaced = {"at": int(gate.clock()), "token": older.token, "by": known.controller.partition(" ")[0]}
         older.token, older.deadline = token, deadline
         return older
     return Pending(

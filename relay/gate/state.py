@@ -79,6 +79,14 @@ class Opening(TypedDict):
     where: list[str]
 
 
+class Replaced(TypedDict):
+    """A push that another one took the place of before it was confirmed: when, which, and where the other came from."""
+
+    at: int
+    token: str
+    by: str
+
+
 class RolledBack(TypedDict):
     """A push that was taken back: when, which, and why."""
 
@@ -95,7 +103,8 @@ class State:
     the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls; opening:
     what was begun there, and may be open in part. others: what they do, in sentences. created: tables of iptables that
     were not there before. leftover: of the packet filter used before. rolled_back: when and why a push was taken back.
-    controller: where the last push came from (SSH_CONNECTION). friends: the text of friends.toml applied last;
+    replaced: the last push in whose place another one was made. controller: where the last push came from
+    (SSH_CONNECTION). friends: the text of friends.toml applied last;
     settings: that of relay.toml ("": there was none). problem: why the wall is not what the files ask for, "" when it
     is.
     """
@@ -113,6 +122,7 @@ class State:
     created: list[str] = field(default_factory=list)
     leftover: Leftover | None = None
     rolled_back: dict[str, Any] | None = field(default=None, metadata={"shape": RolledBack | None})
+    replaced: dict[str, Any] | None = field(default=None, metadata={"shape": Replaced | None})
     controller: str = ""
     friends: str | None = None
     settings: str | None = None

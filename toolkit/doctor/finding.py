@@ -25,7 +25,8 @@ class Severity(IntEnum):
 class Finding:
     """One finding. evidence is what was seen, in the words of the program that said it; cure may be several lines.
 
-    name is that of the module it comes from; whoever runs the modules fills it in.
+    name is that of the module it comes from; whoever runs the modules fills it in. key: which of a module's findings
+    it is, where some have causes or effects of their own. follows: names of the findings that explain this one.
     """
 
     severity: Severity
@@ -33,6 +34,8 @@ class Finding:
     evidence: str = ""
     cure: str = ""
     name: str = ""
+    key: str = ""
+    follows: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it for a program; severity is a word."""

@@ -161,8 +161,19 @@ def listening(ports: list[int]) -> list[dict[str, Any]]:
         fields = line.split()
         address, _, port = fields[3].rpartition(":") if len(fields) > 3 else ("", "", "")
         if port.isdigit() and int(port) in ports:
-            found.append({"address": address, "port": int(port), "who": fields[5] if len(fields) > 5 else ""})
+            who = fields[5] if len(fields) > 5 else ""
+            found.append({"address": address, "port": int(port), "who": who, "unit": unit_of(who)})
     return found
+
+
+def unit_of(who: str) -> str:
+    """Return the systemd service of the first process that ss names, "" where it is in none."""
+    pid = who.partition("pid=")[2].partition(",")[0]
+    try:
+        path = Path(f"/proc/{int(pid)}/cgroup").read_text().strip().rpartition("/")[2]
+    except (OSError, ValueError):
+        return ""
+    return path if path.endswith(".service") else ""
 
 
 def plays(state: dict[str, Any]) -> bool:

@@ -36,6 +36,8 @@ def lines(finding: Finding, width: int) -> Iterator[str]:
     if finding.evidence:
         for part in finding.evidence.splitlines():
             yield from _wrapped(f"{'':<{INDENT}}seen: {part}", width)
+    if finding.follows:
+        yield from _wrapped(f"{'':<{INDENT}}follows from what is said above of: {', '.join(finding.follows)}", width)
     for part in finding.cure.splitlines():
         shown = f"{'':<{INDENT}}-> {as_typed(part)}"
         # What is typed is copied: in one piece, however the terminal breaks it.

@@ -119,7 +119,11 @@ def test_a_push_is_confirmed_with_its_token(terminal: Terminal) -> None:
     assert terminal.ask("status")["pending"]["token"] == token
     assert "a push comes back on" in terminal.type("status")
     assert terminal.type("confirm", token) == "confirmed: it stays\n"
-    assert terminal.ask("confirm", token, code=NOT_CONFIRMED) == {"confirmed": False, "rolled_back": None}
+    assert terminal.ask("confirm", token, code=NOT_CONFIRMED) == {
+        "confirmed": False,
+        "rolled_back": None,
+        "replaced": None,
+    }
 
 
 def test_a_push_that_came_back_is_told_to_who_confirms_too_late(terminal: Terminal) -> None:
@@ -366,6 +370,20 @@ def test_a_wall_that_is_not_there_refuses_nobody_and_that_is_said(terminal: Term
     steps = {step["layer"]: step for step in terminal.ask("check", "anna")["steps"]}
     assert steps["filter"]["ok"] is None
     assert "start the agent" in steps["filter"]["sentence"]
+
+
+def test_of_two_owners_who_push_at_once_the_one_who_loses_is_told(terminal: Terminal) -> None:
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    first, second = (
+        terminal.ask("apply", "--friends", "-", "--rollback-after", "60", "--login", login, text=text)["token"]
+        for login, text in (("203.0.113.1 5 9.9.9.9 22", ANNA + BEN), ("198.51.100.2 6 9.9.9.9 22", BEN))
+    )
+    told = terminal.ask("confirm", first, code=NOT_CONFIRMED)
+    assert (told["confirmed"], told["rolled_back"]) == (False, None)
+    assert told["replaced"]["by"] == "198.51.100.2"
+    assert "by a push from 198.51.100.2" in terminal.type("confirm", first, code=NOT_CONFIRMED)
+    assert terminal.ask("confirm", second) == {"confirmed": True, "rolled_back": None, "replaced": None}
+    assert terminal.ask("confirm", first, code=NOT_CONFIRMED)["replaced"]
 
 
 def test_everything_is_taken_away_or_all_but_the_list(terminal: Terminal) -> None:

@@ -32,6 +32,7 @@ FULL = State(
     ["iptables"],
     Leftover("iptables", False, ["iptables"], "life", NOW, "why"),
     {"at": int(NOW), "token": "abc", "why": "nobody confirmed"},
+    {"at": int(NOW), "token": "abd", "by": "203.0.113.9"},
     "203.0.113.1 5 203.0.113.2 22",
     ANNA,
     "",

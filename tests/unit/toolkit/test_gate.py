@@ -105,6 +105,20 @@ def test_a_push_that_was_not_confirmed_has_its_own_exit_code(
     assert caught.value.exit_code == ROLLED_BACK == 7
 
 
+def test_who_pushed_at_the_same_moment_is_named_and_nobody_is_told_let_in(fake_ssh: FakeSsh, remote: Remote) -> None:
+    replaced = {"at": 1, "token": "abc", "by": "198.51.100.2"}
+    answers(
+        fake_ssh,
+        {
+            "apply": (0, {**APPLIED, "token": "abc"}),
+            "confirm": (4, {"confirmed": False, "rolled_back": None, "replaced": replaced}),
+        },
+    )
+    with pytest.raises(UserError, match=r"another owner \(198\.51\.100\.2\) changed who gets in") as caught:
+        gate.push(remote, "", FILE)
+    assert caught.value.exit_code == ROLLED_BACK
+
+
 def test_a_confirmation_whose_answer_was_lost_counts(fake_ssh: FakeSsh, remote: Remote) -> None:
     answers(
         fake_ssh,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toolkit.doctor.finding import note, printable
+from toolkit.doctor.finding import Severity, note, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,15 +24,42 @@ ORDER = (
 )  # fmt: skip
 
 
+# What each trouble brings about, by name or key: it is told after its cause, and says so.
+_RELAY = ("answer", "listening", "reach", "protocol", "allowlist", "log", "files")
+EFFECTS = {
+    "login": ("reach", "protocol"),
+    "disk": ("program", "settings", "service", "wall", "gate", "versions", *_RELAY),
+    "program": ("settings", "service", "wall", "gate", "firewalls", "versions", *_RELAY),
+    "settings": ("service", "wall", "gate", "firewalls", *_RELAY),
+    "port": ("service", *_RELAY),
+    "service": _RELAY,
+    "answer": ("reach", "protocol", "log"),
+    "wall": ("gate", "reach", "protocol", "log"),
+    "allowlist": ("protocol", "log"),
+    "firewalls": ("reach", "protocol"),
+    "listening": ("reach", "protocol"),
+}
+
+
 def every(case: Case) -> Iterator[Finding]:
-    """Yield what every module finds, each finding with its module's name."""
+    """Yield what every module finds, each finding with its module's name: troubles first, causes before effects."""
     from dataclasses import replace
 
+    found = []
     for name in ORDER:
         for finding in _of(name, case):
             # What was seen is in the words of others.
             sentence, evidence = printable(finding.sentence), printable(finding.evidence)
-            yield replace(finding, name=name, sentence=sentence, evidence=evidence)
+            found.append(replace(finding, name=name, key=finding.key or name, sentence=sentence, evidence=evidence))
+    bad = {one.key for one in found if one.severity is Severity.TROUBLE}
+    causes = {
+        one: tuple(cause for cause in EFFECTS if cause in bad and cause != one.key and one.key in EFFECTS[cause])
+        for one in found
+        if one.severity >= Severity.WARNING
+    }
+    # Of two that have the same cause, the one with fewer causes is nearer to it.
+    told = sorted(found, key=lambda one: (-one.severity, len(causes.get(one, ()))))
+    yield from (replace(one, follows=causes.get(one, ())) for one in told)
 
 
 def _of(name: str, case: Case) -> list[Finding]:

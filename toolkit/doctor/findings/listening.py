@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from toolkit.doctor.finding import Finding, fine, note, trouble, warning
 
@@ -31,11 +33,15 @@ def look(case: Case) -> Iterator[Finding]:
         if not here:
             yield trouble(f"nobody listens at port {port} on the host", cure=f"invoke deploy{case.target.option}")
         elif strangers and len(strangers) == len(here):
-            yield trouble(
-                f"port {port} of the host is held by another program",
-                who,
-                "Stop that program, or give the relay another port: [listen] port in relay.toml, "
-                f"then invoke deploy{case.target.option}",
+            stop = _stops(case, strangers[0])
+            yield replace(
+                trouble(
+                    f"port {port} of the host is held by another program",
+                    who,
+                    f"{stop}Or give the relay another port: [listen] port in relay.toml, "
+                    f"then invoke deploy{case.target.option}",
+                ),
+                key="port",
             )
         elif not any(one["address"] in EVERY for one in here):
             local = all(one["address"].startswith(("127.", "[::1]")) for one in here)
@@ -46,6 +52,17 @@ def look(case: Case) -> Iterator[Finding]:
             )
         else:
             yield fine(f"the relay holds port {port}", who)
+
+
+def _stops(case: Case, held: dict[str, Any]) -> str:
+    """Return the line that ends whoever holds the port, and puts the relay there; "" where that is not known."""
+    pids = PID.findall(held["who"])
+    again = "systemctl restart netplay-relay.socket netplay-relay.service"
+    if case.init != "systemd" or not pids:
+        return ""
+    unit = str(held.get("unit") or "")
+    ends = f"systemctl stop {shlex.quote(unit)}" if unit else f"kill {pids[0]} && sleep 1"
+    return f"To stop it: {case.there(f'{ends} && {again}')}\n"
 
 
 def _is_ours(case: Case, who: str) -> bool:

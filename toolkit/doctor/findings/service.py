@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from toolkit.doctor.finding import Finding, fine, note, trouble, warning
@@ -28,10 +29,14 @@ def look(case: Case) -> Iterator[Finding]:
     else:
         yield from _other(case, services)
     if case.told("relay") is None and (case.host or {}).get("uid") == 0:
-        yield trouble(
-            "the relay does not answer on its host",
-            case.why_not("relay"),
-            f"See why in its log: {case.log()}",
+        again = f"To start it anew: {case.service('restart', RELAY.removesuffix('.service'))}\n"
+        yield replace(
+            trouble(
+                "the relay does not answer on its host",
+                case.why_not("relay"),
+                f"{again}See why in its log: {case.log()}",
+            ),
+            key="answer",
         )
 
 
@@ -41,9 +46,13 @@ def _systemd(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
         state = f"{unit}: {told.get('LoadState')}, {told.get('ActiveState')} ({told.get('SubState')})"
         if told.get("LoadState") == "not-found":
             yield trouble(f"{what}: {unit} is not installed", state, f"invoke deploy{case.target.option}")
+        elif told.get("LoadState") == "masked":
+            unmask = f"{case.ssh} systemctl unmask {unit} && invoke deploy{case.target.option}"
+            yield trouble(f"{what}: {unit} is masked", state, unmask)
         elif told.get("ActiveState") != "active":
             result = f", {told['Result']}" if told.get("Result") not in (None, "success") else ""
-            yield trouble(what, state + result, case.service("start", unit))
+            # Both at once: each alone does not play.
+            yield trouble(f"{what}: it is stopped", state + result, f"{case.ssh} systemctl start {SOCKET} {RELAY}")
         elif int(told.get("NRestarts") or 0) >= RESTARTS:
             yield warning(
                 f"{unit} had to be started again {told['NRestarts']} times",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relay import __version__
-from toolkit.doctor.finding import Finding, fine, note, warning
+from toolkit.doctor.finding import Finding, fine, note, trouble, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,8 @@ def look(case: Case) -> Iterator[Finding]:
     running = match[1] if match else ""
     evidence = f"running {running or 'unknown'}, installed {installed or 'none'}, here {case.release}"
     if not installed:
-        yield warning("the relay's program is not where a deployment puts it", evidence, deploy)
+        judge = trouble if relay is None and (case.host or {}).get("uid") == 0 else warning
+        yield replace(judge("the relay's program is not where a deployment puts it", evidence, deploy), key="program")
     elif running and running != installed:
         yield warning(
             "the relay that runs is not the one that is installed: it waits for a game to end, or refused the new one",

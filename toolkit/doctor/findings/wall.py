@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from relay.gate import expiry
@@ -51,6 +52,6 @@ def look(case: Case) -> Iterator[Finding]:
     if back := gate["rolled_back"]:
         yield warning(f"a change of the list was taken back on {expiry.shown(back['at'])}", back["why"], push)
     if gate["problem"]:
-        yield warning("the gate has a problem", gate["problem"], push)
+        yield replace(warning("the gate has a problem", gate["problem"], push), key="gate")
     for sentence in gate["warnings"]:
         yield note(sentence)
