@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay import config
+from relay import bounds, config
 from relay.gate.wanted import datagrams
 from relay.tomlfile import ConfigError
 from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
@@ -65,6 +65,10 @@ class Plan:
             "relay_addresses": list(self.settings.listen.bind),
             "relay_lan_discovery": self.settings.lan.answer,
             "relay_drain_seconds": math.ceil(self.settings.timeouts.drain),
+            "relay_open_files": bounds.open_files(self.settings),
+            "relay_memory_high": bounds.memory_high(self.settings),
+            "relay_memory_max": bounds.memory_max(self.settings),
+            "relay_private_kib": bounds.private(self.settings) // 1024,
             **({"firewall_allowlist_dir": str(allowlist.parent)} if allowlist else {}),
         }
 

@@ -18,7 +18,10 @@ VARIABLES: dict[str, Any] = {
         "settings": "/etc/netplay-relay/relay.toml",
         "settings_dir": "/etc/netplay-relay",
         "account": "netplay-relay",
-        "open_files": 65536,
+        "open_files": 3072,
+        "private_kib": 180224,
+        "memory_high": 595591168,
+        "memory_max": 1400897536,
         "drain_seconds": 60,
         "log": "/var/log/netplay-relay.log",
     }

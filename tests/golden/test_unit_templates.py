@@ -22,7 +22,9 @@ VARIABLES: dict[str, Any] = {
     "relay_drain_seconds": 60,
     "relay_install_dir": "/opt/netplay-relay",
     "relay_lan_discovery": False,
-    "relay_open_files": 65536,
+    "relay_memory_high": 595591168,
+    "relay_memory_max": 1400897536,
+    "relay_open_files": 3072,
     "relay_ports": [55435],
     "relay_sandbox_without": [],
 }
