@@ -535,6 +535,8 @@ class Server:
         else:
             sock.close()
         self._journal.ended(conn, received, len(self.board.sessions))
+        if conn.session and conn.session.host is conn:
+            conn.session = None  # a circle of the two is freed by the collector alone
 
     def _note(self, conn: Conn) -> None:
         """Keep what is known of a connection that is about to be closed."""
