@@ -306,6 +306,58 @@ def test_who_plays_without_trouble_is_told_so() -> None:
     )
 
 
+def slow(looks: int, **seen: Any) -> list[dict[str, Any]]:
+    """Return a relay's states of a game in which ben stays 58 frames behind, a second apart, at 23 frames a second."""
+    found = []
+    for number in range(looks):
+        frame = 1000 + 23 * number
+        ben = client("ben", frame=frame, client_frame=frame - 58, savestates=1, **seen)
+        found.append({**state(sessions=[session("x", clients=[ben])]), "age": 60.0 + number})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("seen", "severity", "words"),
+    [
+        ({}, Severity.WARNING, "right now the game runs at 23 frames a second: everybody waits for ben, who is 58"),
+        ({"paused": True, "paused_by": "anna"}, Severity.NOTE, "right now the game is paused by anna"),
+        ({"coming": 3_000_000}, Severity.NOTE, "right now a savestate of 3.0 MB is on its way to ben"),
+    ],
+)
+def test_why_a_game_stutters_is_a_finding_with_its_case_and_cure(
+    seen: dict[str, Any], severity: Severity, words: str
+) -> None:
+    *earlier, newest = slow(3, **seen)
+    finding = one(
+        a_case(owner=True, host={"relay": newest, "earlier": earlier, "problems": {}, "time": 0.0}), "players"
+    )
+    assert finding.severity is severity
+    assert words in finding.sentence
+    assert finding.evidence.startswith("case ")
+    assert "invoke watch" in finding.cure
+
+
+@pytest.mark.parametrize(("looks", "plays"), [(1, False), (onhost.LOOKS, True)])
+def test_the_host_is_looked_at_as_often_as_a_pace_needs(
+    looks: int, plays: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states = slow(onhost.LOOKS) if plays else [{**state(), "age": 60.0}] * onhost.LOOKS
+    asked = iter(states)
+
+    def relay_says(*arguments: str) -> Any:
+        if arguments[0] == "gate":
+            raise RuntimeError("not here")
+        return next(asked)
+
+    monkeypatch.setattr(onhost, "relay", relay_says)
+    monkeypatch.setattr(onhost, "BETWEEN", 0.0)
+    for question in ("services", "log", "release", "settings", "clock", "disk", "files", "listening"):
+        monkeypatch.setattr(onhost, question, lambda *_: {})
+    onhost.main([])
+    told = json.loads(capsys.readouterr().out)
+    assert [one["age"] for one in [*told["earlier"], told["relay"]]] == [60.0 + number for number in range(looks)]
+
+
 def test_trouble_warnings_and_notes_end_differently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run.gather, "gather", lambda *_, **__: a_case())
     for found, code in (

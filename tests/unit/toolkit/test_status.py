@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from invoke.context import Context
 from rich.console import Console
 
-from tests.support.statuses import table
+from relay import pace
+from tests.support.statuses import client, session, table
 from tests.unit.toolkit.conftest import FakeSsh
 from toolkit import guests, inventory, last, places, status
 from toolkit.errors import HOST_UNUSABLE, UserError
@@ -192,6 +194,40 @@ def test_both_states_are_one_object_in_json() -> None:
     assert json.loads(json.dumps(told))["gate"]["packets"]["refused"] == 34
     assert told["sessions"] == STATE["sessions"]
     assert "problems" not in told
+
+
+class Asked:
+    """A host that answers one state after the other."""
+
+    def __init__(self, states: list[dict[str, Any]]) -> None:
+        self.states = states
+        self.count = 0
+
+    def ask(self, _: list[str]) -> dict[str, Any]:
+        """Answer with the next state."""
+        self.count += 1
+        return self.states[self.count - 1]
+
+
+@pytest.mark.parametrize("plays", [True, False])
+def test_a_game_is_looked_at_often_enough_to_say_why_it_stutters(plays: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = []
+    for number in range(pace.LOOKS):
+        frame = 1000 + 23 * number
+        ben = client("ben", frame=frame, client_frame=frame - 58, savestates=1)
+        ben |= {"age": 60.0 + number}
+        states.append({**STATE, "age": 60.0 + number, "sessions": [session("x", clients=[ben] if plays else [])]})
+    remote = Asked(states)
+    monkeypatch.setattr(status, "visit", lambda *_, **__: nullcontext(remote))
+    monkeypatch.setattr(status.gate, "ask", lambda *_: GATE)
+    monkeypatch.setattr(pace, "BETWEEN", 0.0)
+    look = status.look(places.real("myvps"))
+    assert remote.count == (pace.LOOKS if plays else 1)
+    assert bool(look.to_json().get("stutters")) == plays
+    if plays:
+        ((room, verdict),) = look.stutters()
+        assert (room, verdict.cause) == ("x", pace.Cause.SLOW_MACHINE)
+        assert "everybody waits for ben, who is 58 frames behind" in look.to_json()["stutters"][0]["says"]
 
 
 def test_ssh_that_fails_is_explained_and_nothing_is_asked_twice(place: Place, fake_ssh: FakeSsh) -> None:
