@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from invoke.collection import Collection
 
+from toolkit import words
 from toolkit.tasks import bench, friends, lab, play, testbed, xbps
 from toolkit.tasks.deploy import deploy
 from toolkit.tasks.doctor import doctor
@@ -32,3 +35,5 @@ ns = Collection(
     testbed=testbed.ns,
     xbps=xbps.ns,
 )
+
+words.refuse(ns, sys.argv)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> int:
     """Run what was typed; return the exit code."""
+    speak_utf8()
     if sys.argv[1:2] == ["gate"]:
         from relay.gate import cli as gate
 
@@ -14,3 +16,13 @@ def main() -> int:
     from relay import cli
 
     return cli.main()
+
+
+def speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the host's language is written otherwise, in the same process.
+
+    Names of friends come as UTF-8 in files, words and answers, whatever LANG says; a service manager hands LANG on.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
+        return
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - the very same words

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PLAYBOOKS = ROOT / "ansible" / "playbooks"
 # A stuck module would otherwise wait for ever; installing a package on a slow host takes a minute or two.
 PLAYBOOK_SECONDS = 1200
+# Our own become plugin: it does not wait for a prompt that each sudo words as it likes (ansible/plugins/become).
+ASKING = "netplay.relay.sudo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Run:
         words = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.inventory)]
         words += ["--extra-vars", f"@{self.variables}"]
         words += ["--check", "--diff"] if self.check else []
-        words += ["--become-password-file", "-"] if self.sudo_password else []
+        if self.sudo_password:
+            words += ["--become-password-file", "-", "--extra-vars", f"ansible_become_method={ASKING}"]
         return [*words, str(PLAYBOOKS / f"{self.playbook}.yml")]
 
     def environment(self, link: Connection) -> dict[str, str]:
@@ -71,6 +74,7 @@ class Run:
             "ANSIBLE_HOME": str(self.scratch / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.scratch / "ansible" / "tmp"),
             "ANSIBLE_SSH_ARGS": shlex.join(link.options),
+            "ANSIBLE_SSH_EXTRA_ARGS": shlex.join(link.session),
             # The second does nothing unless NETPLAY_RELAY_PAYLOADS is set: the tests set it.
             "ANSIBLE_CALLBACKS_ENABLED": "netplay.relay.netplay_recap,netplay.relay.payloads",
             "NETPLAY_RELAY_RECAP": str(self.recap),

@@ -2,34 +2,84 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
+import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from toolkit import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from rich.console import Console, RenderableType
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
-_INVOKE = re.compile(r"(?<![\w./-])invoke(?= [a-z])")
+# The name of a task ends where a sentence may go on.
+_INVOKE = re.compile(r"(?<![\w./-])invoke( [a-z_]+(?:\.[a-z_]+)*)")
+# What was typed for the task that runs, by the name of its option.
+_TYPED: dict[str, Any] = {}
+# Options that tasks for a host take, and which of those that deploy takes as well stay in its inventory.
+EVERYWHERE, ACCOUNT = ("ssh-config", "ask-become"), ("user", "become")
+TAKE_A_HOST = (
+    "deploy",
+    "doctor",
+    "join",
+    "remove",
+    "rollback",
+    "status",
+    "watch",
+    "play.host",
+    "play.join",
+    "xbps.build",
+)
+TAKE_A_HOST_ALL = "friends."
+TAKE_AN_ACCOUNT = ("deploy", "xbps.build")
 _LABEL_WIDTH = 9
-# What would move the cursor back or ring the bell; rich leaves these out as well.
-_CONTROLS = dict.fromkeys(map(ord, "\a\b\v\f\r"))
+UNREAD = 141
+"""Exit code where nobody reads what is printed: as every shell counts a broken pipe."""
+
+
+def remember(arguments: Mapping[str, Any]) -> None:
+    """Note what a task was called with: commands that are printed from now on carry it (see `as_typed`)."""
+    _TYPED.clear()
+    _TYPED.update({name: arguments.get(name.replace("-", "_")) for name in ("host", *ACCOUNT, *EVERYWHERE)})
 
 
 def as_typed(text: str) -> str:
-    """Turn `invoke TASK` in a message into what works in the person's shell: ./bootstrap TASK, if that was typed.
+    """Turn each `invoke TASK` in a message into what works as it stands, in the person's shell.
 
-    bootstrap names itself in NETPLAY_RELAY_COMMAND; invoke is usually not on the PATH of those who start there.
+    It carries the options that were typed, where TASK takes them and the command does not name them itself: another
+    account, sudo and its password, a host, an ssh configuration. `invoke` is ./bootstrap where that was typed, which
+    names itself in NETPLAY_RELAY_COMMAND: invoke is usually not on the PATH of those who start there.
     """
-    command = os.environ.get("NETPLAY_RELAY_COMMAND", "")
-    return _INVOKE.sub(lambda _: shlex.quote(command), text) if command else text
+    command = shlex.quote(os.environ.get("NETPLAY_RELAY_COMMAND", "") or "invoke")
+    return _INVOKE.sub(lambda found: f"{command}{found[1]}{_carried(found)}", text)
+
+
+def _carried(found: re.Match[str]) -> str:
+    """Return the options that a printed command is to have beside its own, behind the name of its task."""
+    task = found[1].strip()
+    own = found.string[found.end() :].partition("\n")[0]
+    if task not in TAKE_A_HOST and not task.startswith(TAKE_A_HOST_ALL):
+        return ""
+    names = ["host", *EVERYWHERE, *(ACCOUNT if task in TAKE_AN_ACCOUNT else ())]
+    if re.search(r"--user[ =]root\b", own):
+        names = [name for name in names if name not in ("become", "ask-become")]
+    elif "--ask-become" in own or ("ask-become" in names and _TYPED.get("ask-become")):
+        names = [name for name in names if name != "become"]
+    if "--relay" in own:
+        return ""
+    options = ((name, _TYPED.get(name)) for name in names if f"--{name}" not in own)
+    return "".join(
+        f" --{name}" if value is True else f" --{name} {shlex.quote(str(value))}" for name, value in options if value
+    )
 
 
 def short(path: Path) -> str:
@@ -41,15 +91,43 @@ def short(path: Path) -> str:
 @cache
 def console() -> Console:
     """Return the one console of this process."""
-    from rich.console import Console  # here: the short-lived probes of the proof print nothing with it
+    return new_console(soft_wrap=True)
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+def new_console(*, soft_wrap: bool = False) -> Console:
+    """Return a console that takes text as it is and shows nothing but signs to print (toolkit/printable.py)."""
+    from rich.console import Console  # here: the short-lived probes of the proof print nothing with it
+    from rich.segment import Segment
+
+    class Door(Console):
+        """Lets no control character of a text through; rich's own, for colours and the cursor, are no text."""
+
+        def on_broken_pipe(self) -> None:
+            nobody_reads()
+
+        def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else Segment(printable.lines(text), style)
+
+    return Door(highlight=False, markup=False, emoji=False, soft_wrap=soft_wrap)
 
 
 def say(text: str = "") -> None:
-    """Print a line as it is."""
+    """Print a text, line for line; whatever is no sign to print comes as "?" (toolkit/printable.py)."""
     # Not by rich, which most tasks do without then: it takes a tenth of a second to load.
-    print(as_typed(text).translate(_CONTROLS), flush=True)  # noqa: T201 - what tasks say
+    print(printable.lines(as_typed(text)), flush=True)  # noqa: T201 - what tasks say
+
+
+def as_json(value: object) -> None:
+    """Print a value for a program: in ASCII, and nothing in it is a command for a person."""
+    print(json.dumps(value, indent=2), flush=True)  # noqa: T201 - the answer
+
+
+def nobody_reads() -> NoReturn:
+    """End quietly because whoever read our output has gone, as `head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains as it ends
+    raise SystemExit(UNREAD)
 
 
 def draw(what: RenderableType) -> None:

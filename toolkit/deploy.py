@@ -20,6 +20,7 @@ from relay import bounds, config
 from relay.gate.wanted import datagrams
 from relay.tomlfile import ConfigError
 from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
+from toolkit.addresses import has_ipv4
 from toolkit.console import block, say, short, step
 from toolkit.errors import ROLLED_BACK, UserError
 from toolkit.friends_edit import Wish, put
@@ -95,9 +96,9 @@ def deploy(place: Place, request: Request) -> int:
         outgoing = Outgoing.of(used.friends, files.friends, time.time())
         _show(plan, files)
         inventory.to_json(folder / "variables.json", plan.variables(used.relay, become=visit.become))
-        run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, password)
+        run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, visit.password)
         changed = ansible.play(run, link)
-        remote = Remote(place, link, visit.become, password)
+        remote = Remote(place, link, visit.become, visit.password)
         if request.check:
             changed += _look(remote, outgoing, plan)
         else:
@@ -205,7 +206,7 @@ def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None
     port = plan.settings.listen.port
     address = place.lab.node("relay").ipv4 if place.lab else hostname
     block(f"The relay is at {join.where(address, port)}, open to friends and closed to everybody else.", [])
-    for lines in join.type_lines(address, port, plan.settings.coreless.mode):
+    for lines in join.type_lines(address, port, plan.settings.coreless.mode, hostable=has_ipv4(address)):
         block(lines[0], lines[1:])
     block("The same for each room, with QR codes and a text for a chat", [f"invoke join{place.option}"])
     block(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from toolkit.console import ROOT, as_typed
+from toolkit import printable
+from toolkit.console import ROOT, as_typed, nobody_reads, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,14 +42,16 @@ class UserError(Exception):
     """What happened and where, and what to type next.
 
     `message` is one sentence that names the host or the file and line; `fix` (may be several lines) is what the
-    person does now; `exit_code` is one of this module's constants.
+    person does now; `exit_code` is one of this module's constants. begun: the login stood, and what was to be done
+    over there had begun.
     """
 
-    def __init__(self, message: str, *, fix: str = "", exit_code: int = BAD_INPUT) -> None:
+    def __init__(self, message: str, *, fix: str = "", exit_code: int = BAD_INPUT, begun: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.fix = fix
         self.exit_code = exit_code
+        self.begun = begun
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.fix}" if self.fix else self.message
@@ -57,7 +61,7 @@ def report(error: UserError) -> None:
     """Print the error for a person on standard error: the sentence, then the fix, indented under it."""
     sys.stdout.flush()
     lines = [f"error: {error.message}", *(f"  {line}" for line in error.fix.splitlines())]
-    sys.stderr.write(as_typed("\n".join(lines)) + "\n")
+    sys.stderr.write(printable.lines(as_typed("\n".join(lines))) + "\n")
     sys.stderr.flush()
 
 
@@ -75,11 +79,14 @@ def user_errors(body: Callable[P, R]) -> Callable[P, R]:
         # To invoke what follows a task that must be told a name is that name, whatever it is.
         if HELP in (*args, *kwargs.values()) and HELP in sys.argv[2:]:
             raise SystemExit(_help(sys.argv[sys.argv.index(HELP, 2) - 1]))
+        remember(inspect.signature(body).bind(*args, **kwargs).arguments)
         try:
             return body(*args, **kwargs)
         except UserError as error:
             report(error)
             raise SystemExit(error.exit_code) from None
+        except BrokenPipeError:
+            nobody_reads()
         except KeyboardInterrupt:
             report(UserError("stopped by Ctrl-C", fix="Run the same command again: it goes on from where it was."))
             raise SystemExit(INTERRUPTED) from None

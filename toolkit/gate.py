@@ -6,27 +6,37 @@ tomorrow makes one, confirms it. Nothing here runs a playbook.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from toolkit import answers
+from toolkit import answers, replies
+from toolkit.bounded import Done
 from toolkit.console import say, step
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, ROLLED_BACK, UserError
 from toolkit.remote import Remote
+from toolkit.shapes import Shape, record
 from toolkit.ssh import Connection
 
 # Seconds: until a push that nobody confirms comes back; for the confirmation, login and all; what a timer may be late.
-WAY_BACK = 30
+# A host that counts logins (ufw limit: six within 30 s) lets another one in before the push comes back.
+WAY_BACK = 45
 CONFIRM = 20
 LATE = 5
+# When a login that is to confirm is tried, in seconds after the first, and how long a way in is waited for: seldom,
+# since refused ones are counted, too, and each packet of one that is not answered.
+ATTEMPTS = (0, 3, 34)
+CONNECT = 8
 # Exit codes of the program over there (relay/gate/cli.py): it failed; a mistake of the owner's; check says no, or does
 # not know.
 FAILED, MISTAKE, NOT_CONFIRMED, REFUSED, UNKNOWN = 1, 2, 4, 5, 6
 SHOWN = 20
+LIMITS = (
+    "\nIf you can: does something on {alias} count logins (ufw limit, fail2ban, sshd's MaxStartups and "
+    "PerSourcePenalties)? Wait a minute, then type the same command again."
+)
 
 
 def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> dict[str, Any]:
@@ -37,9 +47,10 @@ def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> 
     then what stood before stands again; with HOST_UNUSABLE when the host was lost and whether it stands is not known.
     """
     look_around = ["--survey"] if survey else []
-    answer = ask(remote, _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around), text, login=True)
+    arguments = _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around)
+    answer = ask(remote, arguments, text, login=True)
     if answer["token"]:
-        _confirm(remote, answer["token"], time.monotonic() + WAY_BACK + LATE)
+        _confirm(remote, answer["token"], time.monotonic() + WAY_BACK)
     return answer
 
 
@@ -49,21 +60,35 @@ def look(remote: Remote, text: str, shown_as: Path) -> dict[str, Any]:
 
 
 def ask(
-    remote: Remote, arguments: Sequence[str], text: str = "", good: Sequence[int] = (0,), *, login: bool = False
+    remote: Remote,
+    arguments: Sequence[str],
+    text: str = "",
+    good: Sequence[int] = (0,),
+    *,
+    login: bool = False,
+    shape: Shape | None = None,
 ) -> dict[str, Any]:
     """Run `netplay-relay gate` on the host; return its answer. Raises UserError in its own words when it refused.
 
-    good: exit codes that are no failure. login: tell it the login this comes by, whose port is never to be filtered.
+    good: exit codes that are no failure. shape: of the answer, if not all of it is wanted. login: tell it the login
+    this comes by, whose port is never to be filtered; one that ends before the answer is said to have been sent.
     """
-    done = remote.run(["gate", arguments[0], "--json", *arguments[1:]], text, login=login)
+    try:
+        done = remote.run(["gate", arguments[0], "--json", *arguments[1:]], text, login=login)
+    except UserError as error:
+        raise (_cut_off(remote, error) if login and error.begun else error) from None
     answer = answers.find(done.stdout)
     if answer is None:
+        if login and done.returncode < 0:
+            raise _cut_off(remote, remote.failed(done))
+        if done.returncode == 0:
+            remote.refuse(answers.NONE)
         raise _too_old(remote) if "invalid choice: 'gate'" in done.stderr else remote.failed(done)
-    if error := answer.get("error"):
-        raise _refused(remote, error, done.returncode)
+    if answer.get("error"):
+        raise _refused(remote, remote.shaped(done.stdout, replies.MISTAKE)["error"], done.returncode)
     if done.returncode not in good:
         raise remote.failed(done)
-    return dict(answer)
+    return dict(remote.shaped(done.stdout, shape or replies.OF_GATE[arguments[0]]))
 
 
 def tell(answer: dict[str, Any]) -> None:
@@ -98,45 +123,63 @@ def _apply(shown_as: Path, *options: str) -> list[str]:
 def _confirm(remote: Remote, token: str, end: float) -> None:
     """Keep a push, over a login of its own. Raises UserError once what stood before stands again, or is not known to.
 
-    end: when the host has taken it back by itself, in monotonic seconds.
+    A login that does not come about is tried again while the way back is open: a host that counts logins refuses one
+    too many for a while. end: when the host takes the push back by itself, in monotonic seconds.
     """
-    alone = Connection(remote.link.alias, remote.link.user, remote.link.config)
-    again = Remote(remote.place, alone, remote.become, remote.password, anew=True)
-    other = ""
-    try:
-        done = again.run(["gate", "confirm", token, "--json"], seconds=CONFIRM)
-        other = _replaced(done)
-        why = "" if done.returncode == 0 else f"on {remote.link.alias}: {remote.said(done)}"
-    except UserError as error:
-        why = error.message
-    if not why:
-        return
-    if other:
-        raise UserError(
-            f"{other} changed who gets in on {remote.link.alias} at the same moment, and was first: that list is in "
-            "force, and your friends.toml is as it was",
-            fix=f"See what is in force: invoke friends.list{remote.place.option}\nThen type the same command again.",
-            exit_code=ROLLED_BACK,
-        )
-    taken_back = _is_taken_back(remote, again, token, end)
+    alone = Connection(remote.link.alias, remote.link.user, remote.link.config, connect_seconds=CONNECT)
+    again = Remote(remote.place, alone, remote.become, remote.password)
+    begun, why, refused = time.monotonic(), "", False
+    for attempt in ATTEMPTS:
+        if attempt:
+            step("gate", f"no new login came about; another is tried within {begun + attempt - time.monotonic():.0f} s")
+            time.sleep(max(0.0, begun + attempt - time.monotonic()))
+        try:
+            done = again.run(
+                ["gate", "confirm", token, "--json"], seconds=max(1.0, min(CONFIRM, end - time.monotonic()))
+            )
+        except UserError as error:
+            why, refused = error.message, True
+            continue
+        if done.returncode == 0:
+            return
+        if other := _replaced(done):
+            raise _beaten(remote, other)
+        why, refused = f"on {remote.link.alias}: {remote.said(done)}", False
+        break
+    taken_back = _is_taken_back(remote, again, token, end + LATE)
     if taken_back is None:
         raise _not_known(remote, why)
     if taken_back:
+        limits = LIMITS.format(alias=remote.link.alias) if refused else ""
         raise UserError(
             f"the change on {remote.link.alias} could not be confirmed over a new login ({why}), so it was taken back: "
             "what stood before stands again",
-            fix=f"Can you still log in? {remote.link.typed}",
+            fix=f"Can you still log in? {remote.link.typed}{limits}",
             exit_code=ROLLED_BACK,
         )
 
 
-def _replaced(done: subprocess.CompletedProcess[str]) -> str:
+def _replaced(done: Done) -> str:
     """Return who pushed in place of a push that was not confirmed yet, "" where nobody did, or that is not known."""
-    answer = answers.find(done.stdout) if done.returncode == NOT_CONFIRMED else None
-    replaced = (answer or {}).get("replaced")
+    if done.returncode != NOT_CONFIRMED:
+        return ""
+    try:
+        replaced = answers.read(done.stdout, replies.NOT_CONFIRMED).get("replaced")
+    except answers.BrokenAnswerError:
+        return ""
     if not replaced:
         return ""
     return f"another owner ({replaced['by']})" if replaced["by"] else "somebody on the host"
+
+
+def _beaten(remote: Remote, other: str) -> UserError:
+    """Return the error for a push that another owner's replaced before it was confirmed."""
+    return UserError(
+        f"{other} changed who gets in on {remote.link.alias} at the same moment, and was first: that list is in "
+        "force, and your friends.toml is as it was",
+        fix=f"See what is in force: invoke friends.list{remote.place.option}\nThen type the same command again.",
+        exit_code=ROLLED_BACK,
+    )
 
 
 def _is_taken_back(remote: Remote, again: Remote, token: str, end: float) -> bool | None:
@@ -157,7 +200,7 @@ def _takes_back(remote: Remote, token: str) -> bool:
     """Have a push taken back if it waits still; tell whether it was, now or before. Raises UserError."""
     if ask(remote, ["rollback", token])["rolled_back"]:
         return True
-    known = ask(remote, ["status"])["rolled_back"]
+    known = ask(remote, ["status"], shape=record({"rolled_back": replies.TAKEN_BACK}))["rolled_back"]
     return known is not None and bool(known["token"] == token)
 
 
@@ -166,6 +209,17 @@ def _not_known(remote: Remote, why: str) -> UserError:
         f"the change was sent to {remote.link.alias}, and then the host was lost ({why}): whether it is in force is "
         "not known, and your friends.toml is as it was",
         fix="Type the same command again when the host can be reached: it makes host and file agree either way.\n"
+        f"Until then, who is let in: invoke friends.list{remote.place.option}",
+        exit_code=HOST_UNUSABLE,
+    )
+
+
+def _cut_off(remote: Remote, error: UserError) -> UserError:
+    """Return the error for a login that ended while a push was on its way."""
+    return UserError(
+        f"the change was sent to {remote.link.alias}, and then the login ended ({error.message}): if it is in force "
+        f"there, the host takes it back by itself within {WAY_BACK} s, and your friends.toml is as it was",
+        fix=f"Type the same command again after {WAY_BACK} s: it makes host and file agree.\n"
         f"Until then, who is let in: invoke friends.list{remote.place.option}",
         exit_code=HOST_UNUSABLE,
     )

@@ -13,7 +13,7 @@ from toolkit.console import draw, say, short, step
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.outgoing import Outgoing, by_turns
 from toolkit.remote import Remote, never_deployed
-from toolkit.visiting import alone
+from toolkit.visiting import alone, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,21 +37,23 @@ def add(place: Place, wish: Wish, *, ask_become: bool = False) -> None:
 
     ask_become, here and below: sudo there wants a password, ask the person for it.
     """
-    _change(alone(place, ask_become=ask_become), lambda text, path: friends_edit.wished(text, path, wish))
+    with visit(place, ask_become=ask_become) as remote:
+        _change(remote, lambda text, path: friends_edit.wished(text, path, wish))
 
 
 def remove(place: Place, name: str, *, kick: bool, ask_become: bool = False) -> None:
     """Take a friend out, on the host, then in friends.toml; kick: end what runs. Raises UserError."""
-    remote = alone(place, ask_become=ask_become)
-    networks = _networks(gate.ask(remote, ["status"]), _listed(place), name) if kick else {}
-    _change(remote, lambda text, path: friends_edit.without(text, path, name))
-    if kick:
-        _kick(remote, name, networks)
+    with visit(place, ask_become=ask_become) as remote:
+        networks = _networks(gate.ask(remote, ["status"]), _listed(place), name) if kick else {}
+        _change(remote, lambda text, path: friends_edit.without(text, path, name))
+        if kick:
+            _kick(remote, name, networks)
 
 
 def push(place: Place, *, ask_become: bool = False) -> None:
     """Make friends.toml as it is the host's list. Raises UserError."""
-    _change(alone(place, ask_become=ask_become), lambda text, _: text, survey=True)
+    with visit(place, ask_become=ask_become) as remote:
+        _change(remote, lambda text, _: text, survey=True)
 
 
 def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
@@ -100,7 +102,8 @@ def problems(state: dict[str, Any]) -> list[str]:
         found.append(f"a change was taken back on {expiry.shown(back['at'])}: {back['why']}")
     if healed := state["healed"]["count"]:
         last = expiry.shown(state["healed"]["at"])
-        found.append(f"the wall was put back {healed} times, the last time on {last}: {state['healed']['what']}")
+        often = "once, on" if healed == 1 else f"{healed} times, the last time on"
+        found.append(f"the wall was put back {often} {last}: {state['healed']['what']}")
     return [*found, *state["warnings"], *state["others"]]
 
 

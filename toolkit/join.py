@@ -7,6 +7,8 @@ import ipaddress
 from relay.protocol import DEFAULT_PORT
 from relay.rooms import Mode
 
+IPV4_CURE = "Give the host that runs the relay an IPv4 address, or the name an A record."
+
 
 def target(address: str, port: int) -> str:
     """Return a relay as RetroArch takes it: ADDRESS|PORT."""
@@ -36,11 +38,12 @@ def host_lines(address: str, port: int) -> list[str]:
         "or the same in retroarch.cfg:",
         *(f'{key} = "{value}"' for key, value in host_settings(address, port).items()),
     ]
-    if _is_ipv6(address):
-        lines.append(
-            f"  RetroArch hosts by IPv4 only: {address} serves friends who join, the host needs a name or IPv4."
-        )
-    return lines
+    return [*lines, f"  {nobody_hosts(address)}"] if is_ipv6(address) else lines
+
+
+def nobody_hosts(address: str) -> str:
+    """Return what is said instead where an address has no IPv4: RetroArch hosts by IPv4 alone."""
+    return f"{address} has no IPv4 address, and RetroArch hosts games by IPv4 only: friends may join, nobody can host."
 
 
 def friend_lines(address: str, port: int, mode: Mode = Mode.TUNNEL) -> list[str]:
@@ -55,10 +58,13 @@ def friend_lines(address: str, port: int, mode: Mode = Mode.TUNNEL) -> list[str]
     return lines
 
 
-def type_lines(address: str, port: int, mode: Mode) -> list[list[str]]:
-    """Return what is typed at a port that is played in a mode, a list for each role; first lines are titles."""
-    hosting = [host_lines(address, port)] if mode is not Mode.CORELESS else []
-    return [*hosting, friend_lines(address, port, mode)]
+def type_lines(address: str, port: int, mode: Mode, *, hostable: bool = True) -> list[list[str]]:
+    """Return what is typed at a port that is played in a mode, a list for each role; first lines are titles.
+
+    hostable: the address can be hosted by, it has IPv4.
+    """
+    hosting = [host_lines(address, port) if hostable else [nobody_hosts(address), IPV4_CURE]]
+    return [*(hosting if mode is not Mode.CORELESS else []), friend_lines(address, port, mode)]
 
 
 def where(address: str, port: int) -> str:
@@ -66,7 +72,8 @@ def where(address: str, port: int) -> str:
     return f"{address} port {port}" + ("" if port != DEFAULT_PORT else " (RetroArch's own default port)")
 
 
-def _is_ipv6(address: str) -> bool:
+def is_ipv6(address: str) -> bool:
+    """Tell whether an address is one of IPv6; of a name it is not known here."""
     try:
         return ipaddress.ip_address(address).version == 6
     except ValueError:

@@ -89,8 +89,10 @@ def needs_id(address: str, room: Room) -> bool:
     return string(address, room) != join.target(address, room.port)
 
 
-def state_line(room: Room) -> str:
-    """Return in a sentence whether one can join now, and what is played."""
+def state_line(room: Room, *, hosting: bool = False) -> str:
+    """Return in a sentence whether one can join now, and what is played; hosting: it is said to who will host it."""
+    if hosting and room.can_be_hosted:
+        return "Nobody hosts it now, so you can."
     if room.waits_for_host:
         return "Nobody hosts it now: somebody must, before friends can join."
     core = f"; core {room.core} {room.core_version}".rstrip() if room.core else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from relay.protocol import DEFAULT_PORT
-from toolkit import join, join_codes, join_lines, join_rooms, pasted, paths, ssh, status
+from toolkit import addresses, join, join_codes, join_lines, join_rooms, pasted, paths, ssh, status
 from toolkit.console import block, draw, say, width
 from toolkit.errors import UserError
 from toolkit.remote import entry_of
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A relay as players see it: the address they type, and its rooms now. option is what names it after a task."""
+    """A relay as players see it: the address they type, and its rooms now. option is what names it after a task.
+
+    hostable: the address has IPv4, by which alone RetroArch hosts.
+    """
 
     address: str
     rooms: list[Room]
     option: str = ""
+    hostable: bool = True
 
 
 def fetch(place: Place, address: str | None = None, *, ask_become: bool = False) -> Relay:
@@ -36,7 +40,8 @@ def fetch(place: Place, address: str | None = None, *, ask_become: bool = False)
     ask_become: ask for sudo's password there. Raises UserError.
     """
     rooms = join_rooms.rooms_of(status.fetch(place, ask_become=ask_become))
-    return Relay(check_address(address) if address else address_of(place), rooms, place.option)
+    typed = check_address(address) if address else address_of(place)
+    return Relay(typed, rooms, place.option, addresses.has_ipv4(typed))
 
 
 def address_of(place: Place) -> str:
@@ -67,8 +72,8 @@ def remarks(relay: Relay) -> list[str]:
         said.append(f"{relay.address} is this machine alone; what friends can reach: invoke join --address NAME")
     elif known and known.is_private:
         said.append(f"{relay.address} is reached from its own network alone; from elsewhere: --address NAME")
-    if known and known.version == 6:
-        said.append(f"RetroArch hosts by IPv4 only: by {relay.address} friends can join, and nobody can host.")
+    if not relay.hostable or join.is_ipv6(relay.address):
+        said.append(f"{join.nobody_hosts(relay.address)} {join.IPV4_CURE}")
     if any(room.port == DEFAULT_PORT for room in relay.rooms):
         said.append(f"|{DEFAULT_PORT} may be left out: it is the port that RetroArch takes by itself.")
     return said
@@ -102,7 +107,7 @@ def show(relay: Relay) -> None:
     if len(relay.rooms) > 1:
         draw(overview(relay))
     for room in relay.rooms:
-        show_room(relay.address, room)
+        show_room(relay.address, room, hostable=relay.hostable)
     for remark in remarks(relay):
         say()
         say(f"note: {remark}")
@@ -119,14 +124,14 @@ def overview(relay: Relay) -> Table:
     return table
 
 
-def show_room(address: str, room: Room) -> None:
+def show_room(address: str, room: Room, *, hostable: bool = True) -> None:
     """Print one room: its state, the host's lines, the friends' lines, the code, the text for a chat."""
     block(f"Room {room.name}", [join_lines.state_line(room)])
     hosted = room.host or room.mode == join_rooms.TUNNEL
     if hosted:
-        block("Whoever hosts", host_lines(address, room))
+        block("Whoever hosts", host_lines(address, room) if hostable else [join.nobody_hosts(address), join.IPV4_CURE])
     block("Each friend" if hosted else "Everybody", friend_lines(address, room))
-    if not hosted and room.can_be_hosted:
+    if not hosted and room.can_be_hosted and hostable:
         block("Or somebody hosts it, before anybody has connected", host_lines(address, room))
     say()
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"

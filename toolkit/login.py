@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from toolkit import ssh
+from toolkit import printable, ssh
 from toolkit.errors import HOST_UNUSABLE, UserError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ SUDO = {
     ),
     "password": (
         "sudo on {alias} asks {account} for a password, or does not know {account}",
-        "Type its password once: invoke deploy --host {alias} --ask-become\n"
+        "Type its password once: the same command with --ask-become\n"
         "Or do without one; as root on {alias}: "
         "echo '{account} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/netplay-relay",
     ),
@@ -29,12 +30,33 @@ SUDO = {
         "sudo on {alias} did not take that password from {account}",
         "Try again. If it was right, {account} may not use sudo; as root on {alias}: usermod -aG sudo {account}",
     ),
+    "tty": (
+        "sudo on {alias} wants a terminal from {account}, and programs have none",
+        "As root on {alias}: echo 'Defaults:{account} !requiretty' > /etc/sudoers.d/zz-netplay-relay",
+    ),
 }
+# Not a password, although it looks like one to whoever only tries: sudo's requiretty.
+WANTS_TERMINAL = re.compile(r"\btty\b|terminal is required to run|must have a terminal", re.IGNORECASE)
+
+
+def no_sudo(what: str, alias: str, account: str, said: str = "") -> UserError:
+    """Return the error for an account that cannot become root; what: a key of SUDO; said: sudo's own words."""
+    if WANTS_TERMINAL.search(said) and "askpass" not in said:
+        what = "tty"
+    sentence, fix = (text.format(alias=alias, account=account) for text in SUDO[what])
+    words = f" (it said: {printable.line(said)[:LONGEST_WORDS]})" if said.strip() else ""
+    return UserError(f"{sentence}{words}", fix=fix, exit_code=HOST_UNUSABLE)
+
+
+LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a first login found; hostname is what ssh connects to, jumps whether it goes through another host."""
+    """What a first login found; hostname is what ssh connects to, jumps whether it goes through another host.
+
+    password: sudo's, where it asks for one; "" where the one that was typed is not needed.
+    """
 
     link: Connection
     hostname: str
@@ -42,6 +64,7 @@ class Visit:
     account: str
     came_from: str
     become: bool
+    password: str = field(default="", repr=False)
 
     @property
     def knows_us(self) -> bool:
@@ -68,7 +91,8 @@ def visit(link: Connection, entry: Entry, password: str = "") -> Visit:
     answers = ssh.ask(link, password)
     check_root(link.alias, entry, answers)
     become = entry.become and answers.uid != 0
-    return Visit(link, resolved.hostname, resolved.jumps, answers.account, answers.came_from, become)
+    asked = password if become and answers.sudo == "yes" else ""
+    return Visit(link, resolved.hostname, resolved.jumps, answers.account, answers.came_from, become, asked)
 
 
 def check_root(alias: str, entry: Entry, answers: Answers) -> None:
@@ -81,9 +105,8 @@ def check_root(alias: str, entry: Entry, answers: Answers) -> None:
             "Or log in as root: invoke deploy --host {alias} --user root".format(**words),
             exit_code=HOST_UNUSABLE,
         )
-    if sentence_fix := SUDO.get(answers.sudo):
-        sentence, fix = (text.format(**words) for text in sentence_fix)
-        raise UserError(sentence, fix=fix, exit_code=HOST_UNUSABLE)
+    if answers.sudo in SUDO:
+        raise no_sudo(answers.sudo, alias, answers.account, answers.sudo_said)
     if answers.python is None:
         raise UserError(
             f"{alias} has no Python at /usr/bin/python3, and the relay is a Python program",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from toolkit import answers
+from toolkit import answers, bounded, replies, ssh
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
-from toolkit.ssh_errors import explain
+from toolkit.ssh_errors import broken, explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,10 +74,10 @@ def on_host(link: Connection) -> list[Release]:
     Raises UserError: where the host does not answer, and where its relay is a package and no release.
     """
     try:
-        done = subprocess.run(
-            link.argv("exec /usr/bin/python3 -I -"), input=_LIST, capture_output=True, text=True, check=False,
-            timeout=_SECONDS,
-        )  # fmt: skip
+        argv = link.argv("exec /usr/bin/python3 -I -X utf8 -")
+        done = bounded.run(argv, _LIST, seconds=_SECONDS, env=ssh.environment())
+    except bounded.TooMuchError:
+        raise broken(link, f"it is longer than {bounded.MOST_OUTPUT} bytes") from None
     except subprocess.TimeoutExpired:
         raise UserError(
             f"{link.alias} did not answer within {_SECONDS:.0f} s",
@@ -91,14 +91,16 @@ def on_host(link: Connection) -> list[Release]:
 
 def parse(text: str, alias: str) -> list[Release]:
     """Read what the host printed, behind whatever the login printed; the newest comes first. Raises UserError."""
-    found: list[dict[str, Any]] | None = answers.find(text, list)
-    if found is None:
-        said = (text.strip().splitlines() or ["nothing"])[-1]
+    if answers.find(text, list) is None:
         raise UserError(
-            f"the host did not list its releases; it said: {said}",
+            f"{alias} did not list its releases; it said: {answers.last_words(text) or 'nothing'}",
             fix="Log in by hand: does the account have an ordinary shell?",
             exit_code=HOST_UNUSABLE,
         )
+    try:
+        found: list[dict[str, Any]] = answers.read(text, replies.RELEASES, list)
+    except answers.BrokenAnswerError as error:
+        raise broken(ssh.Connection(alias), str(error)) from None
     for each in found:
         if "package" in each:
             raise UserError(
@@ -107,7 +109,9 @@ def parse(text: str, alias: str) -> list[Release]:
                 f"\nOr build one: invoke xbps.build --host {alias} --distfile FILE",
                 exit_code=BAD_INPUT,
             )
-    return sorted((Release(**each) for each in found), key=lambda release: release.installed, reverse=True)
+    kept = ("id", "version", "installed", "current", "used")
+    listed = [Release(**{key: each[key] for key in kept}) for each in found]
+    return sorted(listed, key=lambda release: release.installed, reverse=True)
 
 
 def choose(found: Sequence[Release], to: str | None, alias: str) -> Release:
@@ -163,8 +167,13 @@ def table(found: Sequence[Release]) -> Table:
 
 
 def as_json(found: Sequence[Release]) -> str:
+    """Return the releases as a host tells them."""
+    return json.dumps(as_dicts(found), indent=2)
+
+
+def as_dicts(found: Sequence[Release]) -> list[dict[str, Any]]:
     """Return the releases for a program."""
-    return json.dumps([asdict(release) for release in found], indent=2)
+    return [asdict(release) for release in found]
 
 
 def _others(found: Sequence[Release], alias: str) -> str:

@@ -7,33 +7,38 @@ always goes through; what is long or came from a file goes in by standard input.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from toolkit import answers, inventory
+from toolkit import answers, bounded, inventory, ssh
+from toolkit.bounded import Asking, Done
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
 from toolkit.inventory import Entry
-from toolkit.login import SUDO
+from toolkit.login import no_sudo
 from toolkit.places import Place
+from toolkit.shapes import Shape, anything
 from toolkit.ssh import MARK, Connection
-from toolkit.ssh_errors import explain
+from toolkit.ssh_errors import broken, explain
 
 PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
+# Whatever language the host speaks, what goes there and comes back is UTF-8.
+PYTHON = ("/usr/bin/python3", "-I", "-X", "utf8")
 SECONDS = 90
 # What a shell says for a program that is not there, and Python for a file that is not.
 NOT_FOUND = (127, 2)
 # Runs "$@" as root. Who is root already needs no sudo, and where there is root alone there may be none.
 AS_ROOT = 'if [ "$(id -u)" = 0 ]; then exec "$@"; fi; exec sudo -n "$@"'
+# What sudo asks with: a sign that tells of a second time. Some sudo put words of their own around it.
+PROMPT = f"{MARK}password?"
 # With sudo's password on the first line, which is read here where nobody asks for it.
 AS_ROOT_ASKING = (
     'if [ "$(id -u)" = 0 ]; then read -r _; exec "$@"; fi; '
-    'if sudo -k -n true 2>/dev/null; then read -r _; exec sudo -n "$@"; fi; '
-    "exec sudo -k -S -p '' \"$@\""
+    'if sudo -k -n true </dev/null 2>/dev/null; then read -r _; exec sudo -n "$@"; fi; '
+    f"exec sudo -k -S -p '{PROMPT}' \"$@\""
 )
 # Says which account this is, whether a link leads to the relay as after a deployment, and which service manager runs.
 WHO_KEEPS_IT = """
@@ -49,112 +54,127 @@ INITS = {"systemctl": "systemd", "sv": "runit", "rc-service": "openrc"}
 LOOK_SECONDS = 20
 # Before sudo takes the environment away.
 TELL_LOGIN = 'set -- "$@" --login "$SSH_CONNECTION"; '
+# On standard error, once the login stands, as root, and before anything is run. What comes behind sudo's password is
+# sent after it alone: sudo-rs reads more than a line, and would keep it.
+BEGUN = f"{MARK}begun"
+TELL_BEGUN = f'echo {BEGUN} >&2; exec "$@"'
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
     """The relay's program on a host.
 
-    password: sudo's, where it asks for one. anew: log in for each run, also where the person's own ssh configuration
-    would share a connection.
+    password: sudo's, where it asks for one.
     """
 
     place: Place
     link: Connection
     become: bool
     password: str = field(default="", repr=False)
-    anew: bool = False
 
     def run(
         self,
         arguments: Sequence[str],
         text: str = "",
-        seconds: float = SECONDS,
+        seconds: float = 0.0,
         program: str = PROGRAM,
         *,
         login: bool = False,
-    ) -> subprocess.CompletedProcess[str]:
+    ) -> Done:
         """Run netplay-relay with arguments and text on its standard input. Raises UserError if it cannot be run.
 
-        The program's own exit code is the caller's to judge. seconds: when it counts as hanging. program: another
-        Python program to run instead; "-" is what text holds. login: add --login with the words of SSH_CONNECTION, if
-        sudo would keep them from it.
+        The program's own exit code is the caller's to judge. seconds: when it counts as hanging, if not after SECONDS.
+        program: another Python program to run instead; "-" is what text holds. login: add --login with the words of
+        SSH_CONNECTION, if sudo would keep them from it.
         """
-        options = ["-o", "ControlMaster=no", "-o", "ControlPath=none"] if self.anew else []
-        argv = self.link.argv(self._command(arguments, program, login=login), options=options)
+        argv, seconds = self.link.argv(self._command(arguments, program, login=login)), seconds or SECONDS
         try:
-            done = subprocess.run(
-                argv, input=self._given(text), capture_output=True, text=True, errors="replace", timeout=seconds,
-                check=False, env=_environment(),
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
+            asking = Asking(self.password, PROMPT, BEGUN) if self._asks else None
+            done = bounded.run(argv, text, seconds=seconds, env=ssh.environment(), asking=asking)
+        except subprocess.TimeoutExpired as late:
             raise UserError(
                 f"{self.link.alias} did not answer within {seconds:g} s",
                 fix=f"Look at it by hand: {self.link.typed}",
                 exit_code=HOST_UNUSABLE,
+                begun=BEGUN.encode() in (late.stderr or b""),
             ) from None
-        self.check(done)
-        return done
+        except bounded.TooMuchError:
+            raise broken(self.link, f"it is longer than {bounded.MOST_OUTPUT} bytes") from None
+        try:
+            self.check(done)
+        except UserError as error:
+            error.begun = BEGUN in done.stderr
+            raise
+        return Done(done.returncode, done.stdout, _without_marks(done.stderr))
 
-    def check(self, done: subprocess.CompletedProcess[str]) -> None:
+    def check(self, done: Done) -> None:
         """Raise UserError for a run in which the program was not reached: no way in, or nothing there to run."""
         if done.returncode == 255:
             raise explain(self.link, done.stderr)
         if done.returncode in NOT_FOUND and PROGRAM in done.stderr and "can't open file" in done.stderr:
             raise never_deployed(self.place)
-        # It may speak the host's language, but says who it is; and the program prints JSON before it fails.
-        by_sudo = any(line.startswith("sudo: ") for line in done.stderr.splitlines())
+        # It may speak the host's language, but says who it is; and nothing was begun.
+        by_sudo = "sudo" in done.stderr.replace(PROMPT, "") and BEGUN not in done.stderr
         if self.become and done.returncode == 1 and by_sudo and answers.find(done.stdout) is None:
-            raise self._no_root()
+            raise self._no_root(done)
 
-    def _no_root(self) -> UserError:
-        sentence, fix = SUDO["wrong" if self._asks else "password"]
-        words = {"alias": self.link.alias, "account": self.link.user or "your account"}
-        typed = "invoke deploy --host {alias} --ask-become"
-        fix = fix.replace(typed, "the same command with --ask-become").format(**words)
-        return UserError(sentence.format(**words), fix=fix, exit_code=HOST_UNUSABLE)
+    def _no_root(self, done: Done) -> UserError:
+        said = [line for line in _without_marks(done.stderr).splitlines() if line.strip()]
+        what = "wrong" if self._asks else "password"
+        return no_sudo(what, self.link.alias, self.link.user or "your account", "; ".join(said[-3:]))
 
-    def start(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    def start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Run netplay-relay with arguments and return while it runs; its output is for the caller to read."""
         process = subprocess.Popen(
             self.link.argv(self._command(arguments)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, errors="replace", env=_environment(),
+            stderr=subprocess.PIPE, env=ssh.environment(),
         )  # fmt: skip
         if process.stdin:
             with contextlib.suppress(OSError), process.stdin as given:  # it may be over already; its exit tells why
-                given.write(self._given(""))
+                given.write(f"{self.password}\n".encode() if self._asks else b"")
         return process
-
-    def _given(self, text: str) -> str:
-        # Without a password sudo reads nothing; with one its line is read by sudo, or by the shell if sudo needs none.
-        return f"{self.password}\n{text}" if self._asks else text
 
     @property
     def _asks(self) -> bool:
         return self.become and bool(self.password)
 
     def _command(self, arguments: Sequence[str], program: str = PROGRAM, *, login: bool = False) -> str:
-        command = ["/usr/bin/python3", "-I", program, *arguments]
+        command = [*PYTHON, program, *arguments]
+        if self.become or login:
+            command = ["sh", "-c", TELL_BEGUN, "sh", *command]
         if not self.become:
             return f"exec {shlex.join(command)}"
         # Whatever the login shell is, it has to take quoted words; what is done with them is said to sh.
         script = AS_ROOT_ASKING if self._asks else AS_ROOT
         return shlex.join(["exec", "sh", "-c", f"{TELL_LOGIN if login else ''}{script}", "sh", *command])
 
-    def ask(self, arguments: Sequence[str], text: str = "") -> dict[str, Any]:
-        """Run netplay-relay and return the JSON object it printed. Raises UserError with its own words if it failed."""
+    def ask(self, arguments: Sequence[str], shape: Shape = anything, text: str = "") -> dict[str, Any]:
+        """Run netplay-relay and return the JSON object it printed, of a shape.
+
+        Raises UserError: with its own words if it failed, and for an answer of another shape.
+        """
         done = self.run(arguments, text)
-        answer: dict[str, Any] | None = answers.find(done.stdout)
-        if done.returncode != 0 or answer is None:
+        if done.returncode != 0:
             raise self.failed(done)
-        return answer
+        return dict(self.shaped(done.stdout, shape))
 
-    def said(self, done: subprocess.CompletedProcess[str]) -> str:
+    def shaped(self, text: str, shape: Shape) -> Any:
+        """Return the document that a run printed. Raises UserError for one of another shape."""
+        try:
+            return answers.read(text, shape)
+        except answers.BrokenAnswerError as error:
+            self.refuse(str(error))
+
+    def refuse(self, what: str) -> NoReturn:
+        """Raise UserError for an answer that no program of ours gives; what: why it is none."""
+        raise broken(self.link, what)
+
+    def said(self, done: Done) -> str:
         """Return the last words of a run that failed."""
-        words = (done.stderr or done.stdout).strip().splitlines()
-        return words[-1].removeprefix("netplay-relay: ") if words else f"exit code {done.returncode}"
+        words = answers.last_words(_without_marks(done.stderr), done.stdout).removeprefix("netplay-relay: ")
+        return words or f"exit code {done.returncode}"
 
-    def failed(self, done: subprocess.CompletedProcess[str]) -> UserError:
+    def failed(self, done: Done) -> UserError:
         """Return the error for a run that failed, in the program's own last words; how to look costs a login."""
         return UserError(f"on {self.link.alias}: {self.said(done)}", fix=self._look(), exit_code=DEPLOY_FAILED)
 
@@ -168,13 +188,9 @@ class Remote:
         tests = "\n".join(f"elif [ -e /{path} ]; then say init {init}" for path, (init, _) in managers.items())
         script = WHO_KEEPS_IT.format(mark=MARK, managers=tests, release=shlex.quote(str(Path(PROGRAM).parent)))
         told: dict[str, str] = {}
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            done = subprocess.run(
-                self.link.argv("exec sh -s"), input=script, capture_output=True, text=True, errors="replace",
-                timeout=LOOK_SECONDS, check=False, env=_environment(),
-            )  # fmt: skip
-            marked = (line.partition(MARK)[2].partition("=") for line in done.stdout.splitlines() if MARK in line)
-            told = {key: value for key, _, value in marked}
+        with contextlib.suppress(OSError, subprocess.SubprocessError, bounded.TooMuchError):
+            argv = self.link.argv("exec sh -s")
+            told = ssh.marked(bounded.run(argv, script, seconds=LOOK_SECONDS, env=ssh.environment()).stdout)
         status = dict(managers.values()).get(told.get("init", ""))
         if status is None:
             return f"Look at it by hand: {self.link.typed}"
@@ -184,8 +200,9 @@ class Remote:
         return f"Look at it by hand: {case.ssh} {status}\nIts log: {case.log()}"
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "LC_ALL": "C"}  # ssh's reasons come from the C library, in the person's language
+def _without_marks(errors: str) -> str:
+    """Return what stood on standard error without what we had written there."""
+    return errors.replace(f"{BEGUN}\n", "").replace(PROMPT, "")
 
 
 def never_deployed(place: Place) -> UserError:

@@ -30,7 +30,7 @@ def remove(place: Place, *, keep_config: bool = False, ask_become: bool = False)
         step("host", f"{place.host.alias}: logged in as {visit.account}{', with sudo' if visit.become else ''}")
         variables = {"ansible_become": visit.become, "remove_keep_config": keep_config}
         inventory.to_json(folder / "variables.json", variables)
-        run = ansible.Run("remove", files.inventory, folder / "variables.json", folder, False, password)
+        run = ansible.Run("remove", files.inventory, folder / "variables.json", folder, False, visit.password)
         changed = ansible.play(replace(run, again="Remove it again"), link)
     last.forget(place)
     say()

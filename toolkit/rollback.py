@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import ansible, inventory, login, releases, ssh
+from toolkit import ansible, inventory, login, releases, replies, ssh
 from toolkit.console import draw, say, step
 from toolkit.deploy import ask_password
 from toolkit.errors import PROOF_FAILED, UserError
@@ -46,11 +46,11 @@ def rollback(place: Place, to: str | None = None, *, check: bool = False, ask_be
         variables = {"ansible_become": visit.become, "relay_release_id": target.id}
         inventory.to_json(folder / "variables.json", variables)
         files = inventory.files_of(place.host)
-        run = ansible.Run("rollback", files.inventory, folder / "variables.json", folder, check, password)
+        run = ansible.Run("rollback", files.inventory, folder / "variables.json", folder, check, visit.password)
         # Without a name it would go back one further, if the release was changed already.
         changed = ansible.play(replace(run, again=f"Roll back again with --to {target.id}"), link)
         if not check:
-            _prove(Remote(place, link, visit.become, password), target, releases.on_host(link))
+            _prove(Remote(place, link, visit.become, visit.password), target, releases.on_host(link))
     say()
     say(f"{changed} {'would change' if check else 'changed'} on {place.host.alias}")
     if not check:
@@ -62,7 +62,7 @@ def _prove(remote: Remote, target: Release, found: list[Release]) -> None:
     """Ask the host which release is the current one, and the relay what it is. Raises UserError."""
     current = next((release.id for release in found if release.current), "none")
     # It names its release as well as its version: "netplay-relay 0.1.0 (48bd0b7f6185949b)".
-    program = str(remote.ask(["status", "--json"])["program"])
+    program = str(remote.ask(["status", "--json"], replies.STATUS)["program"])
     if current != target.id or target.id not in program:
         raise UserError(
             f"{remote.link.alias} was to run {releases.shown(target)}; current is {current}, and {program} runs",

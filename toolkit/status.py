@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from relay import pace, report
-from toolkit import gate, roomview
+from toolkit import gate, replies, roomview
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.tables import listing
 from toolkit.visiting import visit
@@ -51,7 +51,7 @@ class Look:
 def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
     """Ask the relay on a host for its state (relay/status.py). Raises UserError."""
     with visit(place, ask_become=ask_become) as remote:
-        return remote.ask(["status", "--json"])
+        return remote.ask(["status", "--json"], replies.STATUS)
 
 
 def look(place: Place, *, ask_become: bool = False) -> Look:
@@ -61,11 +61,11 @@ def look(place: Place, *, ask_become: bool = False) -> Look:
     with visit(place, ask_become=ask_become) as remote:
         relay = wall = None
         try:
-            relay = remote.ask(["status", "--json"])
+            relay = remote.ask(["status", "--json"], replies.STATUS)
             looks = [relay]
             while report.anybody_plays(relay) and len(looks) < pace.LOOKS:
                 time.sleep(pace.BETWEEN)
-                relay = remote.ask(["status", "--json"])
+                relay = remote.ask(["status", "--json"], replies.STATUS)
                 looks.append(relay)
             judged = pace.judged([pace.of(each) for each in looks])
         except UserError as error:

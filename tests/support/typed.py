@@ -9,6 +9,7 @@ from invoke.program import Program
 
 from tasks import ns
 from toolkit import console
+from toolkit.words import refuse
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Typing:
     @staticmethod
     def _run(words: tuple[str, ...]) -> int:
         try:
+            refuse(ns, ["invoke", *words])
             Program(namespace=ns, name="invoke").run(["invoke", *words], exit=False)
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1

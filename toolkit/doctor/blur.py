@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 # Four numbers with dots wherever they stand, with or without something before and behind.
 _IPV4 = re.compile(r"(?P<network>\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}(?:/\d{1,3})?")
-# What may be, or have in it, an IPv6 address: at least two colons among hexadecimal digits.
-_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:/\d{1,3})?")
-LONGEST = 45
+# What may have an IPv6 address in it, and what may be one: bounded repeats, so that a long line takes no longer for
+# each of its characters than a short one. It is anybody's text.
+_RUN = re.compile(r"[0-9A-Fa-f:.]+(?:/\d{1,3})?")
+_IPV6 = re.compile(r"(?:[0-9A-Fa-f]{0,4}:){2,8}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})")
 SHORTEST_WORD = 3
 
 
@@ -34,7 +35,7 @@ def scrub(text: str, words: Mapping[str, str]) -> str:
 
 def addresses(text: str) -> str:
     """Return a text without the host part of any address in it."""
-    return _IPV4.sub(_ipv4, _IPV6.sub(_ipv6, text))
+    return _IPV4.sub(_ipv4, _RUN.sub(_ipv6, text))
 
 
 def numbered(prefix: str, words: Iterable[str]) -> dict[str, str]:
@@ -50,15 +51,27 @@ def _ipv4(match: re.Match[str]) -> str:
 
 
 def _ipv6(match: re.Match[str]) -> str:
-    """Blur the longest address in a run of digits and colons, then what is left on both sides of it."""
+    """Blur each address in a run of digits and colons: the longest that begins first, then the next behind it."""
     run, slash, bits = match[0].partition("/")
-    for length in range(min(len(run), LONGEST), 2, -1):
-        for start in range(len(run) - length + 1):
-            if found := _parsed(run[start : start + length]):
-                before, after = run[:start], run[start + length :]
-                behind = _IPV6.sub(_ipv6, after) + slash + bits if after else ""
-                return _IPV6.sub(_ipv6, before) + found + behind
-    return match[0]
+    done, shown, at = 0, [], 0
+    while found := _IPV6.search(run, at):
+        start = found.start()
+        blurred, end = _longest(run, start, found.end())
+        at = end if blurred else start + 1
+        if blurred:
+            shown += [run[done:start], blurred]
+            done = end
+    # The length of a network that was blurred is gone with it.
+    return "".join([*shown, run[done:], slash + bits if done < len(run) or not shown else ""])
+
+
+def _longest(run: str, start: int, end: int) -> tuple[str, int]:
+    """Return the longest address of a run that begins at start, blurred, and where it ends; "" if there is none."""
+    for stop in range(end, start + 2, -1):
+        text = run[start:stop]
+        if ":::" not in text and text.count("::") < 2 and (blurred := _parsed(text)):
+            return blurred, stop
+    return "", start
 
 
 def _parsed(text: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("ansible-core", "invoke", "rich", "Jinja2")
 LOG_LINES = 40
-ROOM = re.compile(r'^(\s*id\s*=\s*)(["\']).*\2', re.MULTILINE)
+ROOM = re.compile(r'^([ \t]*id[ \t]*=[ \t]*)(["\']).*\2', re.MULTILINE)
 
 
 def text(case: Case, findings: Sequence[Finding]) -> str:

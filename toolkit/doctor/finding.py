@@ -42,11 +42,6 @@ class Finding:
         return {**dataclasses.asdict(self), "severity": self.severity.name.lower()}
 
 
-def printable(text: str) -> str:
-    """Return a text of others that is safe on a terminal: "?" for control characters, line ends stay."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in text)
-
-
 def fine(sentence: str, evidence: str = "") -> Finding:
     """Return a finding that nothing is wrong."""
     return Finding(Severity.FINE, sentence, evidence)

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+PYTHON = ("/usr/bin/python3", "-I", "-X", "utf8")
 PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
 CONFIG = Path("/etc/netplay-relay")
 UNITS = ("netplay-relay.service", "netplay-relay.socket", "netplay-relay-firewall.service")
@@ -45,7 +46,7 @@ def run(*argv: str) -> tuple[int, str, str]:
 
 def relay(*arguments: str) -> Any:
     """Ask the relay's own program; raise RuntimeError in its words."""
-    _, said, errors = run("/usr/bin/python3", "-I", PROGRAM, *arguments)
+    _, said, errors = run(*PYTHON, PROGRAM, *arguments)
     try:
         answer = json.loads(said)
     except ValueError:
@@ -118,7 +119,7 @@ def release() -> dict[str, str]:
 def settings() -> dict[str, Any]:
     """Return relay.toml and what the relay's program says of it."""
     path = CONFIG / "relay.toml"
-    code, said, errors = run("/usr/bin/python3", "-I", PROGRAM, "check-config", str(path))
+    code, said, errors = run(*PYTHON, PROGRAM, "check-config", str(path))
     return {"text": path.read_text(errors="replace"), "good": code == 0, "said": errors or said.strip()}
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from toolkit import inventory, last, paths, visiting
-from toolkit.console import console, say, step
+from toolkit import console, inventory, last, paths, visiting
+from toolkit.console import say, step
 from toolkit.doctor import bundle, findings, gather, show, target
 from toolkit.doctor.finding import Severity
 from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
@@ -60,17 +59,17 @@ def tell(case: Case, found: Sequence[Finding], *, as_json: bool) -> None:
     """Print the findings."""
     if as_json:
         told = {"relay": case.target.typed, "findings": [one.to_json() for one in found]}
-        console().out(json.dumps(told, indent=2), highlight=False)
+        console.as_json(told)
         return
     say()
     show.draw(found)
 
 
-def place_of(host: str | None, relay: str | None, ssh_config: Path | None) -> Place | None:
+def place_of(host: str | None, relay: str | None, ssh_config: Path | None, *, quiet: bool = False) -> Place | None:
     """Return the host that is meant: the one typed, else that of the last deployment; None when a relay was typed."""
     if relay is not None and host is not None:
         raise UserError(
             "--host and --relay were both given",
             fix="--host looks at your own relay's host by ssh, --relay at any relay from outside: give one of them.",
         )
-    return None if relay is not None else last.typed_by_players(host, ssh_config, "doctor")
+    return None if relay is not None else last.typed_by_players(host, ssh_config, "doctor", quiet=quiet)

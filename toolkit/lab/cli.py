@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from toolkit.errors import UserError, report
+from toolkit.errors import INTERRUPTED, UserError, report
 from toolkit.lab import show
 from toolkit.lab.core import Lab, take_down
 from toolkit.lab.spec import DEFAULT_SPEC, LabSpec
@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
         else:
             report(error)
         return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED  # the program inside got it, too, and has said what it had to say
 
 
 def _run(options: argparse.Namespace) -> int:

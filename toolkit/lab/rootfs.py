@@ -37,6 +37,8 @@ NO_ORPHANS: Final = (
     *("setpriv", "--pdeathsig", "KILL", "--"),
     *("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child", "--"),
 )
+# Packages that only some releases have; they are installed on demand as `Recipe.addable`.
+ADDABLE: Final[dict[str, tuple[str, ...]]] = {"trixie": ("sudo-rs",)}
 _BUILD_BOUND: Final = 900.0  # seconds; half a minute with a mirror nearby
 
 
@@ -107,7 +109,7 @@ def recipe_of(rootfs: str) -> Recipe:
     if rootfs not in sources.SUITES:
         known = ", ".join((*sources.SUITES, inits.VOIDLIKE, inits.OPENRCLIKE))
         raise UserError(f"there is no root file system {rootfs!r}", fix=f"Choose one of: {known}.")
-    return Recipe(rootfs)
+    return Recipe(rootfs, addable=(*Recipe.addable, *ADDABLE.get(rootfs, ())))
 
 
 def ensure(

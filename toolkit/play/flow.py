@@ -121,7 +121,7 @@ def where(request: Request) -> Target:
     else:
         assert request.place is not None, "one of place and relay is given"  # noqa: S101 - the task sees to it
         meant = target.of(request.place, request.room, hosting=request.hosting, ask_become=request.ask_become)
-    said = f"; {join_lines.state_line(meant.room)}" if meant.live else ""
+    said = f"; {join_lines.state_line(meant.room, hosting=request.hosting)}" if meant.live else ""
     step("room", f"{meant.room.name} at {meant.address}{said}")
     return meant
 

@@ -21,7 +21,7 @@ SUFFIX = "_libretro"
 TOO_WEAK = ("basic", "serialized")
 # The first RetroArch that asks the .info before netplay; the first with a setting not to.
 HEEDED_FROM, BYPASS_FROM = (1, 11, 0), (1, 15, 0)
-HASHES = re.compile(r"(?P<path>[^|()]+?)\s*\(md5\):?\s*(?P<md5>[0-9a-fA-F]{32})")
+HASHES = re.compile(r"(?P<path>[^|()]{1,300}?)\s{0,9}\(md5\):?\s*(?P<md5>[0-9a-fA-F]{32})")
 
 
 @dataclass(frozen=True, slots=True)

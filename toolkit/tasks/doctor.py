@@ -34,7 +34,7 @@ def doctor(
     """Say what is wrong, by what it was seen, and what to do; exit code 0 fine, 1 warnings, 8 somebody cannot play."""
     from toolkit.doctor import run
 
-    place = run.place_of(host, relay, None if ssh_config is None else Path(ssh_config))
+    place = run.place_of(host, relay, None if ssh_config is None else Path(ssh_config), quiet=json)
     file = None if bundle is None else paths.typed(bundle)
     if code := run.doctor(place, relay, as_json=json, file=file, ask_become=ask_become):
         raise SystemExit(code)

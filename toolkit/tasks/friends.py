@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,12 +89,12 @@ def show(
 ) -> None:
     """Show who is let in on the host now, until when, by which entry, and who was there last."""
     from toolkit import guests
-    from toolkit.console import say
+    from toolkit.console import as_json
 
-    place = _place(host, ssh_config)
+    place = _place(host, ssh_config, quiet=json)
     state = guests.fetch(place, ask_become=ask_become)
     if json:
-        say(dumps(state, indent=2))
+        as_json(state)
     else:
         guests.show(place, state)
 
@@ -121,10 +120,10 @@ def push(_: Context, host: str | None = None, ask_become: bool = False, ssh_conf
     guests.push(_place(host, ssh_config), ask_become=ask_become)
 
 
-def _place(host: str | None, ssh_config: str | None) -> Place:
+def _place(host: str | None, ssh_config: str | None, *, quiet: bool = False) -> Place:
     from toolkit import last
 
-    return last.typed(host, None if ssh_config is None else Path(ssh_config))
+    return last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=quiet)
 
 
 ns = Collection("friends", add, show, remove, check, push)

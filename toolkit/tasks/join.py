@@ -41,14 +41,14 @@ def join(
     from dataclasses import replace
 
     from toolkit import join_rooms, join_show, last
-    from toolkit.console import say
+    from toolkit.console import as_json
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     relay = join_show.fetch(place, address, ask_become=ask_become)
     if room is not None:
         relay = replace(relay, rooms=[join_rooms.choose(relay.rooms, room)])
     join_show.write_codes(relay, None if png is None else Path(png), None if svg is None else Path(svg))
     if json:
-        say(join_rooms.as_json(join_show.as_dict(relay)))
+        as_json(join_show.as_dict(relay))
     else:
         join_show.show(relay)

@@ -108,15 +108,14 @@ CORES = {"system": "only cores for this system, like NES or Arcade, or for this 
 def cores(_: Context, system: str | None = None, json: bool = False, retroarch: str | None = None) -> None:
     """Show the installed cores by system: will netplay work with each, which to prefer, and why."""
     import os
-    from json import dumps
 
-    from toolkit.console import say
+    from toolkit.console import as_json
     from toolkit.play import show
     from toolkit.play.found import Machine
 
     kept, some = show.look(Machine(Path.home(), os.environ), retroarch, system)
     if json:
-        say(dumps(show.as_dict(kept, some), indent=2))
+        as_json(show.as_dict(kept, some))
     else:
         show.show(kept, some)
 
@@ -144,9 +143,8 @@ def bios(
 ) -> None:
     """Check your own firmware files by md5, whatever they are called; exit code 1 when a core lacks what it needs."""
     import os
-    from json import dumps
 
-    from toolkit.console import say
+    from toolkit.console import as_json
     from toolkit.play import bios_show
     from toolkit.play.found import Machine
 
@@ -156,7 +154,7 @@ def bios(
     if fix_names:
         results = bios_show.fix(wanted, results, yes=yes, quiet=json)
     if json:
-        say(dumps(bios_show.as_dict(wanted, results), indent=2))
+        as_json(bios_show.as_dict(wanted, results))
     else:
         bios_show.show(wanted, results)
     if not all(result.good for result in results):

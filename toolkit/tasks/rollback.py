@@ -37,13 +37,13 @@ def rollback(
 ) -> None:
     """Go back to the release before, which still lies on the host; games go on."""
     from toolkit import last, releases
-    from toolkit.console import draw, say
+    from toolkit.console import as_json, draw
     from toolkit.rollback import look, rollback
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=list and json)
     if not list:
         rollback(place, to, check=check, ask_become=ask_become)
     elif json:
-        say(releases.as_json(look(place)))
+        as_json(releases.as_dicts(look(place)))
     else:
         draw(releases.table(look(place)))

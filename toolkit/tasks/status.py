@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 
 from invoke.context import Context
@@ -25,12 +24,12 @@ def status(
 ) -> None:
     """Show what the relay is doing: rooms, players, round-trip times, the gate, how connections ended."""
     from toolkit import guests, last, status
-    from toolkit.console import draw, say
+    from toolkit.console import as_json, draw, say
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     look = status.look(place, ask_become=ask_become)
     if json:
-        say(dumps(look.to_json(), indent=2))
+        as_json(look.to_json())
     elif look.relay:
         say(status.summary(look.relay))
         draw(status.rooms(look.relay))

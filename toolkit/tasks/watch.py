@@ -26,5 +26,5 @@ def watch(
     from toolkit import last, visiting
     from toolkit.watch.run import watch
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     watch(visiting.alone(place, ask_become=ask_become), as_json=json)

@@ -202,15 +202,14 @@ def build(
 def lint(_: Context, folder: str, json: bool = False) -> None:
     """Say what xlint, xbps-src and pkglint object to (it ends with 1 then), and what we advise besides."""
     import dataclasses
-    from json import dumps
 
-    from toolkit.console import say, step
+    from toolkit.console import as_json, say, step
     from toolkit.xbps import lint as rules
 
     place = paths.typed(folder)
     findings = rules.lint(place)
     if json:
-        say(dumps([dataclasses.asdict(each) | {"path": str(each.path)} for each in findings], indent=2))
+        as_json([dataclasses.asdict(each) | {"path": str(each.path)} for each in findings])
     for finding in [] if json else findings:
         say(str(finding))
         say(f"  {finding.fix}")

@@ -7,9 +7,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from toolkit.console import as_typed, console
+from toolkit.console import as_typed, console, new_console
 from toolkit.watch import stream
 from toolkit.watch.screen import Plain, Screen, View
 from toolkit.watch.story import Card, Story
@@ -31,7 +29,7 @@ def watch(remote: Remote, *, as_json: bool = False) -> None:
             return
         with ExitStack() as stack:
             # A picture is drawn over itself: unlike other output its lines must not be left for the terminal to wrap.
-            terminal = Console(highlight=False, markup=False, emoji=False)
+            terminal = new_console()
             drawn = terminal.is_terminal and not terminal.is_dumb_terminal
             view: View = stack.enter_context(Screen(terminal)) if drawn else Plain(console())
             show(items, view, remote.link.alias)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import queue
 import subprocess
 import threading
@@ -12,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolkit import answers, replies, shapes
+from toolkit.bounded import Done
 from toolkit.errors import HOST_UNUSABLE, UserError
 
 if TYPE_CHECKING:
@@ -25,8 +25,15 @@ COMMAND = ("status", "--follow", "--gate")
 SILENCE = 20.0
 FIRST_RETRY, LAST_RETRY = 1.0, 15.0
 ENDING = 5.0
-# Lines of ssh's errors that are kept.
-ERRORS = 20
+# Bytes of a line, and of lines that wait to be read; lines of ssh's errors that are kept, and bytes of one.
+LONGEST_LINE = 16_000_000
+WAITING = 4
+ERRORS, LONGEST_ERROR = 20, 2000
+# What a line is by the key that it has.
+KINDS = {
+    "gate": shapes.record({"gate": shapes.or_null(replies.GATE)}, {"problem": shapes.line}),
+    "relay": shapes.record({"relay": shapes.or_null(replies.STATUS)}, {"problem": shapes.line}),
+}
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,17 @@ def lines(remote: Remote, tick: float = 1.0) -> Iterator[Item]:
             if error.exit_code != HOST_UNUSABLE or not (told or heard) or run.is_final:
                 raise
             why = error.message
+        if not (told or heard or run.is_silent):
+            remote.refuse(f"{why} without a line of a relay's state")
         told = True
         yield Lost(why, retry)
-        time.sleep(retry)
+        pause(retry)
         retry = min(LAST_RETRY, retry * 2)
+
+
+def pause(seconds: float) -> None:
+    """Wait until the next attempt."""
+    time.sleep(seconds)
 
 
 class _Run:
@@ -81,7 +95,8 @@ class _Run:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
         self._process = remote.start(COMMAND)
-        self._came: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._came: queue.Queue[bytes | None] = queue.Queue(WAITING)
+        self._ended = threading.Event()
         self._errors: deque[str] = deque(maxlen=ERRORS)
         self._silent = False
         self._threads = [threading.Thread(target=target, daemon=True) for target in (self._read, self._read_errors)]
@@ -100,14 +115,26 @@ class _Run:
                 continue
             if line is None:
                 return
-            last = time.monotonic()
-            with contextlib.suppress(ValueError):  # what a login prints is no line of ours
-                found = json.loads(line)
-                if isinstance(found, dict):
-                    yield found
+            if (found := self._read_one(line)) is not None:
+                last = time.monotonic()
+                yield found
+            elif time.monotonic() - last >= SILENCE:
+                self._remote.refuse(f"no line within {SILENCE:g} s was one of a relay's state")
+
+    def _read_one(self, line: bytes) -> dict[str, Any] | None:
+        """Return a line as it has to be; None for one that is none of ours, such as a login's. Raises UserError."""
+        if len(line) > LONGEST_LINE:
+            self._remote.refuse(f"a line of it is longer than {LONGEST_LINE} bytes")
+        text = line.decode("utf-8", "replace")
+        try:
+            found: dict[str, Any] | None = answers.read_line(text, _ours)
+        except answers.BrokenAnswerError as error:
+            self._remote.refuse(str(error))
+        return found or None
 
     def end(self) -> None:
         """End the connection if it still stands."""
+        self._ended.set()
         self._process.terminate()
         try:
             self._process.wait(ENDING)
@@ -121,6 +148,11 @@ class _Run:
                 pipe.close()
 
     @property
+    def is_silent(self) -> bool:
+        """Whether it was given up because nothing came."""
+        return self._silent
+
+    @property
     def is_final(self) -> bool:
         """Whether the host answered, and another attempt would be answered the same."""
         return self._process.returncode != 255 and not self._silent
@@ -129,7 +161,7 @@ class _Run:
         """Return why the connection ended. Raises UserError when its end has a reason that a person has to mend."""
         if self._silent:
             return f"nothing was heard for {SILENCE:g} s"
-        done = subprocess.CompletedProcess(COMMAND, self._process.returncode, "", "\n".join(self._errors))
+        done = Done(self._process.returncode, "", "\n".join(self._errors))
         self._remote.check(done)
         if "unrecognized arguments: --follow" in done.stderr:
             raise UserError(
@@ -142,9 +174,29 @@ class _Run:
         return "the program there ended"
 
     def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._came.put(line)
-        self._came.put(None)
+        while line := self._process.stdout.readline(LONGEST_LINE + 1) if self._process.stdout else b"":
+            self._put(line)
+            if len(line) > LONGEST_LINE:
+                break
+        self._put(None)
+
+    def _put(self, line: bytes | None) -> None:
+        """Hand a line on; it waits for whoever reads, so that a host that pours out lines fills nothing here."""
+        while not self._ended.is_set():
+            try:
+                self._came.put(line, timeout=1.0)
+            except queue.Full:
+                continue
+            return
 
     def _read_errors(self) -> None:
-        self._errors.extend(line.rstrip("\n") for line in self._process.stderr or ())
+        while line := self._process.stderr.readline(LONGEST_ERROR) if self._process.stderr else b"":
+            self._errors.append(line.decode("utf-8", "replace").rstrip("\n"))
+
+
+def _ours(found: Any, where: str) -> dict[str, Any]:
+    """Take a line by the key that it has; {} for one that has none of ours."""
+    for key, shape in KINDS.items():
+        if key in found:
+            return dict(shape(found, where))
+    return {}

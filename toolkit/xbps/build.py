@@ -81,7 +81,7 @@ def build(place: Place, wanted: Wanted, request: Request) -> int:
         }
         inventory.to_json(folder / "variables.json", variables)
         run = ansible.Run(
-            "xbps", hosts, folder / "variables.json", folder, False, password, BUILD_SECONDS, "Build again"
+            "xbps", hosts, folder / "variables.json", folder, False, visit.password, BUILD_SECONDS, "Build again"
         )
         changed = ansible.play(run, link)
     _say_built(place, wanted, changed)

@@ -30,6 +30,11 @@ SPEAKERS = ("ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert")
 DEBUG = ("ansible.builtin.debug", "debug")
 STAGED = re.compile(r"/\S*/ansible-tmp-[^/\s]*/\.?source(?:\.\w+)?(?::netplay\S*)?")
 ERASE = "\x1b[K"
+# Signs that have no width or are empty, although they are letters and marks by their category.
+UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+BLANKS = "\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# Characters of a line of what failed there, and of its reason: a host may say anything.
+LONGEST, LONGEST_REASON = 2000, 20_000
 MINUTE = 60.0
 
 
@@ -44,7 +49,7 @@ def failure(host: str, task: str, action: str, result: Mapping[str, Any], args: 
     if action in SPEAKERS:
         return reason(result)
     said = [str(result.get(stream, "")).strip() for stream in ("stderr", "stdout", "module_stderr", "module_stdout")]
-    lines = [line for text in said if text and text not in reason(result) for line in text.splitlines()]
+    lines = [line[:LONGEST] for text in said if text and text not in reason(result) for line in text.splitlines()]
     name = result.get("invocation", {}).get("module_args", {}).get("_original_basename") or _file_name(args or {})
     text = "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {reason(result)}", *lines[-12:]])
     # What a program said of the file it was to check, by the name that the file has for its owner.
@@ -56,9 +61,20 @@ def _file_name(args: Mapping[str, Any]) -> str:
     return PurePath(str(args.get("src") or args.get("dest") or "")).name
 
 
+def shown(text: str) -> str:
+    """Return a text of a host that is safe on a terminal: "?" for whatever is not a sign to print; line ends stay."""
+    return UNSEEN.sub("?", "".join(_sign(sign) for sign in text.replace("\r\n", "\n")))
+
+
+def _sign(sign: str) -> str:
+    if sign.isprintable() or sign == "\n":
+        return sign
+    return " " if sign in BLANKS else "?"
+
+
 def reason(result: Mapping[str, Any]) -> str:
     """Return the message of a result, without what Ansible puts in front of it."""
-    return str(result.get("msg", "")).strip().removeprefix("Task failed: ") or "no reason was given"
+    return str(result.get("msg", ""))[:LONGEST_REASON].strip().removeprefix("Task failed: ") or "no reason was given"
 
 
 def changed_items(result: Mapping[str, Any]) -> list[str]:
@@ -119,7 +135,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         """Print a change, a message, or (-v) what needed no change."""
         # Looking ahead, modules warn of what is missing only because nothing was made.
         if not self._check or self._display.verbosity:
-            self._handle_warnings(result.result)
+            self._warn(result.result)
         host, task = result.host.get_name(), result.task
         if task.action in DEBUG:
             message = result.result.get("msg", "")
@@ -189,6 +205,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         header = path or change.get("before_header") or made
         return str(self._get_diff({**change, "before_header": header, "after_header": header}))
 
+    def _warn(self, result: dict[str, Any]) -> None:
+        """Print the warnings of a result, which a module on the host has made, as ours."""
+        for warning in result.pop("warnings", None) or ():
+            self._say(f"warning: {warning if isinstance(warning, str) else getattr(warning, 'msg', warning)}")
+        self._handle_warnings(result)
+
     def _show(self, task: Any, behind: str = "") -> None:
         if self._transient:
             self._display.display(f"  ... {_name(task)[:70]}{behind}{ERASE}\r", newline=False)
@@ -196,4 +218,4 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     def _say(self, text: str, color: str | None = None, *, stderr: bool = False) -> None:
         if self._transient:
             self._display.display(ERASE, newline=False)
-        self._display.display(text, color=color, stderr=stderr)
+        self._display.display(shown(text), color=color, stderr=stderr)

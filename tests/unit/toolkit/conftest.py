@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.typed import invoke as invoke
+from toolkit import ssh
 
 PROGRAM = """\
 import json, sys
@@ -19,6 +20,8 @@ from pathlib import Path
 
 folder = Path({folder!r})
 answer = json.loads((folder / "answer.json").read_text())
+if "netplay-relay:begun" in sys.argv[-1] and "sudo" not in answer["stderr"]:
+    print("netplay-relay:begun", file=sys.stderr, flush=True)
 with (folder / "calls").open("a") as calls:
     print(json.dumps([sys.argv[1:], "" if "-G" in sys.argv else sys.stdin.read()]), file=calls)
 sys.stdout.write(answer["stdout"])
@@ -55,6 +58,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
     # Not Python's own first line: the kernel takes no path with a space in it.
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(folder / "ssh.py"))} "$@"\n')
     program.chmod(0o755)
+    ssh.release()  # of the real one, which is asked once
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     fake = FakeSsh(folder)
     fake.answers()

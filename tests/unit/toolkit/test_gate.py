@@ -30,7 +30,7 @@ APPLIED: dict[str, Any] = {
 @pytest.fixture
 def remote(tmp_path: Path) -> Remote:
     """Return a host that the fake ssh stands for."""
-    return Remote(Place(HostName("myvps", "myvps")), Connection("myvps"), become=False)
+    return Remote(Place(HostName("myvps", "myvps")), Connection("myvps", sockets=tmp_path), become=False)
 
 
 def answers(fake_ssh: FakeSsh, by_command: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def test_a_push_goes_in_by_standard_input_and_is_confirmed_by_a_login_of_its_own
     (first, text), (second, _) = fake_ssh.calls
     assert text == "the list"
     assert f"--shown-as {FILE}" in first[-1]
-    assert "--rollback-after 30" in first[-1]
+    assert f"--rollback-after {gate.WAY_BACK}" in first[-1]
     assert second[-1].endswith("gate confirm abc --json")
     assert "ControlPath=none" in second
     assert "ControlPath=none" not in first
@@ -119,7 +119,10 @@ def test_who_pushed_at_the_same_moment_is_named_and_nobody_is_told_let_in(fake_s
     assert caught.value.exit_code == ROLLED_BACK
 
 
-def test_a_confirmation_whose_answer_was_lost_counts(fake_ssh: FakeSsh, remote: Remote) -> None:
+def test_a_confirmation_whose_answer_was_lost_counts(
+    fake_ssh: FakeSsh, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate.time, "sleep", lambda _seconds: None)
     answers(
         fake_ssh,
         {

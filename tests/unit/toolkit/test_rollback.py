@@ -111,7 +111,7 @@ def test_the_host_is_asked_with_its_own_python_and_nothing_typed_reaches_its_she
     fake_ssh.answers(stdout=releases.as_json([OLD, NEW]))
     assert releases.on_host(Connection("myvps")) == [NEW, OLD]
     (arguments, script) = fake_ssh.calls[-1]
-    assert arguments[-1] == "exec /usr/bin/python3 -I -"
+    assert arguments[-1] == "exec /usr/bin/python3 -I -X utf8 -"
     compile(script, "asked", "exec")
 
 

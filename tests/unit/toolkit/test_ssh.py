@@ -88,7 +88,7 @@ def test_the_other_family_is_asked_over_a_connection_of_its_own(fake_ssh: FakeSs
     assert ssh.other_address(ssh.Connection("myvps", sockets=tmp_path), 4) == "198.51.100.4"
     arguments, _ = fake_ssh.calls[0]
     assert "-4" in arguments
-    assert not any("ControlPath" in argument for argument in arguments)
+    assert [argument for argument in arguments if "ControlPath" in argument] == ["ControlPath=none"]
 
 
 def test_no_way_by_the_other_family_is_no_error(fake_ssh: FakeSsh) -> None:

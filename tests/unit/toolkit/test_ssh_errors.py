@@ -28,7 +28,7 @@ admin@203.0.113.7: Permission denied (publickey).
 # What ssh says, what the person reads, what they are told to type.
 CASES = [
     ("ssh: Could not resolve hostname myvps: Name or service not known", "known by the name myvps", "HostName"),
-    (CHANGED, "another host key", 'ssh-keygen -R "[203.0.113.7]:2222" -f "/home/me/.ssh/known_hosts"'),
+    (CHANGED, "another host key", "ssh-keygen -R myvps -f /home/me/.ssh/known_hosts"),
     ("Host key verification failed.", "never met myvps", "ssh -l admin myvps"),
     (KEY_OPEN, "does not use the key /home/me/.ssh/id", "chmod 600 /home/me/.ssh/id"),
     ("Bad owner or permissions on /home/me/.ssh/config", "/home/me/.ssh/config", "chmod go-w /home/me/.ssh/config"),
@@ -39,7 +39,12 @@ CASES = [
         "--ssh-config",
     ),
     ("Received disconnect from 203.0.113.7: Too many authentication failures", "too many keys", "IdentitiesOnly yes"),
-    ("admin@203.0.113.7: Permission denied (publickey).", "does not let us in as admin", "ssh-copy-id myvps"),
+    ("admin@203.0.113.7: Permission denied (publickey).", "does not let us in as admin", "ssh-copy-id admin@myvps"),
+    (
+        "Your account has expired; please contact your system administrator.\nConnection closed by 203.0.113.7 port 22",
+        "it said: Your account has expired; please contact your system administrator.",
+        "chage -l",
+    ),
     ("ssh: connect to host myvps port 22: Connection refused", "nothing answers on its ssh port", "Port N"),
     ("ssh: connect to host myvps port 22: Connection timed out", "does not answer", "ssh -l admin myvps"),
     ("ssh: connect to host myvps port 22: No route to host", "no way from this machine", "ssh -l admin myvps"),

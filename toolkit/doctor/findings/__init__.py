@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from toolkit.doctor.finding import Severity, note, printable
+from toolkit import printable
+from toolkit.doctor.finding import Severity, note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +50,10 @@ def every(case: Case) -> Iterator[Finding]:
     for name in ORDER:
         for finding in _of(name, case):
             # What was seen is in the words of others.
-            sentence, evidence = printable(finding.sentence), printable(finding.evidence)
-            found.append(replace(finding, name=name, key=finding.key or name, sentence=sentence, evidence=evidence))
+            texts = (finding.sentence, finding.evidence, finding.cure)
+            sentence, evidence, cure = map(printable.lines, texts)
+            shown = replace(finding, sentence=sentence, evidence=evidence, cure=cure)
+            found.append(replace(shown, name=name, key=finding.key or name))
     bad = {one.key for one in found if one.severity is Severity.TROUBLE}
     causes = {
         one: tuple(cause for cause in EFFECTS if cause in bad and cause != one.key and one.key in EFFECTS[cause])

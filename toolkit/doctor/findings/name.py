@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from toolkit import join
 from toolkit.doctor.finding import Finding, fine, trouble, warning
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def look(case: Case) -> Iterator[Finding]:
     shown = ", ".join(case.addresses)
     if not any(":" not in one for one in case.addresses):
         yield warning(
-            f"{name} has no IPv4 address, and RetroArch hosts games by IPv4 only: friends may join, nobody can host",
+            join.nobody_hosts(name).removesuffix("."),
             shown,
-            "Give the host that runs the relay an IPv4 address, or the name an A record.",
+            join.IPV4_CURE,
         )
     elif not _is_address(name):
         yield fine(f"{name} is known", shown)
