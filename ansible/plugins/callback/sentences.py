@@ -28,6 +28,9 @@ description:
 # Their whole result is a message for people.
 SPEAKERS = ("ansible.builtin.fail", "ansible.builtin.assert", "fail", "assert")
 DEBUG = ("ansible.builtin.debug", "debug")
+WRONG = re.compile(
+    r"\berror\b|[A-Za-z]Error:|\b(?:fatal|failed|failure|cannot|denied|refused|unable to|no such)\b", re.IGNORECASE
+)
 STAGED = re.compile(r"/\S*/ansible-tmp-[^/\s]*/\.?source(?:\.\w+)?(?::netplay\S*)?")
 ERASE = "\x1b[K"
 # Signs that have no width or are empty, although they are letters and marks by their category.
@@ -49,11 +52,27 @@ def failure(host: str, task: str, action: str, result: Mapping[str, Any], args: 
     if action in SPEAKERS:
         return reason(result)
     said = [str(result.get(stream, "")).strip() for stream in ("stderr", "stdout", "module_stderr", "module_stdout")]
-    lines = [line[:LONGEST] for text in said if text and text not in reason(result) for line in text.splitlines()]
+    said = [text for text in said if text and text not in reason(result)]
+    lines = [line[:LONGEST] for line in telling(said)]
     name = result.get("invocation", {}).get("module_args", {}).get("_original_basename") or _file_name(args or {})
-    text = "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {reason(result)}", *lines[-12:]])
+    text = "\n".join([f"{host}: could not {task[:1].lower()}{task[1:]}: {reason(result)}", *lines])
     # What a program said of the file it was to check, by the name that the file has for its owner.
     return STAGED.sub(str(name).removesuffix(".j2"), text) if name else text
+
+
+def telling(streams: list[str], most: int = 12) -> list[str]:
+    """Return what tells most of what programs said, each stream as a text: all of it, or at most that many lines.
+
+    Errors come first, whichever stream they are in: a build says thousands of lines beside its reason. Then comes the
+    end of each stream, the first one's before the others'.
+    """
+    texts = [[line for line in text.splitlines() if line.strip()] for text in streams]
+    if sum(map(len, texts)) <= most:
+        return [line for text in texts for line in text]
+    found = [line for text in texts for line in text if WRONG.search(line)][-most // 2 :]
+    for text in texts:
+        found += [line for line in text[-(most - len(found)) :] if line not in found] if len(found) < most else []
+    return found
 
 
 def _file_name(args: Mapping[str, Any]) -> str:

@@ -8,8 +8,10 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.playbooks import command, environment, play
-from tests.support.templates import ROOT
+from tests.support.templates import ROOT, plugin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,3 +138,31 @@ def _read(terminal: int) -> bytes:
         return os.read(terminal, 4096)
     except OSError:  # Linux' way to say that nobody writes any more
         return b""
+
+
+BUILD = [f"=> compiling {number}" for number in range(400)]
+REASON = "=> ERROR: netplay-relay-0.1.0_1: do-build failed"
+
+
+@pytest.mark.parametrize("place", [0, 200, 399])
+@pytest.mark.parametrize(
+    ("errors", "output"),
+    [([REASON], BUILD), ([], [*BUILD, REASON]), ([*BUILD, REASON], []), ([*BUILD, REASON], BUILD), (BUILD, [REASON])],
+)
+def test_the_reason_of_a_long_build_is_shown_whichever_stream_it_is_in(
+    errors: list[str], output: list[str], place: int
+) -> None:
+    for stream in (errors, output):
+        if REASON in stream:
+            stream.remove(REASON)
+            stream.insert(min(place, len(stream)), REASON)
+    failed = {"msg": "non-zero return code", "stderr": "\n".join(errors), "stdout": "\n".join(output)}
+    said = plugin("callback/sentences.py").failure("void", "Build", "command", failed).splitlines()
+    assert said[:2] == ["void: could not build: non-zero return code", REASON]
+    assert len(said) <= 13
+
+
+def test_a_short_answer_is_shown_whole_and_in_its_order() -> None:
+    failed = {"msg": "non-zero return code", "stderr": "Traceback\n  line\nKeyError: 1", "stdout": "one\n\ntwo"}
+    said = plugin("callback/sentences.py").failure("void", "Build", "command", failed).splitlines()
+    assert said[1:] == ["Traceback", "  line", "KeyError: 1", "one", "two"]
