@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import re
@@ -21,6 +23,8 @@ from toolkit.errors import UserError
 if TYPE_CHECKING:
     from toolkit.xbps.request import Request
 
+METADATA_VERSION: Final = "Metadata-Version: 2.4"
+"""The first that has License-Expression and License-File, which pyproject.toml uses."""
 BUILD_SECONDS: Final = 120.0
 """Building takes about a second."""
 
@@ -86,6 +90,27 @@ def lay_out(wheel: Path, destination: Path, python: str) -> None:
     )
     with WheelFile.open(wheel) as opened:
         install(source=opened, destination=place, additional_metadata={})
+    for record in (destination / library.lstrip("/")).glob("*.dist-info/RECORD"):
+        _forget_builder(record)
+
+
+def _forget_builder(record: Path) -> None:
+    """Take out of an installed wheel what depends on the version of hatchling that built it.
+
+    That is its name in WHEEL, and the version of the metadata's form: the fields that are used are the same in all.
+    """
+    lines = record.read_text(encoding="utf-8")
+    for name, pattern, put in (
+        ("WHEEL", r"(?m)^Generator: .*$", "Generator: hatchling"),
+        ("METADATA", r"\AMetadata-Version: .*", METADATA_VERSION),
+    ):
+        path = record.with_name(name)
+        content = re.sub(pattern, put, path.read_text(encoding="utf-8"), count=1).encode()
+        path.write_bytes(content)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        line = f"{record.parent.name}/{name},sha256={digest},{len(content)}"
+        lines = re.sub(rf"(?m)^{re.escape(record.parent.name)}/{name},.*$", line, lines)
+    record.write_text(lines, encoding="utf-8")
 
 
 def files(request: Request, content: bytes, python: str) -> tuple[dict[str, tuple[bytes, int]], bytes]:

@@ -1,78 +1,64 @@
-"""Unpacking a source: what lies below one folder comes out, whatever the Python; nothing lands anywhere else."""
+"""An installed wheel is the same, whichever version of hatchling built it."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-import tarfile
-from pathlib import Path
+import base64
+import hashlib
+import zipfile
+from typing import TYPE_CHECKING
 
 import pytest
 
-from toolkit.errors import UserError
+from tests.support import xbps_harness
 from toolkit.xbps import wheel
 
-OLD = "without, as before Python 3.11.4"
-# Later ones cannot be made to look like it: they warn of each extraction without a filter.
-PYTHONS = ["with filters", *([OLD] if sys.version_info < (3, 12) else [])]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-@pytest.fixture(params=PYTHONS, autouse=True)
-def filters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run each test with what this Python has, and as on one whose tarfile has no filters."""
-    if request.param == OLD:
-        whole = tarfile.TarFile.extractall
-        monkeypatch.delattr(tarfile, "data_filter", raising=False)
-        monkeypatch.setattr(
-            tarfile.TarFile, "extractall", lambda self, path=".", members=None: whole(self, path, members)
-        )
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    return wheel.build(wheel.unpack(xbps_harness.source_tarball(), folder / "source"), folder / "wheel")
 
 
-def tarball(*members: tarfile.TarInfo) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for member in members:
-            archive.addfile(member, io.BytesIO(b"x" * member.size))
-    return buffer.getvalue()
+def as_another_built_it(built: Path, folder: Path, generator: str, metadata: str) -> Path:
+    """Write the wheel as another hatchling does: of 1.29 and 1.33 these two lines differ, and their hashes."""
+    other = folder / built.name
+    with zipfile.ZipFile(built) as old, zipfile.ZipFile(other, "w") as new:
+        contents = {name: old.read(name).decode() for name in old.namelist()}
+        info = next(name.partition("/")[0] for name in contents if ".dist-info/" in name)
+        for name, word, value in (("WHEEL", "Generator", generator), ("METADATA", "Metadata-Version", metadata)):
+            path = f"{info}/{name}"
+            lines = contents[path].splitlines(keepends=True)
+            contents[path] = "".join(f"{word}: {value}\n" if line.startswith(f"{word}:") else line for line in lines)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(contents[path].encode()).digest()).rstrip(b"=").decode()
+            record = contents[f"{info}/RECORD"].splitlines()
+            line = f"{path},sha256={digest},{len(contents[path].encode())}"
+            record = [line if each.startswith(f"{path},") else each for each in record]
+            contents[f"{info}/RECORD"] = "\n".join(record) + "\n"
+        for name, text in contents.items():
+            new.writestr(name, text)
+    return other
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, mode: int = 0o644, link: str = "") -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.mode, made.linkname = kind, mode, link
-    made.size = 1 if kind == tarfile.REGTYPE else 0
-    made.uid = made.gid = 12345
-    return made
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_files_and_folders_come_out_as_the_accounts_own(tmp_path: Path) -> None:
-    content = tarball(
-        member("relay-1/", tarfile.DIRTYPE, 0o755), member("relay-1/a.py"), member("relay-1/bin/run", mode=0o755)
-    )
-    top = wheel.unpack(content, tmp_path)
-    assert top == tmp_path / "relay-1"
-    assert (top / "a.py").read_bytes() == b"x"
-    assert os.access(top / "bin/run", os.X_OK)
-    assert not (top / "a.py").stat().st_mode & 0o111
-    assert (top / "a.py").stat().st_uid == os.geteuid()
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        member("../out"),
-        member("relay-1/../../out"),
-        member("relay-1/null", tarfile.CHRTYPE),
-        member("relay-1/pipe", tarfile.FIFOTYPE),
-        member("relay-1/link", tarfile.SYMTYPE, link="/etc/passwd"),
-        member("relay-1/link", tarfile.LNKTYPE, link="../../../../etc/passwd"),
-    ],
-    ids=lambda hostile: f"{hostile.name} {hostile.type!r}",
-)
-def test_a_member_that_would_land_elsewhere_is_refused(tmp_path: Path, hostile: tarfile.TarInfo) -> None:
-    folder = tmp_path / "below" / "source"
-    folder.mkdir(parents=True)
-    with pytest.raises(UserError, match="cannot be unpacked"):
-        wheel.unpack(tarball(member("relay-1/a.py"), hostile), folder)
-    assert not (tmp_path / "below" / "out").exists()
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize(("generator", "metadata"), [("hatchling 1.29.0", "2.4"), ("hatchling 9.1.0rc1", "2.7")])
+def test_what_is_installed_does_not_depend_on_the_version_of_hatchling(
+    built: Path, tmp_path: Path, generator: str, metadata: str
+) -> None:
+    other = as_another_built_it(built, tmp_path, generator, metadata)
+    assert other.read_bytes() != built.read_bytes()
+    wheel.lay_out(built, tmp_path / "one", "3.14")
+    wheel.lay_out(other, tmp_path / "two", "3.14")
+    one = tree(tmp_path / "one")
+    assert one == tree(tmp_path / "two")
+    for line in next(text for name, text in one.items() if name.endswith("RECORD")).decode().splitlines():
+        name, digest, _ = line.rsplit(",", 2)
+        path = (tmp_path / "one/usr/lib/python3.14/site-packages" / name).resolve()
+        if digest:
+            found = base64.urlsafe_b64encode(hashlib.sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
+            assert digest == f"sha256={found}", name
