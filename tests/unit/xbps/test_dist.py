@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.support.templates import program
+from tests.support.templates import ROOT, program
 from tests.support.xbps_sources import tarball
 from toolkit.errors import UserError
 from toolkit.xbps import dist
@@ -122,3 +123,15 @@ def test_what_is_no_tarball_of_the_project_is_refused(tmp_path: Path) -> None:
         dist.read(tmp_path / "text")
     with pytest.raises(UserError, match="cannot be read"):
         dist.read(tmp_path / "missing")
+
+
+def test_the_sdist_holds_all_that_is_committed(tmp_path: Path) -> None:
+    """Its tests need what they test: the toolkit, the playbooks, and the links by which they are found."""
+    argv = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    committed = {name for name in git(ROOT, "ls-files").splitlines() if (ROOT / name).is_file()}
+    assert committed - held == set()
+    assert any(name.startswith(".collections/ansible_collections/netplay/relay/roles/") for name in held)
