@@ -82,6 +82,11 @@ class Peer:
         return self.header is not None and self.header.highest != 0
 
     @property
+    def loads_late(self) -> bool:
+        """Whether it is RetroArch 1.21 or later, which says that its user loads a state before it has it."""
+        return self.header is not None and self.header.highest >= wire.LOADS_LATE
+
+    @property
     def compresses(self) -> bool:
         """Whether savestates from and to it are zlib streams."""
         return self.header is not None and bool(self.header.compression & 1)
@@ -97,7 +102,8 @@ class StateRequest:
     """The master's savestate: whether somebody needs it, whether and since when it is asked for.
 
     size is that of the room's states before compression, None while none was ever passed on; misfits counts states of
-    another size in a row. at_frame is the master's frame when it was asked.
+    another size in a row. at_frame is the master's frame when it was asked. again_at: when it is to be asked once more,
+    whatever it answers before.
     """
 
     wanted: bool = False
@@ -106,6 +112,7 @@ class StateRequest:
     at_frame: int = 0
     size: int | None = None
     misfits: int = 0
+    again_at: float | None = None
 
 
 @dataclass(eq=False, slots=True)

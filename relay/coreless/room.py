@@ -146,13 +146,14 @@ class CorelessRoom:
                 self._excuse(slept)
             self._check(now)
         self._leave(now)
+        savestates.ask_once_more(game, now)
         self._run_alone(now)
         return self._done(now)
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has something to do; None for never."""
         game = self.game
-        due = [at for at in (game.check_at, game.hold_at, game.tick_at) if at is not None]
+        due = [at for at in (game.check_at, game.hold_at, game.tick_at, game.state.again_at) if at is not None]
         if game.state.wanted and (ask := savestates.next_ask(game)) is not None:
             due.append(ask)
         return min(due, default=None)

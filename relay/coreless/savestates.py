@@ -2,6 +2,11 @@
 
 Only the master's can be everybody's, for only its frame is the clock's. What another client loads or resets is undone:
 the master is asked for its state, and all are equal again.
+
+When its user loads a state, RetroArch up to 1.20 sends it, twice. 1.21 and newer sends one LOAD_SAVESTATE, with the
+state from before, and loads after it has named its frame (docs/protocol.md, What newer RetroArch does differently). So
+nobody is sent that one: who keeps time is asked at once and once more a second later, and a client that has jumped is
+taken to be some frames further than it said.
 """
 
 from __future__ import annotations
@@ -18,6 +23,8 @@ from relay.spool import Blob, SpoolFullError
 MOST_AHEAD = 120
 # How far (frames) the clock goes on while a request is not answered, before that means that no answer will come.
 CLOCK_RUNS = 60
+# How many frames further than it says a RetroArch that loads late may be, when it has loaded.
+LOADS_LATE = 60
 # So many states of another size in a row, and that is the room's size from now on.
 MOST_MISFITS = 10
 # What is no more than this many times the room's size, and that much (bytes), can be the same game's.
@@ -51,15 +58,31 @@ def next_ask(game: Game) -> float | None:
     return state.asked_at + game.settings.ask_again_seconds
 
 
+def ask_once_more(game: Game, now: float) -> None:
+    """Have the master asked anew where its user has loaded a state that it may not have had when it answered."""
+    state = game.state
+    if state.again_at is not None and now >= state.again_at:
+        state.again_at = None
+        state.wanted = len(game.synced) > 1
+        game.work = True
+
+
 def loaded(game: Game, peer: Peer, packet: bytes | Blob, now: float) -> None:
     """Take LOAD_SAVESTATE: the master's answer, or what a user has loaded. Without its body it is nobody's answer."""
-    peer.loads += 1
+    unasked = peer.loads_late and peer.owes_since is None
+    if not peer.loads_late:
+        peer.loads += 1
+    elif not unasked:
+        # Or what its user has loaded; then the answer, which follows, is asked for again as nobody's.
+        _answered(game, peer)
     head = packet[: 2 * wire.HEAD] if isinstance(packet, bytes) else bytes(packet.views(0, 2 * wire.HEAD)[0])
     frame, raw_size = wire.two.unpack_from(head, wire.HEAD)
     size = len(packet) - 2 * wire.HEAD
     if peer is not game.master or not game.gives_states:
         return _jumped(game, peer, frame)
     state = game.state
+    if unasked:
+        state.again_at = now + game.settings.load_seconds
     if frame > game.count:
         return _jumped(game, peer, frame)  # the clock is held while somebody pauses, and it was asked before
     game.work = True
@@ -69,7 +92,7 @@ def loaded(game: Game, peer: Peer, packet: bytes | Blob, now: float) -> None:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {raw_size} bytes")
     if size > 2 * raw_size:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a state of {size} bytes for {raw_size}")
-    if frame < game.count or _jumping(game, peer):
+    if unasked or frame < game.count or _jumping(game, peer):
         state.wanted = True
         return None
     if not _fits(game, raw_size):
@@ -115,11 +138,15 @@ def told_apart(game: Game, peer: Peer) -> None:
     What a user loads comes twice, the answer once.
     """
     if peer.loads % 2:
-        peer.owes_since = None
-        if peer is game.master:
-            game.state.asked = False
-        game.work = True
+        _answered(game, peer)
     peer.loads = 0
+
+
+def _answered(game: Game, peer: Peer) -> None:
+    peer.owes_since = None
+    if peer is game.master:
+        game.state.asked = False
+    game.work = True
 
 
 def _jumping(game: Game, but: Peer) -> bool:
@@ -162,7 +189,7 @@ def _jumped(game: Game, peer: Peer, frame: int) -> None:
     most = peer.next if peer.playing else game.count + MOST_AHEAD
     if frame > most:
         return game.close(peer, Outcome.BROKE_PROTOCOL, f"a jump to frame {frame}")
-    peer.ahead = frame
+    peer.ahead = max(frame, peer.next) + LOADS_LATE if peer.loads_late and peer is not game.master else frame
     if game.protocol == 4 and len(game.synced) > 1:
         peer.needs_state = True  # from here on it is apart, and perhaps for good
     game.state.wanted = len(game.synced) > 1
@@ -187,6 +214,7 @@ def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes 
                 return game.close(master, Outcome.BROKE_PROTOCOL, f"a state that cannot be read: {error}")
             packets[not master.compresses] = bytes(target)
     game.state.size, game.state.misfits, game.state.wanted = raw_size, 0, False
+    master.needs_state = False  # all have what it has, whatever it had loaded before
     for peer in others:
         game.send(peer, packets[peer.compresses])
         peer.needs_state = False

@@ -46,6 +46,7 @@ class CorelessSettings:
     work_per_second: float = 600.0
     work_at_once: float = 1200.0
     ask_again_seconds: float = 0.1
+    load_seconds: float = 1.0
     first_play_seconds: float = 1.0
     mixed_pause_seconds: float = 40.0
 

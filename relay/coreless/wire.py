@@ -28,6 +28,9 @@ RESET = 0x46
 NETPACKET = 0x48
 SETTING_ALLOW_PAUSING = 0x2000
 
+# The highest protocol of those who send a state before they load it: RetroArch 1.21 and newer.
+LOADS_LATE = 7
+
 MAGIC = b"RANP"
 FULL = b"FULL"
 HEAD = 8

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support import netplay
-from tests.support.coreless import ASK, INFO, INPUT, LOAD, MODE, NICK, NOINPUT, SYNC, Talk, frames, state, words_of
+from tests.support.coreless import (
+    ASK,
+    INFO,
+    INPUT,
+    LOAD,
+    MODE,
+    NICK,
+    NOINPUT,
+    RESET,
+    SYNC,
+    Talk,
+    frames,
+    state,
+    words_of,
+)
 
 RELEASE = 0x241
 HEADER = netplay.words(RELEASE, 0x00040008, 1, 0)
 PLAY = netplay.command(0x25)
+SPECTATE = 0x24
 
 
 def enter(talk: Talk, name: str, header: bytes = HEADER, play: bool = True) -> int:
@@ -80,3 +97,36 @@ def test_nobody_comes_in_after_the_first_has_gone_but_the_others_play_on() -> No
     talk.say(second, old_input(0, 1), old_input(1, 1))
     assert talk.room.status()["frame"] == 2
     assert talk.closed.get(enter(talk, "third")) == "other-protocol"
+
+
+@pytest.mark.parametrize("who", ["first", "second"])
+@pytest.mark.parametrize("said", [netplay.command(RESET, netplay.words(2)), state(2)], ids=["reset", "load"])
+def test_the_first_may_watch_once_all_have_again_what_it_has(said: bytes, who: str) -> None:
+    talk = Talk()
+    first, second = enter(talk, "first"), enter(talk, "second")
+    talk.say(first, state(0))
+    for frame in range(2):
+        talk.say(second, old_input(frame, 1))
+        talk.say(first, old_input(frame, 0))
+    talk.got(first), talk.got(second)
+    talk.say({"first": first, "second": second}[who], said)
+    talk.wait(0.2)
+    if ASK in talk.kinds(first):
+        talk.say(first, state(2))
+    talk.say(first, old_input(2, 0))
+    talk.wait(1)
+    talk.say(first, netplay.command(SPECTATE))
+    talk.say(second, old_input(2, 1), old_input(3, 1))
+    talk.wait(2)
+    assert talk.closed == {}
+    assert (talk.player(first)["role"], talk.player(second)["role"]) == ("watching", "playing")
+
+
+def test_who_has_another_game_for_good_is_out() -> None:
+    talk = Talk()
+    first, second = enter(talk, "first"), enter(talk, "second")
+    talk.say(first, state(0))
+    talk.say(second, netplay.command(RESET, netplay.words(0)))
+    talk.say(first, netplay.command(SPECTATE))
+    talk.wait(1)
+    assert talk.closed == {second: "no-state"}
