@@ -15,9 +15,6 @@ from relay.outcomes import Outcome
 LEAST_RATE = 10
 # How often in that time it may have been seen where it was not waited for: one who sends in bursts nearly catches up.
 CAUGHT_UP = 1
-# Seconds without an input of somebody who plays, or without a sign of its machine, after which it may be gone. Whoever
-# plays sends sixty inputs a second.
-DOUBT = 0.5
 
 
 class Sign(Enum):
@@ -68,14 +65,14 @@ def _stands_still(peer: Peer, waited_for: bool, now: float, seconds: float) -> s
 def sign(game: Game, peer: Peer, since: float, now: float) -> Sign:
     """Return whether somebody is still there: by its inputs, where it has to send some, and by its machine.
 
-    since: when it began to matter. A sign since then is enough.
+    since: when it began to matter. A sign since then is enough, and one before says nothing of now.
     """
     silence = now - peer.heard if peer.playing and not game.paused else 0.0
     quiet = game.quiet(peer.key)
     if silence >= game.settings.frozen_seconds or quiet >= game.settings.gone_seconds:
         return Sign.GONE
     longest = max(silence, quiet)
-    return Sign.DOUBTED if longest >= DOUBT and now - longest < since else Sign.THERE
+    return Sign.DOUBTED if now - longest < since else Sign.THERE
 
 
 def makes_way(game: Game, newcomer: Peer, there: Iterable[Peer], every: bool, now: float) -> bool:

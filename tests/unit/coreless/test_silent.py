@@ -116,7 +116,7 @@ def test_a_player_who_stands_still_for_those_who_watch_is_dropped_too() -> None:
 # A newcomer who would be refused.
 
 
-@pytest.mark.parametrize("since", [0.6, 3.0, 4.9, 5.0, 900.0])
+@pytest.mark.parametrize("since", [0.1, 0.6, 3.0, 4.9, 5.0, 900.0])
 @pytest.mark.parametrize("what", ["core", "protocol"])
 def test_a_player_who_vanished_alone_does_not_keep_the_next_one_out(since: float, what: str) -> None:
     talk = Watched()
@@ -149,7 +149,11 @@ def test_a_player_who_is_there_keeps_its_game(since: float) -> None:
     first = talk.join("first")
     talk.play(first, 0, 100)
     talk.wait(since)
-    newcomer = talk.join("new", info=OTHER)
+    newcomer = talk.connect(netplay.client_header())
+    talk.say(newcomer, netplay.nick("new"))
+    talk.say(newcomer, OTHER)
+    talk.play(first, 100)
+    talk.wait(0.5)
     assert talk.closed == {newcomer: "other-core"}
 
 
@@ -212,8 +216,11 @@ def test_a_full_room_makes_room(since: float) -> None:
 
 def test_a_full_room_of_living_people_stays_full() -> None:
     talk = Watched(CorelessSettings(players=2))
-    talk.two()
+    first, second = talk.two()
     third = talk.connect(netplay.client_header())
+    for key in (first, second):
+        talk.play(key, 10)
+    talk.wait(0.5)
     assert talk.closed == {third: "session-full"}
     assert talk.streams[third][:4] == b"FULL"
 
