@@ -16,6 +16,9 @@ LEAST_RATE = 10
 # How often in that time it may have been seen where it was not waited for: one who sends in bursts nearly catches up.
 CAUGHT_UP = 1
 
+# Seconds without a sign of its machine after which somebody who has to send nothing may be gone.
+DOUBT = 0.5
+
 
 class Sign(Enum):
     """What is known of somebody who is in the room."""
@@ -71,7 +74,8 @@ def sign(game: Game, peer: Peer, since: float, now: float) -> Sign:
     quiet = game.quiet(peer.key)
     if silence >= game.settings.frozen_seconds or quiet >= game.settings.gone_seconds:
         return Sign.GONE
-    longest = max(silence, quiet)
+    # A machine need not have anything to say for a while; whoever plays sends sixty inputs a second.
+    longest = max(silence, quiet if quiet >= DOUBT else 0.0)
     return Sign.DOUBTED if now - longest < since else Sign.THERE
 
 
