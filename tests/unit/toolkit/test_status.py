@@ -203,7 +203,7 @@ class Asked:
         self.states = states
         self.count = 0
 
-    def ask(self, _: list[str]) -> dict[str, Any]:
+    def ask(self, _: list[str], _shape: object) -> dict[str, Any]:
         """Answer with the next state."""
         self.count += 1
         return self.states[self.count - 1]
