@@ -69,6 +69,10 @@ class Outcome(StrEnum):
 
     # Players of core-less rooms.
     BROKE_PROTOCOL = "broke-protocol", "a player of a room without a host sent something no RetroArch sends"
+    NEEDS_HOST = (
+        "needs-host",
+        "its core (as gpSP) links consoles by packets that only a host passes on: somebody must host",
+    )
     OTHER_PROTOCOL = "other-protocol", "its RetroArch is too old or too new for those who are in the room"
     OTHER_CORE = "other-core", "it has another core than those who are in the room"
     NO_HANDSHAKE = "no-handshake", "it stopped in the middle of the handshake with a room without a host"

@@ -22,6 +22,10 @@ class BrokenError(Exception):
     """A client sent what no RetroArch sends; str() says what."""
 
 
+class CorePacketError(BrokenError):
+    """A client's core sends packets of its own (RetroArch 1.16 and newer), which only a host can pass on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a client opens with. highest is 0 for RetroArch 1.9.14 and older."""
@@ -172,6 +176,8 @@ class Framer:
         return size
 
     def _check(self, number: int, size: int) -> None:
+        if number == wire.NETPACKET:
+            raise CorePacketError("a packet of its core")
         old = self.header is not None and self.header.protocol == 4
         sizes = _SIZES[old].get(number)
         if sizes is not None:
@@ -181,7 +187,7 @@ class Framer:
             most = self._settings.max_state_bytes
             good = wire.HEAD <= size <= most + most // 1000 + 2 * wire.HEAD
         else:
-            good = size <= self._settings.max_info_bytes and number != wire.NETPACKET
+            good = size <= self._settings.max_info_bytes
         if not good:
             raise BrokenError(f"command {number:#x} with {size} bytes")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from relay.coreless import clock, handshake, pauses, saved, savestates, seats, silent, wire
 from relay.coreless.conversion import Conversion
-from relay.coreless.framing import BrokenError, Framer
+from relay.coreless.framing import BrokenError, CorePacketError, Framer
 from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.coreless.view import view
@@ -75,7 +75,8 @@ class CorelessRoom:
             commands = peer.framer.feed(data)
         except BrokenError as error:
             commands = []
-            game.close(peer, Outcome.BROKE_PROTOCOL, str(error))
+            linked = isinstance(error, CorePacketError) and peer.stage is Stage.SYNCED
+            game.close(peer, Outcome.NEEDS_HOST if linked else Outcome.BROKE_PROTOCOL, str(error))
         if peer.stage is Stage.HEADER and peer.parked is None and key in game.peers:
             handshake.opened(game, peer, now)
         self._take(peer, commands, now)

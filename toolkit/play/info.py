@@ -101,9 +101,13 @@ def load(name: str, folder: Path) -> Info:
 
 
 def deterministic(text: str) -> str:
-    """Return the text of an .info file that calls the core's savestates deterministic, and says nothing else anew."""
+    """Return the text of an .info file that calls the core's savestates deterministic, and says nothing else anew.
+
+    Without a systemid RetroArch 1.20 and newer dies of its own command GET_STATUS: where there is none, one is added.
+    """
     kept = [line for line in text.splitlines() if not re.match(r"\s*(savestate|savestate_features)\s*=", line)]
-    return "\n".join([*kept, 'savestate = "true"', 'savestate_features = "deterministic"', ""])
+    system = [] if any(re.match(r"\s*systemid\s*=", line) for line in kept) else ['systemid = "unknown"']
+    return "\n".join([*kept, *system, 'savestate = "true"', 'savestate_features = "deterministic"', ""])
 
 
 def _firmware(values: dict[str, str]) -> list[Firmware]:

@@ -45,7 +45,9 @@ CORES: dict[str, Entry] = {
     "gambatte": Entry(CARE, "one Game Boy with one pad: good for taking turns; for two players take tgbdual"),
     "tgbdual": Entry(PREFER, "Game Boy: two machines joined by a link cable inside one core, a player on each"),
     "sameboy": Entry(CARE, "one Game Boy unless it is started with two; tgbdual is simpler to agree on"),
-    "gpsp": Entry(PREFER, "GBA: little work; version 1.0 and RetroArch 1.17 link two machines by the wireless adapter"),
+    "gpsp": Entry(
+        PREFER, "GBA: little work; 1.0 links two in RetroArch 1.17, by wireless adapter, where somebody hosts"
+    ),
     "mgba": Entry(CARE, "one GBA with one pad: good for watching and taking turns; link play needs gpsp"),
     "vbam": Entry(CARE, "one GBA with one pad: good for watching and taking turns; link play needs gpsp"),
     "smsplus": Entry(PREFER, "Master System, Game Gear: small and fast; two pads on the Master System"),

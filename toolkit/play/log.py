@@ -41,6 +41,22 @@ MEANINGS: tuple[tuple[str, str, bool], ...] = (
     (r"Core does not support netplay", "RetroArch refuses netplay with this core: see invoke play.cores", True),
     (r"Netplay host full", "the host has no place free: its Max Simultaneous Connections is 3 by itself", True),
     (r"You are banned from this host", "the relay or the host does not let your address in", True),
+    (
+        # RetroArch 1.10.3 and older has no word for DENY, 1.9.0 and older none for FULL; both come as this.
+        r"not running RetroArch, or is running an old version",
+        "the relay refused: your address is not let in, or (RetroArch 1.9.0 and older) there is no place free",
+        True,
+    ),
+    (
+        r"state load out of order",
+        "a state was loaded at a moment that did not fit, and RetroArch left: join again",
+        True,
+    ),
+    (
+        r"Failed to resolve host",
+        "that name is unknown; RetroArch 1.9.13 and 1.9.14 need the port behind a bar: ADDRESS|PORT",
+        True,
+    ),
     (r"old version of RetroArch", "nobody hosts that room, or the two RetroArchs are too far apart in age", True),
     (r"Incorrect password", "that password is wrong", True),
     (r"Your ping is too high", "the host lets nobody in who is so far away", True),

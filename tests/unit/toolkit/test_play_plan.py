@@ -315,3 +315,29 @@ def test_a_core_is_asked_for_its_name_and_one_that_breaks_is_not_known(tmp_path:
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(core), str(source)], check=True, timeout=60)
     (tmp_path / "no.so").write_bytes(b"\x7fELF")
     assert [asked.ask(path) for path in (core, tmp_path / "no.so", tmp_path / "nowhere")] == [Said()] * 3
+
+
+@pytest.mark.parametrize(
+    ("line", "meaning"),
+    [
+        (
+            "A netplay connection attempt failed because the peer is not running RetroArch, or is running an old "
+            "version of RetroArch.",
+            "your address is not let in",
+        ),
+        ("A netplay peer is running an old version of RetroArch. Cannot connect.", "too far apart in age"),
+        ("Netplay state load out of order!", "join again"),
+        ("Failed to resolve host: ", "behind a bar"),
+    ],
+)
+def test_each_sentence_of_older_and_newer_releases_is_explained(line: str, meaning: str) -> None:
+    said = sentence(f"[ERROR] [Netplay] {line}")
+    assert said is not None
+    assert meaning in said[0]
+    assert said[1]
+
+
+@pytest.mark.parametrize(("text", "systems"), [(NESTOPIA, 1), (NESTOPIA + 'systemid = "nes"\n', 1)])
+def test_an_info_file_that_we_write_names_a_system(text: str, systems: int) -> None:
+    cured = info.deterministic(text + SERIALIZED)
+    assert cured.count("systemid = ") == systems
