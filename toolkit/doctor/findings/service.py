@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 RELAY, SOCKET, WALL = "netplay-relay.service", "netplay-relay.socket", "netplay-relay-firewall.service"
 # The restarts of a relay that had a bad moment; more are a fault that comes back.
 RESTARTS = 3
+# Seconds after which a relay that was started again counts as running well.
+STEADY = 10.0
 
 
 def look(case: Case) -> Iterator[Finding]:
@@ -54,7 +56,9 @@ def _systemd(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
             # Both at once: each alone does not play.
             yield trouble(f"{what}: it is stopped", state + result, f"{case.ssh} systemctl start {SOCKET} {RELAY}")
         elif int(told.get("NRestarts") or 0) >= RESTARTS:
-            yield warning(
+            # Of a relay that runs well by now they are history.
+            judge = note if unit == RELAY and float((case.told("relay") or {}).get("age") or 0.0) > STEADY else warning
+            yield judge(
                 f"{unit} had to be started again {told['NRestarts']} times",
                 state,
                 f"See why in its log: {case.log(unit)}",
