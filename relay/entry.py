@@ -23,6 +23,7 @@ def speak_utf8() -> None:
 
     Names of friends come as UTF-8 in files, words and answers, whatever LANG says; a service manager hands LANG on.
     """
-    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
+    chosen = any(word.startswith(("utf8", "-Xutf8")) for word in sys.orig_argv[1:8])  # the second time, or by a person
+    if chosen or sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
         return
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - the very same words
