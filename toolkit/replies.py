@@ -145,7 +145,7 @@ APPLIED = record(
 )  # fmt: skip
 CHECKED = record(
     {
-        "subject": line, "verdict": line, "because": or_null(line),
+        "subject": line, "verdict": matching("in|out|unknown", "in, out or unknown"), "because": or_null(line),
         "steps": each(record({"ok": or_null(flag), "layer": line, "sentence": line})),
     }
 )  # fmt: skip

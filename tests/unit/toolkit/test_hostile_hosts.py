@@ -198,7 +198,7 @@ def dressed(value: Any, text: str) -> Any:
 
 
 # Texts that have a form of their own.
-KEPT = {"id", "network", "address", "content_crc", "came_from", "installed_id"}
+KEPT = {"verdict", "id", "network", "address", "content_crc", "came_from", "installed_id"}
 RELEASE = {"id": "abcdef01", "version": "0.1", "installed": 1.7e9, "current": True, "used": None}
 STEP = {"layer": "l", "ok": True, "sentence": "s"}
 CHECK = {"subject": "anna", "friend": "anna", "verdict": "in", "because": "", "steps": [STEP]}
