@@ -8,6 +8,7 @@ device, so that no packet filter or connection tracking of the machine is measur
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -28,7 +29,7 @@ from toolkit.bench.contenders import BarePython, Contender, Haproxy, Loopback, O
 from toolkit.bench.coreless import coreless
 from toolkit.bench.generator import GeneratorError
 from toolkit.bench.parts import bulk, load
-from toolkit.bench.plan import FLOOR, HAPROXY, LOOPBACK, REFERENCE, Plan
+from toolkit.bench.plan import BEFORE, FLOOR, HAPROXY, LOOPBACK, REFERENCE, Plan
 from toolkit.bench.ramp import ramp
 from toolkit.bench.stall import stall
 from toolkit.errors import UserError
@@ -57,6 +58,7 @@ class Bench:
         configs = plan.configs or ("",)
         self.ours = [OurRelay(name, site, path, room) for name, path in zip(plan.ours, configs, strict=True)]
         self.peers: list[Contender] = [*self.ours, Haproxy(HAPROXY, site)]
+        self.before: list[Contender] = [_before(Path(plan.before), site, room)] if plan.before else []
         self.reference = Reference(REFERENCE, site)
         self.loopback = Loopback(LOOPBACK, site)
         self.floor: list[Contender] = [BarePython(FLOOR, site)] if plan.floor else []
@@ -78,11 +80,11 @@ class Bench:
                 yield from parts[part](turn)
 
     def _load(self, turn: int) -> Iterator[Record]:
-        for contender in turned([self.loopback, self.reference, *self.floor, *self.peers], turn):
+        for contender in turned([self.loopback, self.reference, *self.floor, *self.before, *self.peers], turn):
             yield load(contender, self._plan, self._generator, turn)
 
     def _bulk(self, turn: int) -> Iterator[Record]:
-        for contender in turned([self.loopback, self.reference, *self.peers], turn):
+        for contender in turned([self.loopback, self.reference, *self.before, *self.peers], turn):
             yield bulk(contender, self._plan, self._generator, turn)
 
     def _ramp(self, turn: int) -> Iterator[Record]:
@@ -102,6 +104,13 @@ class Bench:
     def _coreless(self, turn: int) -> Iterator[Record]:
         if turn < CORELESS_ROUNDS:
             yield from coreless(self._site, self._plan, turn)
+
+
+def _before(checkout: Path, site: Site, room: int) -> Contender:
+    """Return the relay of another checkout, with its defaults."""
+    folder = site.folder / BEFORE
+    folder.mkdir()
+    return OurRelay(BEFORE, dataclasses.replace(site, relay=str(zipapp.build(folder, checkout).path)), "", room)
 
 
 def turned(contenders: list[Contender], turn: int) -> list[Contender]:

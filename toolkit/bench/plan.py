@@ -25,6 +25,7 @@ HAPROXY: Final = "haproxy"
 REFERENCE: Final = "C epoll"
 LOOPBACK: Final = "no relay"
 FLOOR: Final = "bare Python"
+BEFORE: Final = "before"
 
 # A session is three connections of ours and as many of the driver's; the rest is for everything else.
 FDS_PER_SESSION = 3
@@ -37,7 +38,8 @@ class Plan:
 
     configs are relay.toml files, each a contender of its own; without one the relay runs with its defaults.
     ramp_top bounds the ramp (sessions); retries is how often a disturbed measurement is repeated.
-    floor: a relay in Python without any feature is measured in the load part, too.
+    floor: a relay in Python without any feature is measured in the load part, too. before: another checkout, whose
+    relay is measured in the load and bulk parts, too; "" for none.
     """
 
     sessions: int = 250
@@ -53,6 +55,7 @@ class Plan:
     python: str = ""
     quick: bool = False
     floor: bool = False
+    before: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured."""
@@ -105,6 +108,16 @@ def check_configs(paths: Iterable[str]) -> tuple[str, ...]:
             raise UserError(f"--config {path}: another one has the same name", fix="Rename one: tables show the name.")
         checked.append(absolute)
     return tuple(checked)
+
+
+def check_before(path: str) -> str:
+    """Return the absolute path of another checkout with a relay; "" for none. Raises UserError."""
+    if path and not (Path(path) / "relay" / "__main__.py").is_file():
+        raise UserError(
+            f"--before {path}: there is no relay/__main__.py",
+            fix="Name a checkout: git worktree add ../before COMMIT, then: invoke bench --before ../before",
+        )
+    return str(Path(path).resolve()) if path else ""
 
 
 def quick(plan: Plan) -> Plan:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.bench import records
 from toolkit.bench.figures import Figure, figure, ratio
-from toolkit.bench.plan import FLOOR, HAPROXY, LOOPBACK, REFERENCE
+from toolkit.bench.plan import BEFORE, FLOOR, HAPROXY, LOOPBACK, REFERENCE
 
 if TYPE_CHECKING:
     from toolkit.bench.plan import Plan
@@ -38,12 +38,13 @@ class Results:
     def contenders(self) -> list[str]:
         """Who was measured, this relay first."""
         there = {record.contender for record in self.records}
-        return [name for name in (*self.plan.ours, HAPROXY, REFERENCE, FLOOR, LOOPBACK) if name in there]
+        return [name for name in (*self.plan.ours, BEFORE, HAPROXY, REFERENCE, FLOOR, LOOPBACK) if name in there]
 
     @property
     def yardsticks(self) -> tuple[str, ...]:
         """Whom this relay is compared with."""
-        return (HAPROXY, REFERENCE, FLOOR) if self.plan.floor else (HAPROXY, REFERENCE)
+        optional = {BEFORE: bool(self.plan.before), FLOOR: self.plan.floor}
+        return tuple(name for name in (BEFORE, HAPROXY, REFERENCE, FLOOR) if optional.get(name, True))
 
     @property
     def unclean(self) -> list[Record]:

@@ -22,6 +22,7 @@ HELP = {
     "config": "a relay.toml to measure the relay with; several are measured beside each other",
     "python": "the Python to run the relay with, instead of the system's",
     "floor": "measure a relay in Python without any feature beside them, in the load part",
+    "before": "another checkout: measure its relay beside them, in the load and bulk parts",
     "json": "print one JSON object with every measurement",
     "markdown": "print the tables as docs/performance.md has them",
     "quick": "a few seconds that show that everything works; its numbers mean nothing",
@@ -39,13 +40,14 @@ def bench(
     config: Sequence[str] | None = None,
     python: str = "",
     floor: bool = False,
+    before: str = "",
     json: bool = False,
     markdown: bool = False,
     quick: bool = False,
 ) -> None:
     """Measure this relay, HAProxy and a C relay in turns, on one core each, and print the ratios (about 6 minutes)."""
     from toolkit import bench as benchmark
-    from toolkit.bench.plan import check_configs, parse_parts
+    from toolkit.bench.plan import check_before, check_configs, parse_parts
 
     plan = benchmark.Plan(
         sessions=sessions,
@@ -55,6 +57,7 @@ def bench(
         configs=check_configs(config or ()),
         python=python,
         floor=floor,
+        before=check_before(before),
     )
     benchmark.bench(benchmark.quick(plan) if quick else plan, as_json=json, markdown=markdown)
 

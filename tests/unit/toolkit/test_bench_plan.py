@@ -10,7 +10,7 @@ import pytest
 
 from toolkit.bench import plan as plans
 from toolkit.bench import tools
-from toolkit.bench.plan import PARTS, Plan, check_configs, parse_parts, quick
+from toolkit.bench.plan import PARTS, Plan, check_before, check_configs, parse_parts, quick
 from toolkit.errors import UserError
 
 
@@ -85,6 +85,16 @@ def test_configurations_are_found_from_wherever_the_run_is(tmp_path: Path, monke
     (tmp_path / "mine.toml").write_text("", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert check_configs(["mine.toml"]) == (str(tmp_path / "mine.toml"),)
+
+
+def test_a_checkout_to_compare_with_has_a_relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="there is no relay"):
+        check_before(str(tmp_path))
+    (tmp_path / "relay").mkdir()
+    (tmp_path / "relay" / "__main__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert check_before(".") == str(tmp_path)
+    assert check_before("") == ""
 
 
 @pytest.mark.parametrize(
