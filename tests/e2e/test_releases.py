@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import retroarch_releases as releases
+from tests.support.history import History
 from tests.support.plain_relay import PlainRelay
-from tests.support.play import play_in_step
+from tests.support.play import play_in_step, read, snapshot_of
 from tests.support.retroarch_releases import SUITES
 from tests.support.retroarch_settings import Role, four_players, may_pause
 from tests.support.waiting import wait_for
@@ -21,7 +22,7 @@ from toolkit import join_lines
 from toolkit.join_rooms import Room, rooms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -142,3 +143,51 @@ def test_every_release_joins_a_host_of_each(suite: str, relay: PlainRelay, playe
     # Nothing differed, though 1.21 and newer ask for a state whenever somebody begins to play or ceases to.
     assert [client["seen"]["desyncs"] for client in relay.clients()] == [0, 0, 0]
     assert all(not client["seen"]["stopped"] for client in relay.clients())
+
+
+def table(relay: PlainRelay) -> dict[str, Any]:
+    """Return the only game without a host."""
+    (found,) = relay.status()["tables"]
+    return found
+
+
+def back(machines: Sequence[Machine], frame: int) -> None:
+    """Wait until all are at an earlier frame than this one, and play on with histories of their own."""
+    for machine in machines:
+        machine.wait_for_ram(lambda snapshot: snapshot.frame < frame, 10, "the other state")
+    for machine in machines:
+        machine.wait_for_frames(80)
+        machine.history = History(machine.name)
+
+
+@pytest.mark.parametrize("relay_toml", [FOUR_PADS], ids=["four pads"])
+@pytest.mark.parametrize("first", SUITES)
+def test_all_releases_play_without_a_host_whoever_keeps_time(first: str, relay: PlainRelay, players: Players) -> None:
+    order = [*SUITES[SUITES.index(first) :], *SUITES[: SUITES.index(first)]]
+    machines = [players.friend(suite) for suite in order]
+    play_in_step(machines, FRAMES)
+    # What the one who keeps time loads, and what another resets, all have.
+    master, other = machines[0], machines[2]
+    master.console.command("SAVE_STATE")
+    master.wait_for_frames(120)
+    before = snapshot_of(master).frame
+    master.console.command("LOAD_STATE")
+    back(machines, before)
+    play_in_step(machines, FRAMES)
+    # Somebody watches, and plays again.
+    for role in ("watching", "playing"):
+        other.console.command("NETPLAY_GAME_WATCH")
+        wait_for(
+            lambda: any(one["nick"] == other.name and one["role"] == role for one in table(relay)["players"]),  # noqa: B023
+            5,
+            f"{other.name} to be {role}",
+        )
+    play_in_step(machines, FRAMES)
+    # Somebody stands still for ever, and is dropped alone; the one who keeps time leaves; somebody comes late.
+    frozen = machines.pop()
+    frozen.console.freeze()
+    wait_for(lambda: read(machines) or relay.status()["outcomes"].get("frozen"), DROPPED_WITHIN, "it to be dropped")
+    assert machines.pop(0).quit() == 0
+    play_in_step([*machines, players.friend(first)], FRAMES)
+    frozen.console.thaw()
+    assert relay.status()["outcomes"].keys() <= {"frozen", "left"}

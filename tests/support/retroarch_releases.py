@@ -40,10 +40,11 @@ NOTES: Final = "NETPLAY_TEST_RELEASES"
 # are too old for it, that suite's own.
 _CORES_OF: Final = {suite: "bullseye" if suite == "bullseye" else "bookworm" for suite in SUITES}
 # 1.7.3 dies (SIGSEGV) without a menu and a driver for input, and of a longer answer than this (bytes of RAM); and the
-# buttons that come by the network reach no game.
+# buttons that come by the network reach no game. Nothing but a limit of its fast forward paces it.
 _OLD_RAM: Final = 64
 _OF_OLD: Final = {
     "menu_driver": "rgui",
+    "fastforward_ratio": "1.0",
     "input_driver": "sdl2",
     "input_joypad_driver": "linuxraw",
     "input_autodetect_enable": "false",
