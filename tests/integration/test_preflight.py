@@ -19,6 +19,10 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 IN, OUT = [True, True], [False, False]
 SMALL = "mount -t tmpfs -o size=64k none {0}"
+FULL_TEMPORARY = """
+mount -t tmpfs -o size=64k none /tmp
+mount --bind /var/tmp /var/tmp; mount -o remount,bind,ro /var/tmp
+"""
 READ_ONLY = "mount --bind {0} {0}; mount -o remount,bind,ro {0}"
 
 
@@ -40,11 +44,7 @@ def nothing(snapshot: dict[str, Any]) -> dict[str, Any]:
         (SMALL.format("/opt"), "umount /opt", "/opt/netplay-relay/releases: no space left on device (8192 KiB"),
         (SMALL.format("/var/lib"), "umount /var/lib", "/var/lib/netplay-relay: no space left on device (256 KiB"),
         (READ_ONLY.format("/etc"), "umount /etc", "/etc/netplay-relay: read-only file system"),
-        (
-            f"{SMALL.format('/tmp')}; {READ_ONLY.format('/var/tmp')}",
-            "umount /tmp /var/tmp",
-            "/tmp: no space left on device (4096 KiB are needed, 64 free)",
-        ),
+        (FULL_TEMPORARY, "umount /tmp /var/tmp", "tmp: no space left on device (4096 KiB are needed, 64 free)"),
         (
             "mv /usr/lib/python3.11/asyncio /usr/lib/python3.11/asyncio.away",
             "mv /usr/lib/python3.11/asyncio.away /usr/lib/python3.11/asyncio",

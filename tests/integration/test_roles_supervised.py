@@ -1,4 +1,4 @@
-"""The playbook against runit and OpenRC (stand-ins for Void and Alpine): games that go on, and what was lost of them."""
+"""The playbook against runit and OpenRC (stand-ins for Void and Alpine): games go on, lost relays are replaced."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = {"voidlike": "runsv", "openrclike": "supervise-daemon"}
 IN, OUT = [True, True], [False, False]
 SOON = 60.0
 # The process that serves, and its parent.
-SERVING = "ps -eo pid=,ppid=,args= | awk '/netplay-relay.pyz serve/ && !/awk/ {print $1, $2}'"
+SERVING = "ps -eo pid=,ppid=,args= | awk '/^ *[0-9]+ +[0-9]+ [^ ]*python3 .*netplay-relay.pyz serve/ {print $1, $2}'"
 
 
 @pytest.fixture(scope="module")

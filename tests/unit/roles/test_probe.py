@@ -35,7 +35,9 @@ def probe(parts: list[str], room: list[list[object]], **environ: str) -> list[st
     text = f"PARTS = {parts!r}\nROOM = {room!r}\n{PROBE}"
     argv = [sys.executable, "-I", "-c", text]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60, env={**os.environ, **environ})
-    return done.stdout.splitlines()
+    *said, last = done.stdout.splitlines()
+    assert last == "probed=yes"
+    return said
 
 
 def imported_by(path: Path) -> set[str]:
@@ -105,7 +107,7 @@ def test_a_place_without_room_is_named_with_its_reason(small: Path, options: str
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", text]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ([f"room={small}/a/c: {reason}"] if reason else [])
+    assert done.stdout.splitlines() == [*([f"room={small}/a/c: {reason}"] if reason else []), "probed=yes"]
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
@@ -115,8 +117,18 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_of_several_places_one_has_to_do(tmp_path: Path) -> None:
+def test_of_several_places_the_first_that_takes_a_small_file_has_to_do(tmp_path: Path) -> None:
+    """As Python chooses where its temporary files go."""
     (tmp_path / "file").touch()
-    assert probe([], [[f"{tmp_path}/file/x:{tmp_path}", 10, 1]]) == []
-    (said,) = probe([], [[f"{tmp_path}/file/x:{tmp_path}/file/y", 10, 1]])
-    assert said.startswith(f"room={tmp_path}/file/x: ")
+    missing = f"{tmp_path}/missing:{tmp_path}/file"
+    assert probe([], [[f"{missing}:{tmp_path}", 10, 1]]) == []
+    assert probe([], [[missing, 10, 1]]) == [f"room={tmp_path}/missing: no directory for temporary files"]
+
+
+def test_a_place_for_temporary_files_that_is_nearly_full_is_none_that_is_passed_over(small: Path) -> None:
+    text = f"PARTS = []\nROOM = {[[f'{small}:{small.parent}', 131072, 10]]!r}\n{PROBE}"
+    script = f'mount -t tmpfs -o size=64k none {small}; exec {sys.executable} -I -c "$1"'
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", text]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    (said, _) = done.stdout.splitlines()
+    assert said == f"room={small}: no space left on device (128 KiB are needed, 64 free)"

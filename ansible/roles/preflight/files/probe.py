@@ -69,18 +69,21 @@ def trouble(path: str, size: int, files: int) -> str:
 
 
 def main() -> None:
-    """Print what is missing, and where there is no room."""
+    """Print what is missing, and where there is no room; at last that this is all."""
     for name in PARTS:  # type: ignore[name-defined]
         try:
             __import__(name)
         except Exception:
             print(f"missing={name}")
     for paths, size, files in ROOM:  # type: ignore[name-defined]
-        # Of several places that would do, one has to.
         places = [home() + path[1:] if path.startswith("~") else path for path in paths.split(os.pathsep)]
-        whys = [(place, trouble(place, size, files)) for place in places]
-        if all(why for _, why in whys):
-            print("room={}: {}".format(*whys[0]))
+        # As Python chooses where temporary files go: the first place that takes a small one has to take all of it.
+        fit = [place for place in places if os.path.isdir(place) and not trouble(place, 16, 1)]
+        place = (fit or places)[0] if len(places) > 1 else places[0]
+        why = trouble(place, size, files) if fit or len(places) == 1 else "no directory for temporary files"
+        if why:
+            print(f"room={place}: {why}")
+    print("probed=yes")
 
 
 main()
