@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from relay.gate import nft
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
+
+# How nft begins a sentence on a line of what it was told: a name for the input, the line, columns.
+_WHERE = re.compile(r"[^:\s]+:(\d+):\d+(?:-\d+)?: ")
+# Of a line that is quoted; one of addresses is much longer.
+_QUOTED = 120
 
 
 class Nftables:
@@ -83,7 +89,7 @@ class Nftables:
             try:
                 self._programs.run(["nft", *(["-c"] if check_only else []), "-f", "-"], script)
             except ProgramError as error:
-                said.append(_first_line(error))
+                said.append(_refused(error, script))
             else:
                 return place
         raise FilterError(f"nft refused the rules, and nothing has changed: {'; '.join(dict.fromkeys(said))}")
@@ -91,3 +97,12 @@ class Nftables:
 
 def _first_line(error: ProgramError) -> str:
     return (error.output or str(error)).splitlines()[0]
+
+
+def _refused(error: ProgramError, script: str) -> str:
+    """Return what nft said, and the line of the script that it means where it names one."""
+    said, lines = _first_line(error), script.splitlines()
+    where = _WHERE.match(said)
+    if not where or not 0 < int(where[1]) <= len(lines):
+        return said
+    return f"{said[where.end() :]} (the line: {lines[int(where[1]) - 1].strip()[:_QUOTED]})"
