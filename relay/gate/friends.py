@@ -46,9 +46,13 @@ _NOBODYS = (
 NOBODYS = tuple((ipaddress.ip_network(text), why) for text, why in _NOBODYS)
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 # An assignment to until on a line of its own: what stands before the value, and the value (text, or a TOML date).
-_UNTIL = re.compile(r"""(\s*["']?until["']?\s*=\s*)(?:"[^"\n]*"|'[^'\n]*'|\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?)""")
+_UNTIL = re.compile(
+    r"""(\s*["']?until["']?\s*=\s*)(?:"[^"\n]*"(?!")|'[^'\n]*'(?!')|\d[\d:.TtZz+-]*(?: \d[\d:.Zz+-]*)?)"""
+)
 _HEADER = re.compile(r"\s*\[\[?\s*friend\s*\]\]?")
 _KEY = re.compile(r"\s*[\"']?(\w+)[\"']?\s*[.=]")
+# What may hold text that looks like a line of the file: strings (the ones over several lines first) and comments.
+_OPAQUE = re.compile(r""""{3}(?:\\.|[^\\])*?"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*""", re.DOTALL)
 _NAME = re.compile(r"[^\"\\#]{1,64}")
 
 
@@ -103,7 +107,7 @@ def pinned(text: str, path: Path) -> str:
 
     Raises ConfigError for a file with a mistake, and for a local time that does not stand on a line of its own.
     """
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
     for friend in parse(text, path):
         line = friend.lines.get("until")
         if friend.until is None:
@@ -113,7 +117,16 @@ def pinned(text: str, path: Path) -> str:
             message = f"{friend.name}'s time cannot be read by another machine."
             raise ConfigError(path, line or friend.line, message, f'Write until = "{expiry.written(friend.until)}"')
         lines[line - 1] = f'{match[1]}"{expiry.written(friend.until)}"{lines[line - 1][match.end() :]}'
-    return "".join(lines)
+    return "\n".join(lines)
+
+
+def _without_inner_lines(text: str) -> list[str]:
+    """Return the lines of a valid file as TOML counts them, without the text of strings that span several lines."""
+
+    def blank(match: re.Match[str]) -> str:
+        return "\n" * match[0].count("\n") if "\n" in match[0] else match[0]
+
+    return _OPAQUE.sub(blank, text).split("\n")
 
 
 def network(value: str) -> Network:
@@ -176,7 +189,7 @@ class _Stands:
     def __init__(self, text: str) -> None:
         self._entries: list[dict[str, int]] = []
         inside = False
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(_without_inner_lines(text), start=1):
             if _HEADER.match(line):
                 self._entries.append({"": number})
                 inside = True

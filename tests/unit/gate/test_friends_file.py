@@ -168,3 +168,33 @@ def test_a_long_list_is_read_in_time_that_grows_with_its_length() -> None:
     start = time.process_time()
     assert len(parse(text, FILE)) == 4000
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("quotes", ['"""', "'''"])
+@pytest.mark.parametrize(
+    "inner",
+    [
+        'until = "2030-01-01 00:00"',
+        "[[friend]]\nname = 'nobody'\nuntil = 2030-01-01",
+        "[other]",
+        '# "\nuntil = 1',
+        "a\u2028until = 2030-01-01\n",
+    ],
+)
+def test_a_note_over_several_lines_does_not_pass_for_keys(quotes: str, inner: str) -> None:
+    note = f"note = {quotes}\n{inner}\n{quotes} # until = 'never'\n"
+    entry = f'[[friend]]\nname = "anna" # """\nip = "203.0.113.7"\n{note}until = "2026-12-24 12:00"\r\n'
+    second = '[[friend]]\nname = "ben"\nip = "203.0.113.8"\nuntil = "2027-01-02 03:04"\n'
+    text = entry + second
+    found = parse(text, FILE)
+    for_host = pinned(text, FILE)
+    assert [text.split("\n")[friend.lines["until"] - 1].partition(" ")[0] for friend in found] == ["until"] * 2
+    assert note in for_host
+    assert [friend.until for friend in parse(for_host, FILE)] == [friend.until for friend in found]
+    assert pinned(for_host, FILE) == for_host
+
+
+def test_a_time_in_triple_quotes_is_named_instead_of_broken() -> None:
+    with pytest.raises(ConfigError, match="cannot be read by another machine") as caught:
+        pinned('[[friend]]\nname = "anna"\nip = "1.2.3.4"\nuntil = """2026-12-24 12:00"""\n', FILE)
+    assert caught.value.line == 4
