@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +76,40 @@ def test_every_row_of_the_table_has_a_case_that_reaches_it() -> None:
         next(row for row, (pattern, _, _) in enumerate(TABLE) if re.search(pattern, said)) for said, _, _ in CASES
     }
     assert reached == set(range(len(TABLE)))
+
+
+@pytest.fixture
+def link(tmp_path: Path) -> Connection:
+    """Return a host whose only key stands in a folder with a space in its name."""
+    key = tmp_path / "my keys" / "id"
+    key.parent.mkdir()
+    config = tmp_path / "config"
+    config.write_text(f'Host myvps\n  HostName 203.0.113.7\n  Port 2222\n  IdentityFile "{key}"\n')
+    return Connection("myvps", "admin", config)
+
+
+def make_key(tmp_path: Path, passphrase: str) -> Path:
+    key = tmp_path / "my keys" / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", key], check=True)
+    return key
+
+
+def test_a_key_that_is_locked_is_opened_first(
+    link: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    key = make_key(tmp_path, "secret words")
+    fix = explain(link, "admin@203.0.113.7: Permission denied (publickey).\n").fix
+    assert f"""eval "$(ssh-agent)" && ssh-add '{key}'\n""" in fix
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_key_without_a_passphrase_or_none_is_not_opened(link: Connection, tmp_path: Path, there: bool) -> None:
+    if there:
+        make_key(tmp_path, "")
+    assert "ssh-add" not in explain(link, "admin@203.0.113.7: Permission denied (publickey).\n").fix
+
+
+def test_a_host_key_is_forgotten_in_a_file_whose_path_has_a_space(link: Connection) -> None:
+    said = CHANGED.replace("/home/me/.ssh/", "/home/me/my hosts/")
+    assert "ssh-keygen -R '[203.0.113.7]:2222' -f '/home/me/my hosts/known_hosts'\n" in explain(link, said).fix
