@@ -19,7 +19,7 @@ from typing import Any
 
 from relay import service
 from relay.fileerrors import sentence
-from relay.gate import commit, events, fronts, leftover, names, state
+from relay.gate import commit, events, fronts, leftover, names, places, state
 from relay.gate import wanted as files
 from relay.gate.backend import FilterError
 from relay.gate.host import Gate, Outcome
@@ -78,11 +78,20 @@ class Agent:
         Raises BusyError when another agent runs, OSError.
         """
         with state.locked(self._gate.places.agent, patience=1.0), _signals() as stop:
+            self._tidy()
             sock = events.listen()
             with sock or contextlib.nullcontext():
                 self._work(stop, sock)
             service.notify("STOPPING=1")
             return 0
+
+    def _tidy(self) -> None:
+        """Remove what a power loss left of files that were being written; the lock shows that nobody writes now."""
+        at = self._gate.places
+        with contextlib.suppress(OSError, BusyError), state.locked(at.lock, patience=0.0):
+            for path in (at.state, at.pending, at.friends, at.allowlist):
+                for left in places.unfinished(path):
+                    left.unlink(missing_ok=True)
 
     def _work(self, stop: socket.socket, sock: socket.socket | None) -> None:
         self._round(told=True)

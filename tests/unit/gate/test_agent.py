@@ -413,3 +413,18 @@ def test_for_a_firewall_that_is_newer_than_the_service_and_cannot_be_written_to_
     assert outcome is not None
     assert outcome.complaints
     assert not agents[1]._outdated
+
+
+@pytest.mark.parametrize("name", ["state", "pending", "friends", "allowlist"])
+def test_it_removes_at_its_start_what_a_power_loss_left_half_written(
+    bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path: Path = getattr(bench.gate.places, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left, other = path.with_name(f".{path.name}.ab_12xyz"), path.with_name(f".{path.name}.kept")
+    left.write_text("{")
+    other.write_text("mine")
+    monkeypatch.setattr(Agent, "_work", lambda *_: None)
+    assert bench.agent.run() == 0
+    assert not left.exists()
+    assert other.read_text() == "mine"
