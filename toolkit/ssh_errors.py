@@ -184,8 +184,8 @@ def broken(link: Connection, what: str) -> UserError:
     return UserError(
         f"{link.alias} gave an answer that is not one of the relay's programs: {what}",
         fix=f"Look at it by hand: {link.typed}\n"
-        "Does a shell there print something of its own? Else its programs were changed: believe nothing it says, and "
-        "set it up anew.",
+        "Does a shell there print something of its own? If not, its programs were changed: do not trust its answers, "
+        "and install the host again.",
         exit_code=HOST_UNUSABLE,
     )
 
