@@ -43,7 +43,9 @@ def look(case: Case) -> Iterator[Finding]:
 
 
 def _systemd(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
-    for unit, what in ((SOCKET, "nobody holds the relay's port"), (RELAY, "the relay does not run")):
+    units = ((SOCKET, "nobody holds the relay's port"), (RELAY, "the relay does not run"))
+    # One that is masked or gone keeps the other one from starting.
+    for unit, what in sorted(units, key=lambda one: services.get(one[0], {}).get("LoadState") == "loaded"):
         told = services.get(unit, {})
         state = f"{unit}: {told.get('LoadState')}, {told.get('ActiveState')} ({told.get('SubState')})"
         if told.get("LoadState") == "not-found":
@@ -66,10 +68,9 @@ def _systemd(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
         elif unit == RELAY:
             yield fine("the relay runs", state)
         if told.get("LoadState") == "loaded" and told.get("UnitFileState") == "disabled":
-            yield warning(
-                f"{unit} will not start with the host", told["UnitFileState"],
-                case.service("enable", unit),
-            )  # fmt: skip
+            # Both at once, and what is enabled stays so.
+            enable = f"{case.ssh} systemctl enable {SOCKET} {RELAY}"
+            yield warning(f"{unit} will not start with the host", told["UnitFileState"], enable)
 
 
 def _other(case: Case, services: dict[str, Any]) -> Iterator[Finding]:
