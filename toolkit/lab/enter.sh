@@ -2,8 +2,8 @@
 # Turns this process into a lab host: it runs as PID 1 of new mount, pid, uts and ipc namespaces, in the host's network
 # namespace, and ends as the init of the host's own file system.
 #
-#   enter.sh join DIRECTORY LOWER CGROUP DROPPED    step into the host's cgroup and a cgroup namespace rooted there
-#   enter.sh start DIRECTORY LOWER CGROUP DROPPED   mount the file systems, leave the old root, give up rights, run init
+#   enter.sh join DIRECTORY LOWER CGROUP DROPPED PYTHON    step into the host's cgroup and a cgroup namespace rooted there
+#   enter.sh start DIRECTORY LOWER CGROUP DROPPED PYTHON   mount the file systems, leave the old root, give up rights, run init
 #   enter.sh detach CGROUP PROGRAM...               run the program in the background, in that cgroup from its start
 #
 # DIRECTORY holds upper/ and work/ (the host's writable layer) and root/; LOWER is the shared root file system;
@@ -16,7 +16,7 @@ if [ "$1" = detach ]; then
     exec setsid --fork -- "$@"
 fi
 
-stage=$1 directory=$2 lower=$3 cgroup=$4 dropped=$5
+stage=$1 directory=$2 lower=$3 cgroup=$4 dropped=$5 python=$6
 
 if [ "$stage" = join ]; then
     # /proc is still the controller's: it shows this process under the number the controller knows it by.
@@ -24,7 +24,7 @@ if [ "$stage" = join ]; then
     echo 0 >"$cgroup/cgroup.procs"
     echo "$pid" >"$directory/pid.new"
     mv "$directory/pid.new" "$directory/pid"
-    exec unshare --cgroup -- sh "$0" start "$directory" "$lower" "$cgroup" "$dropped"
+    exec unshare --cgroup -- sh "$0" start "$directory" "$lower" "$cgroup" "$dropped" "$python"
 fi
 
 root=$directory/root
@@ -62,7 +62,11 @@ ln -s fd/2 dev/stderr
 mount -t tmpfs -o mode=755,nosuid,nodev tmpfs run
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs tmp
 
-pivot_root . mnt
+# The program of this name is in another package from one Debian to the next; the C library has the call. It changes the
+# root of every process of this namespace that is still in the old one, this shell among them.
+"$python" -I -c 'import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(libc.pivot_root(b".", b"mnt") and "pivot_root: " + os.strerror(ctypes.get_errno()))'
 cd /
 umount -l /mnt
 exec setpriv --bounding-set="$dropped" -- \

@@ -40,7 +40,7 @@ def _boot(directory: Path, namespace: Path, lower: str, cgroup: str) -> int:
     argv = [
         *network.inside(namespace),
         *("unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--propagation", "private"),
-        *("--", "sh", str(ENTER), "join", str(directory), lower, cgroup, DROPPED),
+        *("--", "sh", str(ENTER), "join", str(directory), lower, cgroup, DROPPED, sys.executable),
     ]
     try:
         done = subprocess.run(
