@@ -69,3 +69,17 @@ def test_the_cores_it_prefers_are_those_of_the_list() -> None:
     assert preferred == set(names.values())
     assert all(name in section for name in names)
     assert all(word in PLAYING for word in info.TOO_WEAK)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "not running RetroArch, or is running an old version of RetroArch",
+        "Netplay state load out of order!",
+        "Failed to resolve host: ",
+    ],
+)
+@pytest.mark.parametrize("page", ["playing.md", "troubleshooting.md"])
+def test_the_tables_explain_what_older_releases_show(page: str, sentence: str) -> None:
+    rows = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("|")]
+    assert any(sentence in row.split("|")[1] for row in rows)
