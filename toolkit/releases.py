@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 _SECONDS: Final = 60.0
 # Runs on the host, with its own Python: the version is in the program, and running each of them would take a while.
 _LIST: Final = r"""
-import json, pathlib, re, zipfile
+import json, pathlib, re, time, zipfile
 top = pathlib.Path("/opt/netplay-relay")
 current = (top / "current").resolve()
+def when(path):
+    return min(path.stat().st_mtime, time.time())  # the host's clock may have been ahead
 found = []
 for path in sorted(top.glob("releases/*/netplay-relay.pyz")):
     try:
@@ -36,9 +38,9 @@ for path in sorted(top.glob("releases/*/netplay-relay.pyz")):
     found.append({
         "id": path.parent.name,
         "version": version.group(1) if version else "",
-        "installed": path.stat().st_mtime,
+        "installed": when(path),
         "current": path.parent == current,
-        "used": used.stat().st_mtime if used.exists() else None,
+        "used": when(used) if used.exists() else None,
     })
 place = top / "current"
 if not found and place.is_dir() and not place.is_symlink():  # the role made it for whoever looks for the program here

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +157,24 @@ def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
     with pytest.raises(UserError, match="half-way") as caught:
         removal.remove(places.real("myvps"))
     assert "Remove it again when that is mended" in caught.value.fix
+
+
+def test_a_release_of_a_time_when_the_clock_was_ahead_did_not_run_last(tmp_path: Path) -> None:
+    """The current one may be of that time as well: it runs now."""
+    year = 86400 * 365
+    for name, years in (("ahead", 3), ("before", -1), ("current", 0)):
+        folder = tmp_path / "releases" / name
+        folder.mkdir(parents=True)
+        for file in ("netplay-relay.pyz", "used"):
+            (folder / file).touch()
+            os.utime(folder / file, (time.time() + years * year,) * 2)
+    (tmp_path / "current").symlink_to("releases/current")
+    script = releases._LIST.replace("/opt/netplay-relay", str(tmp_path))
+    said = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert releases.choose(releases.parse(said, "myvps"), None, "myvps").id == "before"
+    os.utime(tmp_path / "releases" / "current" / "used", (time.time() + year,) * 2)
+    said = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert releases.choose(releases.parse(said, "myvps"), None, "myvps").id == "before"
 
 
 def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
