@@ -25,8 +25,9 @@ _LIST: Final = r"""
 import json, pathlib, re, time, zipfile
 top = pathlib.Path("/opt/netplay-relay")
 current = (top / "current").resolve()
+now = time.time()
 def when(path):
-    return min(path.stat().st_mtime, time.time())  # the host's clock may have been ahead
+    return min(path.stat().st_mtime, now)  # the host's clock may have been ahead
 found = []
 for path in sorted(top.glob("releases/*/netplay-relay.pyz")):
     try:
