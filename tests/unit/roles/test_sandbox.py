@@ -12,7 +12,7 @@ SANDBOX = plugin("module_utils/netplay_sandbox.py")
 UNITS = ("netplay-relay", "netplay-relay-firewall")
 # What a transient unit may be given (systemd.exec(5), systemd.resource-control(5)).
 KINDS = re.compile(
-    r"(Private|Protect|Restrict|SystemCall|Capability|Ambient|NoNew|Lock|Memory|Keyring|Remove|Device|IPAddress|UMask"
+    r"(Private|ProcSubset|Protect|Restrict|SystemCall|Capability|Ambient|NoNew|Lock|Memory|Keyring|Remove|Device|IPAddress|UMask"
     r"|Tasks|Limit|StandardInput)"
 )
 
