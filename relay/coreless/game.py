@@ -39,7 +39,8 @@ class Peer:
     for it, over the last seconds (relay/coreless/silent.py). parked: it waits for it to be known whether those who keep
     it out are still there, and has said this meanwhile. number is 0 for who waits for one. work: how much of its
     commands may be read at once, as of work_at. state_since: when the savestate was first seen that is the
-    state_begun-th to arrive.
+    state_begun-th to arrive. brought: how much of that state had come, and when; brings: it comes at a pace worth
+    waiting for (relay/coreless/silent.py).
     """
 
     key: int
@@ -75,6 +76,8 @@ class Peer:
     work_at: float = 0.0
     state_begun: int = 0
     state_since: float = 0.0
+    brought: tuple[float, int, int] = (0.0, -1, 0)
+    brings: bool = False
 
     @property
     def modern(self) -> bool:

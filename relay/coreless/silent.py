@@ -10,11 +10,17 @@ from enum import Enum, auto
 
 from relay.coreless.game import Game, Peer
 from relay.outcomes import Outcome
+from relay.spool import PACE_BYTES
 
 # A player for whom the others wait has to make at least so many frames a second: with fewer nobody plays.
 LEAST_RATE = 10
 # How often in that time it may have been seen where it was not waited for: one who sends in bursts nearly catches up.
 CAUGHT_UP = 1
+
+# A player whose savestate arrives at this pace (bytes a second, over so many seconds) is busy and not frozen: it sends
+# no input before the state is out. State that drips in slower is for `state_arrives_seconds` to end.
+STATE_PACE = PACE_BYTES / 10
+STATE_LOOK = 2.0
 
 # Seconds without a sign of its machine after which somebody who has to send nothing may be gone.
 DOUBT = 0.5
@@ -51,6 +57,10 @@ def frozen(game: Game, now: float) -> tuple[Peer, str] | None:
 def _stands_still(peer: Peer, waited_for: bool, now: float, seconds: float) -> str:
     """Note a player's frame, and whether the others wait for it; return why it is called frozen, "" if it is not."""
     progress = peer.progress
+    if _brings_a_state(peer, now):
+        progress.clear()
+        peer.heard = now
+        return ""
     progress.append((now, peer.next, waited_for))
     while len(progress) > 1 and now - progress[1][0] >= seconds:
         progress.popleft()
@@ -63,6 +73,23 @@ def _stands_still(peer: Peer, waited_for: bool, now: float, seconds: float) -> s
     if sum(not waited for _, _, waited in progress) > CAUGHT_UP:
         return ""
     return f"{made} frames in {now - since:.0f} s"
+
+
+def _brings_a_state(peer: Peer, now: float) -> bool:
+    """Note how much of a player's savestate has come, and tell whether it comes at a pace worth waiting for."""
+    state = peer.framer.state
+    if state is None:
+        peer.brings = False
+        return False
+    since, begun, bytes_then = peer.brought
+    if not peer.brings and begun == peer.framer.begun:
+        return False  # it was too slow once: the others have waited long enough
+    if begun != peer.framer.begun:
+        peer.brought, peer.brings = (now, peer.framer.begun, len(state)), True
+    elif now - since >= STATE_LOOK:
+        peer.brings = len(state) - bytes_then >= STATE_PACE * (now - since)
+        peer.brought = (now, begun, len(state))
+    return peer.brings
 
 
 def sign(game: Game, peer: Peer, since: float, now: float) -> Sign:

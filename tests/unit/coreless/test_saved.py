@@ -18,7 +18,7 @@ OTHERWISE = {"framer", "stage", "header", "info", "nick", "held", "out", "parked
 OTHERWISE_GAME = {"settings", "peers", "synced", "master", "info", "state", "dirty", "ends", "gone", "quiet"}
 OTHERWISE_GAME |= {"spool", "conversions", "events"}
 # What is looked at anew: how far everybody came in the last seconds, what they have sent, how long half a state takes.
-BEGINS_ANEW = {"progress", "work", "work_at", "state_begun", "state_since"}
+BEGINS_ANEW = {"progress", "work", "work_at", "state_begun", "state_since", "brought", "brings"}
 
 
 def handed_over(talk: Talk) -> Talk:

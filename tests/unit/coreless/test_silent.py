@@ -113,6 +113,37 @@ def test_a_player_who_stands_still_for_those_who_watch_is_dropped_too() -> None:
     assert talk.closed == {first: "frozen"}
 
 
+def bring(talk: Watched, key: int, pace: int, seconds: float) -> None:
+    """Let a player send so many bytes a second of a savestate of 64 MiB."""
+    size = 64 * 1024 * 1024
+    talk.say(key, netplay.command(0x42, netplay.words(20, size) + bytes(size))[:16])
+    for _ in range(int(seconds * 10)):
+        if key in talk.closed:
+            return
+        talk.say(key, bytes(pace // 10))
+        talk.wait(0.1)
+
+
+@pytest.mark.parametrize("pace", [120_000, 2_500_000])
+def test_a_player_whose_savestate_is_on_its_way_is_not_frozen(pace: int) -> None:
+    talk = Watched()
+    first = talk.join("first")
+    talk.play(first, 0, 20)
+    talk.join("watcher", play=False)
+    bring(talk, first, pace, 20)
+    assert not talk.closed
+
+
+@pytest.mark.parametrize("pace", [10, 1_000, 30_000])
+def test_a_savestate_that_drips_excuses_nobody(pace: int) -> None:
+    talk = Watched()
+    first = talk.join("first")
+    talk.play(first, 0, 20)
+    talk.join("watcher", play=False)
+    bring(talk, first, pace, 20)
+    assert talk.closed == {first: "frozen"}
+
+
 # A newcomer who would be refused.
 
 
