@@ -29,6 +29,7 @@ from relay.config import Config
 from tests.support import netplay, wire
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
 BOUND = 60.0
 MIB = 1024 * 1024

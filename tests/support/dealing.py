@@ -23,7 +23,6 @@ FIRST = (
 # Files whose tests share nothing, and take long enough to be dealt out one by one.
 APART = (
     "e2e/test_coreless.py",
-    "integration/test_fresh_machines.py",
     "integration/test_scenarios.py",
     "unit/gate/test_real_filters.py",
 )
