@@ -83,7 +83,8 @@ def test_a_friend_who_hangs_is_dropped_alone_and_slows_nobody(
 
     wait_for(dropped, 25, "the watcher to be dropped")
     # When its sockets are full, it would be the host who waits, if the relay did not.
-    assert 0 < max(waiting) <= WAITING
+    # The read that comes to the bound is kept whole; then the link is not read. The kernel has so much for one read.
+    assert 0 < max(waiting) <= WAITING + KERNEL
     assert snapshot_of(player).frame - frozen.frame >= WAITING // BYTES_PER_FRAME
     player.wait_for_log('"watcher" has disconnected', within=5)
     assert [client["seen"]["client"]["nick"] for client in relay.clients()] == ["friend"]
