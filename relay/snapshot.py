@@ -131,6 +131,7 @@ def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> 
         "told": conn.told,
         "owes": conn.owes,
         "named": conn.named,
+        "probe": conn.probe,
         "received": conn.received,
         "hurried": conn.hurried,
     }
@@ -174,6 +175,8 @@ def _load_conn(entry: dict[str, Any]) -> Conn:
         owes=entry.get("owes"),
         named=entry.get("named", True),
         received=entry.get("received", 0),
+        probe=entry.get("probe", False),
+        hurried=entry.get("hurried", False),
     )
     if conn.state is State.OPENING:
         conn.opening = protocol.Opening()

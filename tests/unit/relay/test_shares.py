@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import logging
 
 import pytest
 
-from relay import logbound
+from relay import logbound, snapshot
 from relay.endings import Endings
 from relay.journal import Journal
 from relay.limits import Limits
@@ -86,6 +87,18 @@ def test_no_more_are_waited_for_than_links_were_asked_for() -> None:
         board.connect(BEN)
     assert [board.connect(BEN).state for _ in range(3)] == [State.OPENING, State.CLOSED, State.CLOSED]
     assert client.state is State.WAITING
+
+
+@pytest.mark.parametrize("said", [wire.HOST_HELLO, wire.header()])
+def test_whoever_comes_too_fast_is_still_that_after_an_upgrade(said: bytes) -> None:
+    board = Board(setups_per_second=2)
+    board.host()
+    board.join()
+    odd = [board.connect(BEN) for _ in range(3)][-1]
+    data, conns = snapshot.dump(board.board)
+    new = Board(setups_per_second=2)
+    again = snapshot.load(json.loads(json.dumps(data)), new.board)[conns.index(odd)]
+    assert ended(new.send(again, said)) == "too-fast"
 
 
 def test_of_one_who_comes_and_goes_without_end_the_log_has_only_so_many_lines() -> None:
