@@ -588,15 +588,15 @@ class Switchboard:
     def _send_off(self, host: Conn) -> None:
         """Let go who is alone in a game without a host at the port where somebody hosts.
 
-        Newcomers there come to the host, so nobody would ever play with that one. Who only looks in, as the doctor and
-        the proof of a deployment do, answers no ping and leaves soon, and sends nobody off.
+        Newcomers there come to the host, so nobody would ever play with that one. A probe, as the doctor and the proof
+        of a deployment are, sends nobody off, however long it stays.
         """
         if (table := self._table_beside(host)) and self.tables.is_lone(table):
             self.tables.send_off(table)
 
     def _table_beside(self, host: Conn) -> Table | None:
-        """Return the game without a host that is played at the port where somebody hosts."""
-        return self.tables.at.get(host.room_port)
+        """Return the game without a host that is played at the port where somebody hosts; a probe hosts nothing."""
+        return None if host.probe else self.tables.at.get(host.room_port)
 
     def _send_ping(self, host: Conn, now: float) -> None:
         # Of several on their way the answer to the first comes first.

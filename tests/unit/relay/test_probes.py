@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 
 import pytest
 
+from relay import snapshot
 from relay.rooms import Mode, Room
 from relay.states import Conn, State
 from tests.support import wire
 from tests.unit.relay.test_switchboard import ANNA, BEN, Board, ended
+from tests.unit.relay.test_tables import a_board
 
 PROBE = wire.HOST_HELLO + wire.address_query(wire.ZERO)
 
@@ -106,3 +109,34 @@ def test_a_room_with_a_port_of_its_own_is_not_the_probe_s(mode: Mode) -> None:
     client = board.join(port=7001)
     assert client.session is None
     assert mode is not Mode.TUNNEL or ended(client) == "no-host"
+
+
+def test_a_probe_is_one_after_an_upgrade_too() -> None:
+    board = Board()
+    probe(board)
+    new = Board()
+    snapshot.load(json.loads(json.dumps(snapshot.dump(board.board)[0])), new.board)
+    assert [session.host.probe for session in new.board.sessions.values()] == [True]
+    assert new.join().state is not State.WAITING
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 11, 14])
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_probe_sends_nobody_off_however_long_it_stays(seconds: int, answers: bool) -> None:
+    """Before the fifteen seconds of a handshake are over, which nobody here finishes."""
+    board = a_board(Mode.AUTO)
+    lone = board.join()
+    conn = probe(board)
+    for _ in range(seconds * 4):
+        board.wait(0.25)
+        if answers:
+            board.send(conn, wire.PING)
+    assert lone.state is State.SEATED
+
+
+def test_a_host_beside_a_probe_sends_off_who_is_alone() -> None:
+    board = a_board(Mode.AUTO)
+    lone = board.join()
+    probe(board)
+    board.send(board.host(), wire.PING)
+    assert ended(lone) == "host-came"
