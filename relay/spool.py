@@ -53,6 +53,8 @@ class Spool:
         self._clean: list[int] = []
         self._loading: dict[int, Blob] = {}
         self._claimed: set[int] = set()
+        # Blocks of another program, of which some are still to be claimed.
+        self._inherited = 0
 
     def _map(self, fd: int, blocks: int) -> None:
         self.fd = fd
@@ -122,7 +124,7 @@ class Spool:
         self.block = block
         os.set_inheritable(fd, False)
         self._map(fd, max(blocks, self.most // block + SPARE))
-        self._top = top
+        self._top = self._inherited = top
 
     def claim(self, block: object) -> int:
         """Take a block that another program has held; ValueError if there is none, or somebody has it."""
@@ -138,9 +140,12 @@ class Spool:
         blob.blocks, blob.size = [], 0
 
     def restored(self) -> None:
-        """Free all that nobody has claimed."""
-        self._dirty = [block for block in range(self._top) if block not in self._claimed]
-        self._claimed, self._loading = set(), {}
+        """Free all of another program's blocks that nobody has claimed.
+
+        Those that were taken here, or claimed and given back, meanwhile are whose they are.
+        """
+        self._dirty += [block for block in range(self._inherited) if block not in self._claimed]
+        self._claimed, self._loading, self._inherited = set(), {}, 0
 
     def load_blob(self, data: dict[str, Any]) -> Blob:
         """Return what `Blob.save` saved; the same one for everybody who holds it."""
@@ -320,9 +325,10 @@ class Backlog:
             start = last.block * spool.block + last.end
             spool.view[start : start + count] = data[at : at + count]
             last.end += count
+            # Piece by piece: there may be no block for the next.
+            self.own += count
+            spool.held += count
             at += count
-        self.own += len(data)
-        spool.held += len(data)
         if spool.held > spool.most:
             spool.relieve()
 
