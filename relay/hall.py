@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import zlib
 from collections import deque
@@ -16,6 +17,8 @@ from relay.spool import Backlog, Spool, SpoolFullError
 from relay.states import Action, Conn
 from relay.switchboard import Switchboard
 from relay.tables import Table
+
+log = logging.getLogger("netplay-relay")
 
 
 class Hall:
@@ -70,6 +73,10 @@ class Hall:
             done = bool(failure) or made.step()
         except (ValueError, zlib.error, SpoolFullError) as error:
             done, failure = True, str(error) or "no memory is left for it"
+        except Exception:
+            # The states of other rooms are converted after this one.
+            log.exception("this should not have happened, to a savestate of the room on port %d", table.port)
+            done, failure = True, "a mistake of the relay"
         if not done:
             self._converting.append((table, made))
         if self._converting:

@@ -40,14 +40,20 @@ class Conversion:
 
     def step(self) -> bool:
         """Do a slice; return whether that was the last. ValueError, zlib.error: the state is none. SpoolFullError."""
-        if self.target.lost or (isinstance(self.source, Blob) and self.source.lost):
-            raise ValueError("no memory is left for it")
+        self._check()
         done = self._inflate() if self.inflate else self._deflate()
         if done:
+            # What comes last may be one byte too much, too.
+            self._check()
             body = len(self.target) - HEAD
             self.target.put_first(wire.load_savestate_head(self.frame, self.raw_size, body))
             self.target.ready = True
         return done
+
+    def _check(self) -> None:
+        """Raise ValueError if the memory was taken away."""
+        if self.target.lost or (isinstance(self.source, Blob) and self.source.lost):
+            raise ValueError("no memory is left for it")
 
     def _read(self, count: int) -> bytes:
         if isinstance(self.source, Blob):
