@@ -26,7 +26,7 @@ from relay.ends import NOBODY, End, Flow
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
 from relay.selector import BATCH, Events, Poll
-from relay.spool import Backlog, Spool
+from relay.spool import Backlog, Spool, SpoolFullError
 from relay.states import Conn
 from relay.stream import Watcher
 from relay.stream_framing import HEAD_SIZE, INPUT, LEAST_INPUT, Data, head_of_input
@@ -302,8 +302,8 @@ class Forwarder:
                 break
             if not count:
                 break
-            end.peer.keep(self._view[:count], self._backlog)
-            self._note(end.peer, count)
+            if not self._keep(end.peer, self._view[:count]):
+                return
         self._ended(end.conn, Outcome.LEFT)
 
     def _note(self, end: End, more: int) -> None:
@@ -314,9 +314,25 @@ class Forwarder:
     def _backlog(self) -> Backlog:
         return Backlog(self._spool, self._clock())
 
-    def _park(self, end: End, data: Data) -> None:
-        end.keep(data, self._backlog)
+    def _keep(self, end: End, data: Data) -> bool:
+        """Let data wait, and count it; return whether it does. Where it does not, the link is ended, or about to be."""
+        if end.out is not None and end.out.closed:
+            return False
+        before = end.waiting
+        try:
+            end.keep(data, self._backlog)
+        except SpoolFullError:
+            # With a hole in what it is sent nobody can play.
+            self._note(end, end.waiting - before)
+            self.take_away(end)
+            self._ended(end.conn if end.to_host else end.peer.conn, Outcome.OVERRUN)
+            return False
         self._note(end, len(data))
+        return True
+
+    def _park(self, end: End, data: Data) -> None:
+        if not self._keep(end, data):
+            return
         if end.conn.is_link:
             if end.peer.read:
                 end.peer.read = False

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
-from relay.spool import Backlog, Blob, Spool
+from relay.spool import Backlog, Blob, Spool, SpoolFullError
 from relay.states import Conn
 
 # What is read at once: commands, each of which may have to be told to fifteen others; and of a savestate.
@@ -199,10 +199,17 @@ class Seats:
         if seat.out.own > self._slow:
             self._break(seat, Outcome.OVERRUN)
             return
+        own = seat.out.own
         if isinstance(data, Blob):
             seat.out.add_blob(data)
         else:
-            seat.out.add(data)
+            try:
+                seat.out.add(data)
+            except SpoolFullError:
+                # With a hole in what it is sent nobody can play.
+                self._waiting += seat.out.own - own
+                self.take_away(seat)
+                return
             self._waiting += len(data)
             while self._waiting > self._slow_all:
                 self.take_away(self._slowest())
@@ -226,6 +233,9 @@ class Seats:
         if seat.out and not self._flush(seat):
             return
         if seat.resting:
+            # The kernel tells of a failed connection whatever it was asked, and would go on doing so.
+            if seat.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._ended(seat.conn, None)
             return
         try:
             data = seat.sock.recv(seat.want)

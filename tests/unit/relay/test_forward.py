@@ -531,3 +531,27 @@ async def test_what_could_not_be_sent_is_handed_back() -> None:
         assert await receive(b.player, in_flight) == blob[:in_flight]
         sock.close()
         other.close()
+
+
+@pytest.mark.parametrize("size", [1, 100, 100_000])
+async def test_what_comes_for_one_whose_memory_was_taken_is_not_counted(size: int) -> None:
+    async with bench() as b:
+        end = b.forwarder.end_of(b.client_conn)
+        assert end is not None
+        keep_waiting(b, SLOW_CLIENT // 4)
+        b.forwarder.take_away(end)
+        b.forwarder._park(end, bytes(size))
+        assert b.forwarder._waiting == 0
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+async def test_where_no_block_is_left_the_link_ends_and_nothing_stays_counted(
+    blocks: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with benches(2) as (full, other):
+        full.forwarder._spool.blocks = blocks
+        keep_waiting(full, SLOW_CLIENT)
+        assert full.ended == [(full.client_conn, Outcome.OVERRUN)]
+        assert not other.ended
+        assert full.forwarder._waiting == 0
+    assert not caplog.text

@@ -1,0 +1,109 @@
+"""The sockets of those who sit in a room without a host, where what happens to one is no matter of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from relay.outcomes import Outcome
+from relay.readiness import Readiness
+from relay.seats import READ_OF_STATE, Seat, Seats
+from relay.spool import BLOCK, Backlog, Blob, Spool
+from relay.states import Conn, State
+from tests.unit.relay.test_forward import tcp_pair
+
+BOUND = 60.0
+# An abrupt end: what is left is thrown away, and the other side is sent a reset.
+ABRUPT = struct.pack("ii", 1, 0)
+
+
+@dataclass
+class Bench:
+    """One seat, the other end of its socket, and what was told of it."""
+
+    seats: Seats
+    seat: Seat
+    player: socket.socket
+    spool: Spool
+    ended: list[Outcome | None] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    looks: int = 0
+
+    async def until_over(self) -> None:
+        async with asyncio.timeout(BOUND):
+            await self.over.wait()
+
+
+@contextlib.asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    readiness = Readiness(asyncio.get_running_loop())
+    spool = Spool(100 * BLOCK)
+    made: list[Bench] = []
+
+    def ended(conn: Conn, outcome: Outcome | None) -> None:
+        made[0].ended.append(outcome)
+        made[0].seats.release(conn).sock.close()
+        made[0].over.set()
+
+    seats = Seats(asyncio.get_running_loop(), readiness, lambda *_: None, ended, 1 << 20, 1 << 20, spool)
+    player, sock = tcp_pair()
+    sock.setblocking(False)
+    conn = Conn(ipaddress.ip_address("203.0.113.7"), 1, 1, True, 0.0, State.SEATED)
+    made.append(Bench(seats, seats.add(conn, sock), player, spool))
+
+    def looked(seat: Seat) -> None:
+        made[0].looks += 1
+        seats._ready(seat)
+
+    readiness._told[sock.fileno()] = looked, made[0].seat
+    try:
+        yield made[0]
+    finally:
+        player.close()
+        if not made[0].over.is_set():
+            ended(conn, None)
+        readiness.close()
+    assert seats._waiting == 0
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_who_is_not_read_and_hangs_up_abruptly_is_gone_at_once(waits: bool) -> None:
+    """The kernel would tell of it for as long as the rest lasts, and nobody would hear."""
+    async with bench() as b:
+        if waits:
+            while not b.seat.waiting:
+                b.seats.send(b.seat, bytes(READ_OF_STATE))
+        b.seats.rest(b.seat.conn, BOUND)
+        b.player.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABRUPT)
+        b.player.close()
+        await b.until_over()
+        assert b.ended == [None]
+        assert b.looks <= 2
+
+
+async def test_who_is_not_read_and_hangs_up_is_read_to_the_end_first() -> None:
+    async with bench() as b:
+        b.seats.rest(b.seat.conn, 0.2)
+        b.player.send(b"last words")
+        b.player.close()
+        await b.until_over()
+        assert b.seat.received == len(b"last words")
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+async def test_where_no_block_is_left_who_would_miss_something_goes(blocks: int) -> None:
+    async with bench() as b:
+        b.seat.out = Backlog(b.spool, 0.0)
+        b.seat.out.add_blob(Blob(b.spool))  # it is not whole, so all that comes behind it waits
+        b.spool.blocks = blocks
+        b.seats.send(b.seat, bytes((blocks + 1) * BLOCK))
+        assert b.seat.waiting == b.spool.held == 0
+        await b.until_over()
+        assert b.ended == [Outcome.OVERRUN]
