@@ -37,6 +37,26 @@ def a_board(mode: Mode = Mode.AUTO, *rooms: Room, **limits: int) -> Board:
     return board
 
 
+@pytest.mark.parametrize("players", [2, 16])
+def test_a_tick_asks_the_kernel_about_two_players_for_each_host_there(players: int) -> None:
+    board = a_board(Mode.AUTO, sessions=64, setups_per_second=1000, connections_per_address=1000)
+    asked: list[Conn] = []
+
+    def quiet(conn: Conn) -> float:
+        asked.append(conn)
+        return 0.0
+
+    board.board.tables._quiet = quiet
+    for _ in range(players):
+        board.join()
+    for number in range(32):
+        board.host(address=ipaddress.ip_address(f"198.51.100.{number}"))
+    board.wait(12)
+    asked.clear()
+    board.wait(0.25)
+    assert 0 < len(asked) <= 32 * 2 * 2
+
+
 # Which game a client means.
 
 
