@@ -7,8 +7,10 @@ A slow reader is treated by what it is. A client: the host is read on, and what 
 bounded buffer, for a host whose socket is full freezes its game for everybody. The host: the client that sends to it
 is not read until the host has caught up.
 
-A savestate can be more than that buffer may hold. So who takes what waits may have more of it, as fast as the host
-sends; and for who takes nothing the host is not read for a moment, which is what it would know of a direct connection.
+A savestate can be more than that buffer may hold. So more may wait for a client that takes some of it, within bounds
+(`_may_have_more`). Beyond them the host is not read until the client has caught up, which is what both would know of a
+direct connection. A client that takes nothing is dropped after GRACE seconds, and one that takes next to nothing after
+PACE_SECONDS (relay/spool.py), for its host stands still meanwhile.
 """
 
 from __future__ import annotations
@@ -42,8 +44,16 @@ LEAST_MESSAGE = HEAD_SIZE + LEAST_INPUT
 DESCRIPTORS = 4096
 # What one slow reader that catches up may be sent in one wake-up, so that its neighbours do not wait for it.
 FLUSH_SIZE = 256 * 1024
-# Seconds in which a client for whom too much waits has to take something of it.
-GRACE = 1.0
+# Seconds in which a client for whom too much waits has to take something of it. A RetroArch that is stopped for so long
+# plays on; after 5 s a host gives up a player, and after 10 s a client its host (docs/protocol.md, Time limits).
+GRACE = 4.0
+# Seconds after which a client that has taken nothing takes nothing, so that no more is read for it than may wait.
+TAKES = 1.0
+# The part of what may wait for all clients that one can have who takes what waits; and the part beyond which nobody can
+# have more than may wait for one.
+SHARE, PRESSED = 4, 2
+# A sweep that comes so many seconds late means that the relay, or its machine, stood still: it says nothing of clients.
+SLEPT = 1.0
 # Reads of what an end sent before it failed: its last words still reach the other end.
 LAST_READS = 8
 
@@ -84,6 +94,7 @@ class Forwarder:
         self._waiting = 0
         # For whom more waits than may for who takes nothing.
         self._over: set[End] = set()
+        self._swept: float | None = None
         # By descriptor. A list, for in a dictionary each message would look at two more places.
         self._flows: list[Flow | None] = [None] * DESCRIPTORS
         self._by_conn: dict[Conn, End] = {}
@@ -363,18 +374,31 @@ class Forwarder:
             self._over.add(end)
             out.since = now
             out.look(now)
-        if end.peer.read and now - out.taken_at > GRACE:
+        if end.peer.read and not self._may_have_more(end, now):
             end.peer.read = False
             self._watch(end.peer)
+
+    def _may_have_more(self, end: End, now: float) -> bool:
+        """Tell whether to read more for a client than what may wait for one: for who takes it, while there is room."""
+        if end.out is None or end.waiting <= self._slow_client:
+            return True
+        if now - end.out.taken_at > TAKES or self._waiting > self._slow_clients // PRESSED:
+            return False
+        return end.waiting <= self._slow_client + self._slow_clients // SHARE
 
     def sweep(self) -> None:
         """End whoever takes nothing, or too little, of more than may wait for one. Call it a few times a second."""
         now = self._clock()
+        slept = self._swept is not None and now - self._swept > SLEPT
+        self._swept = now
         for end in list(self._over):
             out = end.out
             if not out or not self._is_served(end):
                 continue
             out.acknowledged(sockets.unacked(end.sock), now)
+            if slept:
+                out.since = now
+                out.look(now)
             if now - max(out.since, out.taken_at) > GRACE or out.too_slow(now):
                 self._ended(end.conn, Outcome.OVERRUN)
             elif out.taken_at == now:
@@ -406,10 +430,10 @@ class Forwarder:
             self._watch(end.peer)
 
     def _shrinks(self, end: End) -> None:
-        """Read the host again of a client that takes what waits for it."""
+        """Read the host again of a client that takes what waits for it, as soon as more may wait."""
         if end.waiting <= self._slow_client:
             self._over.discard(end)
-        if not end.peer.read:
+        if not end.peer.read and self._may_have_more(end, self._clock()):
             end.peer.read = True
             self._watch(end.peer)
 

@@ -24,6 +24,8 @@ READ_OF_STATE = 64 * 1024
 NOTHING = 0
 # What one who catches up may be sent in one wake-up, so that the others do not wait for it.
 FLUSH_SIZE = 256 * 1024
+# A sweep that comes so many seconds late means that the relay, or its machine, stood still: it says nothing of players.
+SLEPT = 1.0
 
 
 class Seat:
@@ -86,6 +88,7 @@ class Seats:
         self._clock = clock
         self._appetite = appetite
         self._waiting = 0
+        self._swept: float | None = None
         self._by_conn: dict[Conn, Seat] = {}
 
     def __len__(self) -> int:
@@ -153,11 +156,13 @@ class Seats:
     def sweep(self) -> None:
         """End whoever takes too little of more than may wait for one. Call it a few times a second."""
         now = self._clock()
+        slept = self._swept is not None and now - self._swept > SLEPT
+        self._swept = now
         for seat in list(self):
             out = seat.out
             if not out or seat.broken:
                 continue
-            if len(out) <= self._slow:
+            if len(out) <= self._slow or slept:
                 out.look(now)
             elif out.too_slow(now):
                 self._break(seat, Outcome.OVERRUN)

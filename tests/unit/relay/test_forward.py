@@ -17,6 +17,7 @@ from relay import forward, spool
 from relay.forward import FLUSH_SIZE, GRACE, MESSAGE, READ_SIZE, Forwarder
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
+from relay.server import SWEEP
 from relay.states import Conn
 from relay.stream import Watcher
 
@@ -279,11 +280,78 @@ async def test_a_client_that_takes_nothing_stops_the_host_for_a_moment_and_is_dr
         end = b.forwarder.end_of(b.client_conn)
         assert end is not None
         assert not end.peer.read, "no more of it is kept than the bound, and one read"
-        b.time += GRACE
-        b.forwarder.sweep()
+        pass_time(b, GRACE)
         assert not b.ended
-        b.time += 0.1
-        b.forwarder.sweep()
+        pass_time(b, 2 * SWEEP)
+        assert b.ended == [(b.client_conn, Outcome.OVERRUN)]
+
+
+def pass_time(link: Bench, seconds: float) -> None:
+    """Let time pass as it does in a relay that is not starved: with a sweep every now and then."""
+    for _ in range(round(seconds / SWEEP)):
+        if not link.ended:
+            link.time += SWEEP
+            link.forwarder.sweep()
+
+
+def waits_for(link: Bench) -> int:
+    """Return how much waits for a client, which must not have been dropped."""
+    end = link.forwarder.end_of(link.client_conn)
+    assert end is not None, f"it was dropped: {link.ended}"
+    return end.waiting
+
+
+@pytest.mark.parametrize("stopped", [0.5, 1.5, 3.0, GRACE])
+@pytest.mark.parametrize("taken", [0, 1, 3 * SLOW_CLIENT // 2])
+async def test_a_client_that_is_stopped_for_seconds_while_a_lot_comes_gets_everything(
+    stopped: float, taken: int
+) -> None:
+    """It takes something, or nothing, and then nothing for a while, although the host goes on sending."""
+    blob = random.Random(7).randbytes(24 * SLOW_CLIENT)
+    async with bench(slow_clients=8 * SLOW_CLIENT) as b:
+        sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(b.host, blob))
+        got = await receive(b.player, taken)
+        end = b.forwarder.end_of(b.client_conn)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert end is not None
+        pass_time(b, stopped)
+        assert waits_for(b) <= 3 * SLOW_CLIENT + READ_SIZE, "what may wait for one, and a quarter of what may for all"
+        while len(got) < len(blob):
+            got += await receive(b.player, min(40_000, len(blob) - len(got)))
+            pass_time(b, SWEEP)
+        await sending
+        assert got == blob
+        assert not b.ended
+
+
+@pytest.mark.parametrize("links", [1, 2, 3])
+async def test_hosts_that_send_without_end_are_held_back_and_no_slower_client_is_dropped(links: int) -> None:
+    """More than may wait for all clients together is sent to each of them."""
+    async with benches(links, slow_clients=8 * SLOW_CLIENT) as made:
+        taken, most = 0, 0
+        while taken < 40 * SLOW_CLIENT:
+            for b in made:
+                for _ in range(8):
+                    with contextlib.suppress(BlockingIOError):
+                        b.host.send(bytes(READ_SIZE))
+                    b.forwarder._readiness._poll()
+                with contextlib.suppress(BlockingIOError):
+                    taken += len(b.player.recv(READ_SIZE))
+            pass_time(made[0], SWEEP)
+            most = max(most, sum(waits_for(b) for b in made))
+        assert SLOW_CLIENT < most <= 8 * SLOW_CLIENT
+
+
+async def test_a_relay_that_slept_lays_its_own_silence_to_nobody() -> None:
+    async with bench() as b:
+        keep_waiting(b, SLOW_CLIENT + 1)
+        pass_time(b, 2 * SWEEP)
+        for _ in range(3):
+            b.time += 10 * GRACE
+            b.forwarder.sweep()
+            assert not b.ended
+        pass_time(b, GRACE + 2 * SWEEP)
         assert b.ended == [(b.client_conn, Outcome.OVERRUN)]
 
 
@@ -298,11 +366,8 @@ async def test_more_than_the_bound_reaches_a_client_that_takes_it_slower_than_th
             got += await receive(b.player, min(40_000, size - len(got)))
             for _ in range(4):  # the host sends on meanwhile: from Python 3.12 on a receive alone takes no turn
                 await asyncio.sleep(0)
-            b.time += GRACE / 2
-            b.forwarder.sweep()
-            end = b.forwarder.end_of(b.client_conn)
-            assert end is not None, f"it was dropped after {len(got)} bytes: {b.ended}"
-            most = max(most, end.waiting)
+            pass_time(b, 2 * SWEEP)
+            most = max(most, waits_for(b))
         await sending
         assert got == blob
         assert most > SLOW_CLIENT or size < 2 * SLOW_CLIENT, "it has to be a client for whom so much waits"
@@ -312,14 +377,13 @@ async def test_a_client_that_takes_less_than_it_has_to_is_dropped(monkeypatch: p
     monkeypatch.setattr(spool, "PACE_BYTES", 50_000)
     async with bench(slow_clients=20 * SLOW_CLIENT) as b:
         keep_waiting(b, SLOW_CLIENT + 1)
-        for _ in range(int(spool.PACE_SECONDS / GRACE) + 2):
+        for _ in range(int(spool.PACE_SECONDS) + 2):
             if b.ended:
                 break
             await receive(b.player, 4000)
             for _ in range(3):
                 b.forwarder._readiness._poll()
-            b.time += GRACE * 0.9
-            b.forwarder.sweep()
+            pass_time(b, 1.0)
         assert b.ended == [(b.client_conn, Outcome.OVERRUN)]
 
 

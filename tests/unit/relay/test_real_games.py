@@ -14,6 +14,7 @@ import pytest
 
 from relay import sockets
 from relay.config import Config, Gate, RoomConfig
+from relay.forward import GRACE
 from relay.limits import Buffers, Limits
 from relay.rooms import Mode
 from relay.states import State
@@ -107,7 +108,7 @@ async def test_a_client_that_takes_nothing_is_dropped_alone_after_a_moment_in_wh
             await assert_unharmed(link, client)
             if [end for end in relay.server._forwarder if end.to_host and end.waiting > 300_000]:
                 break
-        for _ in range(6):
+        for _ in range(int(GRACE / 0.25) + 2):
             relay.pass_time(0.25)
             await assert_unharmed(link, client)
         assert relay.server.board.outcomes == {"overrun": 1, "peer-left": 1}, "what waits for it has a bound"
