@@ -165,7 +165,13 @@ def test_why_somebody_is_refused_is_said_by_every_layer(nft_host: GateHost) -> N
     assert outside["verdict"] == "out"
     assert "10.9.0.9 is no address of any friend" in outside["because"]
     assert "anna has 10.9.0.2/32" in outside["because"]
-    assert [step["ok"] for step in outside["steps"]] == [False, False, False, None]
+    assert {step["layer"]: step["ok"] for step in outside["steps"]} == {
+        "friends": False,
+        "filter": False,
+        "firewalls": True,
+        "allowlist": False,
+        "relay": None,
+    }
     told = nft_host.gate("check", "bob", code=2)["error"]["message"]
     assert told == "'bob' is neither a friend's name nor an address. Friends are: anna."
 

@@ -199,7 +199,11 @@ def test_a_push_that_is_confirmed_stays(host: GateHost) -> None:
     wait_for(lambda: time.time() > moment, 10, "the timer's moment to pass")
     assert host.gets_in(BEN4)
     assert host.gate("status")["rolled_back"] is None
-    assert host.gate("confirm", answer["token"], code=4) == {"confirmed": False, "rolled_back": None}
+    assert host.gate("confirm", answer["token"], code=4) == {
+        "confirmed": False,
+        "rolled_back": None,
+        "replaced": None,
+    }
 
 
 def test_the_first_push_of_all_comes_back_to_nothing(host: GateHost) -> None:
