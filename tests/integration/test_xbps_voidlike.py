@@ -108,13 +108,13 @@ def test_a_mistake_in_the_settings_is_in_the_log_once_not_every_second(host: Voi
     settings = host.run("cat", "/etc/netplay-relay/relay.toml")
     said = len(host.log())
     host.run("sv", "-w", "20", "stop", "netplay-relay")
-    host.write("/etc/netplay-relay/relay.toml", "[listen]\nport = 0\n")
+    host.rewrite("/etc/netplay-relay/relay.toml", "[listen]\nport = 0\n")
     try:
         host.run("sv", "up", "netplay-relay")
         wait_for(lambda: "relay.toml:2" in host.log()[said:], 10, "the mistake in the log")
         wait_for(lambda: "finish:" in host.run("sv", "status", "netplay-relay"), 5, "finish to take its time")
     finally:
-        host.write("/etc/netplay-relay/relay.toml", settings)
+        host.rewrite("/etc/netplay-relay/relay.toml", settings)
     assert host.log()[said:].count("relay.toml:2") == 1
     host.wait_ready()
 
@@ -162,7 +162,7 @@ def test_the_relay_waits_for_rules_that_cannot_be_loaded(host: VoidlikeHost) -> 
     said = len(host.log("netplay-relay-firewall"))
     host.run("sv", "-w", "20", "stop", "netplay-relay", "netplay-relay-firewall")
     wait_for(lambda: host.code("nft", "list", "table", "inet", "netplay") != 0, 5, "our table to go")
-    host.write("/etc/netplay-relay/relay.toml", settings.replace("\n[gate]\n", '\n[gate]\nbackend = "nftables"\n'))
+    host.rewrite("/etc/netplay-relay/relay.toml", settings.replace("\n[gate]\n", '\n[gate]\nbackend = "nftables"\n'))
     host.run("mv", "/usr/sbin/nft", "/usr/sbin/nft.away")
     try:
         host.run("sv", "up", "netplay-relay-firewall")
@@ -171,7 +171,7 @@ def test_the_relay_waits_for_rules_that_cannot_be_loaded(host: VoidlikeHost) -> 
         assert host.run("ss", "-Htln", f"sport = :{PORT}") == ""
     finally:
         host.run("mv", "/usr/sbin/nft.away", "/usr/sbin/nft")
-        host.write("/etc/netplay-relay/relay.toml", settings)
+        host.rewrite("/etc/netplay-relay/relay.toml", settings)
     host.wait_ready()
     assert host.probe("friend")["good"] is True
 

@@ -78,11 +78,13 @@ def test_firmware_in_a_folder_that_may_not_be_entered_is_said(tmp_path: Path, lo
         bios.check(tmp_path, [wanted], {})
 
 
-def test_a_bundle_that_cannot_be_written_comes_after_the_findings(locked: Path, invoke: Typing) -> None:
-    done = invoke("doctor", "--relay", "127.0.0.1|1", "--bundle", str(locked / "d.md"))
+def test_a_bundle_that_cannot_be_written_comes_after_the_findings(tmp_path: Path, invoke: Typing) -> None:
+    (tmp_path / "taken").write_text("")  # no folder: this refuses root as well
+    bundle = tmp_path / "taken" / "d.md"
+    done = invoke("doctor", "--relay", "127.0.0.1|1", "--bundle", str(bundle))
     assert "BAD   no connection to 127.0.0.1|1" in done.stdout
     assert done.code == 2
-    assert f"{locked / 'd.md'} cannot be written" in done.stderr.replace("\n", "")
+    assert f"{bundle} cannot be written" in done.stderr.replace("\n", "")
 
 
 def test_a_bundle_goes_into_the_home_that_is_typed_for_it(
