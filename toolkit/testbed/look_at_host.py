@@ -28,6 +28,8 @@ ASKED = {
     "iptables": ("iptables-save",),
     "listening": ("ss", "-Htln"),
 }
+# What nft 1.1.7 prints behind a set's size: how many elements it has.
+_COUNTED = re.compile(r"(\n\t\tsize \d+)\t# count \d+")
 # A set's lines as nft prints them: from its flags to its elements, which have no brace in them.
 _FILLED_BY_PACKETS = re.compile(r"(\n\t\tflags [^\n]*\bdynamic\b[^\n]*(?:\n\t\t[^\n]+)*?)\n\t\telements = \{[^}]*\}")
 
@@ -51,7 +53,7 @@ def files() -> dict[str, list[object]]:
 
 def settled(rules: str) -> str:
     """Return nft's rules without the elements of dynamic sets: connections make them, the kernel collects them."""
-    return _FILLED_BY_PACKETS.sub(r"\1", rules)
+    return _FILLED_BY_PACKETS.sub(r"\1", _COUNTED.sub(r"\1", rules))
 
 
 def listening(sockets: str) -> str:
