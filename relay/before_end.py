@@ -14,6 +14,8 @@ from relay.outcomes import Outcome
 BARE = frozenset({Outcome.LEFT, Outcome.PEER_LEFT})
 # Seconds that a line owes a confirmation, frames that one end is behind the other.
 DEAD, BEHIND = 2.0, 40
+# The player has just got a place, or the game, in a room with pads of the core's own kind.
+OWN_PADS = "own-pads"
 SAID = {
     "loaded": "a savestate was loaded by hand at the host, for which RetroArch throws everybody out",
     "state": "the host sent its game anew: a savestate loaded by hand?",
@@ -28,6 +30,8 @@ SAID = {
 }
 # The same where nobody hosts.
 CORELESS = {
+    OWN_PADS: "the room has pads of the core's own kind ([coreless] devices), and RetroArch leaves where the core's"
+    " option for their adapter is not set (docs/controllers.md)",
     "loaded": "a savestate was loaded by hand",
     "reset": "the game was reset",
     "state": "the time keeper's game was sent to everybody",
@@ -50,6 +54,8 @@ def of_player(lately: Collection[str], to_client: dict[str, Any] | None) -> str:
     """Return what had just happened in a room without a host; lately: words of CORELESS."""
     # A newcomer, a loaded state and a reset all have the time keeper's game sent: they say more.
     explained = {"state"} if {"loaded", "reset", "joined"} & {*lately} else set()
+    # Every newcomer has these.
+    explained |= {"mode", "joined", "state"} if OWN_PADS in lately else set()
     said = [said for word, said in CORELESS.items() if word in {*lately} - explained]
     return "; ".join([*_lines(to_client, None), *said])
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from relay.before_end import OWN_PADS
 from relay.coreless import wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import Framer, Header
@@ -14,6 +15,9 @@ from relay.coreless.info import Info
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.outcomes import Outcome
 from relay.spool import Blob, Spool
+
+# The first of the types of devices that are a core's own.
+OWN_KINDS = 256
 
 
 class Stage(IntEnum):
@@ -199,6 +203,11 @@ class Game:
     def happened(self, word: str, now: float, peer: Peer | None = None) -> None:
         """Date what has just happened: to one client, or to all."""
         self.events[word, peer.key if peer else None] = now
+
+    def offered(self, peer: Peer, now: float) -> None:
+        """Date that a client was given what its core takes only with the adapter for pads of the core's own kind."""
+        if any(device >= OWN_KINDS for device in self.settings.devices[: self.settings.pads]):
+            self.happened(OWN_PADS, now, peer)
 
     def note(self, event: str, text: str, peer: Peer | None = None) -> None:
         """Leave a line for the log."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from relay.before_end import OWN_PADS
 from relay.coreless import clock, handshake, pauses, saved, savestates, seats, silent, wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import BrokenError, CorePacketError, Framer
@@ -161,8 +162,13 @@ class CorelessRoom:
 
     def lately(self, key: int, now: float) -> tuple[str, ...]:
         """Return what happened in the last second (words of relay/before_end.py) that concerns a connection."""
+        peer = self.game.peers.get(key)
+        # A state takes its time to arrive; who cannot load it has not played when it leaves.
+        played = peer.heard if peer and peer.playing else now
         return tuple(
-            word for (word, whose), at in self.game.events.items() if now - at <= LATELY and whose in (None, key)
+            word
+            for (word, whose), at in self.game.events.items()
+            if (played if word == OWN_PADS else now) - at <= LATELY and whose in (None, key)
         )
 
     def save(self) -> dict[str, Any]:

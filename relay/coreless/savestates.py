@@ -217,6 +217,8 @@ def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes 
     master.needs_state = False  # all have what it has, whatever it had loaded before
     for peer in others:
         game.send(peer, packets[peer.compresses])
+        if peer.needs_state:
+            game.offered(peer, now)
         peer.needs_state = False
     game.happened("state", now)
     _raise(game, master, frame)

@@ -16,6 +16,7 @@ def entered(game: Game, peer: Peer, now: float) -> None:
     """Take a client that has just got its SYNC."""
     game.synced.append(peer)
     game.work = True
+    game.offered(peer, now)
     pauses.tell(game, now)
     if game.master:
         peer.needs_state = game.state.wanted = True
@@ -152,6 +153,7 @@ def _let_in(game: Game, peer: Peer, now: float) -> None:
             other.framer.keep_states = other is peer
     game.happened("mode", now, peer)
     game.happened("joined", now)
+    game.offered(peer, now)
     for other in game.synced:
         game.send(other, _mode(game, peer, game.count, pads, you=other is peer))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from relay import before_end
 from tests.support import slow_tcp
 from tests.support.child import Child
 from tests.support.history import History
@@ -97,6 +98,20 @@ def test_four_who_only_connect_play_in_step_each_with_a_pad(friend: Join) -> Non
     machines = [friend(f"friend{number}", four=True) for number in range(1, 5)]
     assert [machine.player for machine in machines] == [1, 2, 3, 4]
     play_in_step(machines)
+
+
+@pytest.mark.parametrize("relay_toml", [FOUR_PADS], ids=["four pads"])
+@pytest.mark.parametrize("first", [True, False], ids=["alone", "beside another"])
+def test_it_is_said_of_who_is_out_at_once_that_the_adapter_may_be_missing(
+    first: bool, relay: PlainRelay, friend: Join, start: StartMachine, network: PrivateNetwork
+) -> None:
+    if not first:
+        friend("first", four=True)
+    start("second", join("127.0.0.1", relay.port), network.command)
+    wait_for(lambda: relay.status()["outcomes"].get("left"), 5, "the one without the adapter to be out")
+    (ended,) = [entry for entry in relay.status()["ended"] if entry["kind"] == "player"]
+    assert ended["reason"] == before_end.CORELESS["own-pads"]
+    assert f"right before: {ended['reason']})" in relay.log.read_text()
 
 
 @pytest.mark.parametrize("relay_toml", [FOUR_PADS], ids=["four pads"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from relay import before_end
+from relay.coreless import CorelessSettings
 from relay.stream import Watcher
 from relay.stream_seen import BY_CLIENT, BY_HOST, LATELY
 from tests.support import netplay as np
@@ -144,6 +145,46 @@ def test_an_answer_to_a_request_is_no_state_that_somebody_loaded() -> None:
     assert "loaded" not in words
     assert {"state", "mode", "joined"} <= {*words}
     assert before_end.of_player(words, None) == "the player had begun or ceased to play; somebody began to play"
+
+
+FOUR_PADS = CorelessSettings(devices=(1, 1, 257, 257, *[5] * 12))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 5.0])
+@pytest.mark.parametrize("own", [False, True], ids=["plain pads", "pads of the core's own"])
+def test_who_is_out_as_soon_as_it_has_a_pad_may_lack_the_adapter_for_those_of_the_core(
+    own: bool, seconds: float
+) -> None:
+    settings, words = (FOUR_PADS, 1) if own else (CorelessSettings(), 3)
+    talk = Talk(settings)
+    first = talk.join("first")
+    talk.play(first, 0, 2, words)
+    # What it was sent may take its time, and until it has that it can neither play nor leave.
+    talk.wait(seconds)
+    lately = talk.room.lately(first, talk.now)
+    assert ("own-pads" in lately) == own
+    assert before_end.of_player(lately, None).startswith("the room has pads of the core's own kind") == own
+
+
+@pytest.mark.parametrize("plays", [True, False], ids=["a player", "a spectator"])
+def test_who_is_given_the_game_in_such_a_room_may_lack_the_adapter_and_who_has_played_in_it_does_not(
+    plays: bool,
+) -> None:
+    talk = Talk(FOUR_PADS)
+    first = talk.join("first")
+    talk.play(first, 0, 10, 1)
+    second = talk.join("second", play=plays)
+    talk.wait(2)
+    talk.say(first, state(10))
+    assert before_end.of_player(talk.room.lately(second, talk.now), None) == before_end.CORELESS["own-pads"]
+    # One and a half seconds later they play and watch on.
+    for frame in range(10, 100):
+        talk.play(first, frame, 1, 1)
+        if plays:
+            talk.play(second, frame, 1, 1)
+        talk.wait(1 / 60)
+    assert "own-pads" not in talk.room.lately(first, talk.now)
+    assert "own-pads" not in talk.room.lately(second, talk.now)
 
 
 def test_what_was_of_a_client_that_went_is_forgotten() -> None:
