@@ -94,7 +94,7 @@ def _tops(one: Distribution) -> Iterator[Path]:
 def check(alone: list[str], arguments: list[str]) -> str:
     """Run pytest as told; return what it said."""
     argv = [*alone, "-q", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
 
