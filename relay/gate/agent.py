@@ -19,7 +19,7 @@ from typing import Any
 
 from relay import service
 from relay.fileerrors import sentence
-from relay.gate import commit, events, fronts, leftover, names, places, state
+from relay.gate import commit, events, fronts, lacking, leftover, names, places, state
 from relay.gate import wanted as files
 from relay.gate.backend import FilterError
 from relay.gate.host import Gate, Outcome
@@ -66,6 +66,7 @@ class Agent:
         self._looked = self._surveyed = float("-inf")
         self._complaint = ""
         self._left = ""
+        self._lacks: list[str] = []
         self._blind = False
         self._absent = [home for home in fronts.HOMES if not home.exists()]
         self._outdated = False
@@ -193,6 +194,7 @@ class Agent:
         for complaint in outcome.complaints:
             log.warning("%s", complaint)
         self._note_leftover(known)
+        self._note_lacks(known)
         if outcome.complaints and (new := [str(home) for home in self._absent if home.exists()]):
             self._outdated = True
             log.warning("%s is newer than this service, which may not write there: it starts anew", ", ".join(new))
@@ -206,6 +208,17 @@ class Agent:
             for sentence in leftover.sentences(known) or [f"what {self._left} held of ours is gone now"]:
                 log.warning("%s", sentence)
         self._left = left
+
+    def _note_lacks(self, known: State) -> None:
+        """Log once what was left out of the rules, and once that it can be had."""
+        said = lacking.sentences(known.applied.backend, known.applied.lacks) if known.applied else []
+        for one in said:
+            if one not in self._lacks:
+                log.warning("%s", one)
+        for one in self._lacks:
+            if one not in said:
+                log.info("%s: %s", OVER, one)
+        self._lacks = said
 
     def _complain(self, what: str) -> None:
         """Log a problem once, and leave it where `gate status` finds it."""

@@ -24,6 +24,8 @@ class Backend(Protocol):
     name: str
     # Without what this host's kernel does not know.
     plain: bool
+    # Left out for the same reason, of relay.gate.lacking.OPTIONAL.
+    lacks: tuple[str, ...]
     # What of others' was not there before a load and is there through us: to be taken away with us.
     made: list[str]
 
@@ -38,6 +40,9 @@ class Backend(Protocol):
 
     def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
         """Make the wall stand: rules and entries, or with frame False the entries alone. check_only: only try."""
+
+    def tried(self, wall: Wall) -> tuple[str, ...]:
+        """Return what of `lacks` is still missing: the owner may have mended that."""
 
     def snapshot(self) -> Snapshot:
         """Return what stands, to be restored."""
@@ -103,7 +108,7 @@ def enforce(
         raise FilterError(f"{backend.name} took the rules and does not show them; another program may change them")
     done.standing = after
     text = hashlib.sha256(backend.text(wall).encode()).hexdigest()
-    return done, Applied(backend.name, list(wall.ports), text, after.frame, backend.plain, now)
+    return done, Applied(backend.name, list(wall.ports), text, after.frame, backend.plain, now, [*backend.lacks])
 
 
 def _lacks(changes: Mapping[str, Difference], passed: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,12 +90,13 @@ class Gate:
 
     def named(self, name: str, state: State) -> Backend:
         """Return a packet filter by its name, with what is known of its limits. Raises FilterError: it is gone."""
-        plain = state.applied is not None and state.applied.backend == name and state.applied.plain
+        applied = state.applied if state.applied and state.applied.backend == name else None
+        plain, lacks = (applied.plain, tuple(applied.lacks)) if applied else (False, ())
         found: Backend | None = None
         if name == "iptables":
-            found = self._iptables(plain=plain)
+            found = self._iptables(plain=plain, lacks=lacks)
         elif self.programs.find("nft"):
-            found = Nftables(self.programs, plain=plain)
+            found = Nftables(self.programs, plain=plain, lacks=lacks)
         if found is None:
             raise FilterError(
                 f"{name} is not on this host any more. Where its rules still keep new friends out: install {name} "
@@ -109,12 +110,12 @@ class Gate:
             return self.named(state.applied.backend, state) if state.applied else None
         return None
 
-    def _iptables(self, *, plain: bool = False) -> Iptables | None:
+    def _iptables(self, *, plain: bool = False, lacks: tuple[str, ...] = ()) -> Iptables | None:
         """Return the host's iptables, None when it has none."""
         from relay.gate.xtables import Iptables, variant  # most hosts have nft
 
         kind = variant(self.programs)
-        return None if kind is None else Iptables(self.programs, kind, plain=plain)
+        return None if kind is None else Iptables(self.programs, kind, plain=plain, lacks=lacks)
 
     def plan(self, wanted: Wanted, state: State) -> Plan:
         """Return the plan for now, by the last good answers for DNS names."""
@@ -137,6 +138,15 @@ class Gate:
         if login := guard.login(state.controller):
             ways[login[1]] = f"the login from {login[0]} came by it"
         guard.refuse(wanted.ports, ways, self.places.settings)
+
+    def try_again(self, wanted: Wanted, state: State) -> None:
+        """Find out whether what was left out of the rules can be had by now. Raises ConfigError, FilterError."""
+        if state.applied is None or not state.applied.lacks:
+            return
+        backend = self.backend(wanted.settings.gate.backend, state)
+        if backend.name == state.applied.backend:
+            still = backend.tried(self.wall(wanted, self.plan(wanted, state), state))
+            state.applied = replace(state.applied, lacks=[*still])
 
     def settle(self, wanted: Wanted, state: State, *, survey: bool = False, others: bool = True) -> Outcome:
         """Make filter and allowlist what is wanted, and the state say so. Raises ConfigError, FilterError, OSError.

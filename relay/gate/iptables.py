@@ -11,21 +11,30 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.friends import Network
 from relay.gate.ipset import SET_NAMES, by_set, members
+from relay.gate.lacking import CAP, LOG, cure
 from relay.gate.plan import order
 from relay.gate.wall import LOG_PREFIX, Standing, Wall, parse_network
 
 CHAINS = ("NETPLAY", "NETPLAY-GATE", "NETPLAY-FRIEND")
 JUMP = "-A INPUT -j NETPLAY"
+# What is tried is tried there.
+TRIAL = "NETPLAY-TRIAL"
 MASKS = {4: 32, 6: 64}
 # What multiport takes at once.
 PORTS_PER_RULE = 15
 
+# How iptables-restore names a line of what it was told.
+_WHERE = re.compile(r"\bline:? (\d+)\b")
+# Lines of its that say nothing of the reason.
+_HINTS = ("Error occurred at line", "Try `")
+# Of a line that is quoted.
+_QUOTED = 120
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
 _COUNTS = re.compile(r"^\[(\d+):\d+\] ")
 # Long options of our rules. Values go as far as the next option; what else a release prints is left out, but for short
@@ -47,8 +56,11 @@ _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
 _COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
 
 
-def frame(wall: Wall, version: int, *, ipset: bool) -> list[str]:
-    """Return the rules of our chains, as iptables-save would print them in their order."""
+def frame(wall: Wall, version: int, *, ipset: bool, without: Collection[str] = ()) -> list[str]:
+    """Return the rules of our chains, as iptables-save would print them in their order.
+
+    without: of relay.gate.lacking.OPTIONAL what is left out.
+    """
     rules = []
     ports = [str(port) for port in wall.ports]
     for start in range(0, len(ports), PORTS_PER_RULE):
@@ -64,12 +76,39 @@ def frame(wall: Wall, version: int, *, ipset: bool) -> list[str]:
         rules.append(f"-A NETPLAY-GATE -m set --match-set {SET_NAMES[version]} src -j NETPLAY-FRIEND")
     else:
         rules += [f"-A NETPLAY-GATE -s {network} -j NETPLAY-FRIEND" for network in sources(wall, version)]
-    rules.append(f'-A NETPLAY-GATE -m limit --limit 6/min --limit-burst 10 -j LOG --log-prefix "{LOG_PREFIX}"')
+    if LOG not in without:
+        rules.append(f'-A NETPLAY-GATE -m limit --limit 6/min --limit-burst 10 -j LOG --log-prefix "{LOG_PREFIX}"')
     rules.append("-A NETPLAY-GATE -j DROP")
     limit = f"--connlimit-above {wall.most} --connlimit-mask {MASKS[version]} --connlimit-saddr"
-    rules.append(f"-A NETPLAY-FRIEND -m connlimit {limit} -j DROP")
+    if CAP not in without:
+        rules.append(f"-A NETPLAY-FRIEND -m connlimit {limit} -j DROP")
     rules.append("-A NETPLAY-FRIEND -j ACCEPT")
     return rules
+
+
+def trial(wall: Wall, version: int, feature: str) -> str:
+    """Return the text for iptables-restore --noflush that shows whether a feature can be had: in a chain of its own."""
+    kept = frame(wall, version, ipset=True, without=[feature])
+    tried = [rule for rule in frame(wall, version, ipset=True) if rule not in kept]
+    rules = [re.sub(r"^-A \S+ ", f"-A {TRIAL} ", rule) for rule in tried]
+    return "\n".join(["*filter", f":{TRIAL} - [0:0]", *rules, "COMMIT", ""])
+
+
+def trial_end() -> str:
+    """Return the text for iptables-restore --noflush that takes the chain of a trial away, there or not."""
+    return "\n".join(["*filter", f":{TRIAL} - [0:0]", f"-X {TRIAL}", "COMMIT", ""])
+
+
+def refused(said: str, text: str) -> str:
+    """Return what iptables-restore said of a text, with the rule that it means where it names one, and the cure."""
+    lines = text.splitlines()
+    where = _WHERE.search(said)
+    line = lines[int(where[1]) - 1] if where and 0 < int(where[1]) <= len(lines) else ""
+    words = " ".join(one.strip() for one in said.splitlines() if one.strip() and not one.startswith(_HINTS))
+    if not line.startswith("-"):
+        return words
+    advice = cure(said, line)
+    return f"{words} (the line: {line[:_QUOTED]}){'. ' + advice if advice else ''}"
 
 
 def sources(wall: Wall, version: int) -> list[Network]:
@@ -98,7 +137,16 @@ def removal(standing: list[str], jumps: int) -> str:
 
 def chains(saved: str) -> list[str]:
     """Return which of our chains stand in what iptables-save printed."""
-    return [chain for chain in CHAINS if re.search(rf"^:{chain} ", saved, re.MULTILINE)]
+    return [chain for chain in CHAINS if _has(saved, chain)]
+
+
+def left(saved: str) -> list[str]:
+    """Return which chains are to be taken away: ours, and that of a trial that was interrupted."""
+    return [*chains(saved), *([TRIAL] if _has(saved, TRIAL) else [])]
+
+
+def _has(saved: str, chain: str) -> bool:
+    return re.search(rf"^:{chain} ", saved, re.MULTILINE) is not None
 
 
 def is_bare(saved: str) -> bool:

@@ -11,10 +11,11 @@ import hashlib
 import ipaddress
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from relay.gate.friends import Network
+from relay.gate.lacking import CAP, LOG
 from relay.gate.wall import COUNTERS, HOST_LENGTH, LOG_PREFIX, SETS, Difference, Standing, Wall, parse_network
 
 TABLE = "inet netplay"
@@ -41,26 +42,27 @@ _WORDS = (
 )  # fmt: skip
 
 
-def frame(wall: Wall, *, element_counters: bool = True) -> str:
+def frame(wall: Wall, *, element_counters: bool = True, without: Collection[str] = ()) -> str:
     """Return the declarations and rules without elements. Loading it again keeps elements, timeouts and counters.
 
-    element_counters: count what each element lets in, which kernels before 5.7 cannot.
+    element_counters: count what each element lets in, which kernels before 5.7 cannot. without: of
+    relay.gate.lacking.OPTIONAL what is left out.
     """
     return "\n".join(
         [
             f"table {TABLE} {{",
-            *_declarations(element_counters),
+            *_declarations(element_counters, without),
             "}",
             *(f"flush chain {TABLE} {chain}" for chain in CHAINS),
             f"table {TABLE} {{",
-            *(f"\t{line}" for line in _rules(wall)),
+            *(f"\t{line}" for line in _rules(wall, without)),
             "}",
             "",
         ]
     )
 
 
-def _declarations(element_counters: bool) -> Iterator[str]:
+def _declarations(element_counters: bool, without: Collection[str]) -> Iterator[str]:
     for name in SETS:
         yield f"\tset {name} {{"
         yield f"\t\ttype {_TYPES[name]}"
@@ -68,7 +70,7 @@ def _declarations(element_counters: bool) -> Iterator[str]:
         if element_counters:
             yield "\t\tcounter"
         yield "\t}"
-    for name, kind in _CAPS.items():
+    for name, kind in _CAPS.items() if CAP not in without else ():
         yield from (f"\tset {name} {{", f"\t\ttype {kind}", "\t\tsize 65535", "\t\tflags dynamic", "\t}")
     for name in COUNTERS:
         yield from (f"\tcounter {name} {{", "\t}")
@@ -79,10 +81,11 @@ def _declarations(element_counters: bool) -> Iterator[str]:
         yield "\t}"
 
 
-def _rules(wall: Wall) -> Iterator[str]:
+def _rules(wall: Wall, without: Collection[str]) -> Iterator[str]:
     ours = [f"meta l4proto {{ tcp, udp }} th dport {{ {', '.join(map(str, wall.ports))} }} jump gate"]
     if wall.datagrams:
         ours.append(f"udp dport {{ {', '.join(map(str, wall.datagrams))} }} jump gate")
+    log = f'limit rate 6/minute burst 10 packets log prefix "{LOG_PREFIX}"'
     yield from _chain("input", ours)
     yield from _chain(
         "gate",
@@ -94,13 +97,13 @@ def _rules(wall: Wall) -> Iterator[str]:
             "ip saddr @net4 goto friend4",
             f"{HOUSEHOLD} @host6 goto friend6",
             "ip6 saddr @net6 goto friend6",
-            f'limit rate 6/minute burst 10 packets log prefix "{LOG_PREFIX}"',
+            *([] if LOG in without else [log]),
             "counter name refused drop",
         ],
     )
     for chain, capped, source in (("friend4", "many4", "ip saddr"), ("friend6", "many6", HOUSEHOLD)):
         cap = f"add @{capped} {{ {source} ct count over {wall.most} }} counter name capped drop"
-        yield from _chain(chain, [cap, "counter name friends accept"])
+        yield from _chain(chain, [*([] if CAP in without else [cap]), "counter name friends accept"])
 
 
 def _chain(name: str, rules: Iterable[str]) -> Iterator[str]:
@@ -271,9 +274,9 @@ def _is_ours(items: list[tuple[str, Any]]) -> bool:
     """Tell whether sets and chains are those of `frame`: only then can it be loaded in place."""
     sets = {content["name"]: content for kind, content in items if kind == "set"}
     chains = {content["name"]: content for kind, content in items if kind == "chain"}
-    if set(sets) != {*SETS, *_CAPS} or set(chains) != set(CHAINS):
+    if set(sets) not in ({*SETS, *_CAPS}, {*SETS}) or set(chains) != set(CHAINS):
         return False
-    typed = all(sets[name].get("type") == kind for name, kind in {**_TYPES, **_CAPS}.items())
+    typed = all(content.get("type") == {**_TYPES, **_CAPS}[name] for name, content in sets.items())
     flagged = all(_flags(sets[name]) == [flag] for name, flag in _FLAGS.items())
     hooked = [name for name, content in chains.items() if content.get("hook")] == ["input"]
     counting = [bool(sets[name].get("stmt")) for name in SETS]

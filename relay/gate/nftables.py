@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from relay.gate import nft
+from relay.gate import lacking, nft
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
@@ -21,14 +21,15 @@ class Nftables:
 
     name = "nftables"
 
-    def __init__(self, programs: Programs, *, plain: bool = False) -> None:
+    def __init__(self, programs: Programs, *, plain: bool = False, lacks: Collection[str] = ()) -> None:
         self._programs = programs
         self.plain = plain
+        self.lacks = tuple(lacks)
         self.made: list[str] = []
 
     def text(self, wall: Wall) -> str:
         """Return the rules without entries."""
-        return nft.frame(wall, element_counters=not self.plain)
+        return nft.frame(wall, element_counters=not self.plain, without=self.lacks)
 
     def standing(self) -> Standing | None:
         """Return what stands in our table. Raises FilterError."""
@@ -43,7 +44,42 @@ class Nftables:
         return differences(wall, standing.sets if standing else {}, now)
 
     def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
-        """Make the wall stand in one transaction of nft. Raises FilterError; then nothing has changed."""
+        """Make the wall stand in one transaction of nft. Raises FilterError; then nothing has changed.
+
+        What the kernel lacks and the wall can do without is left out; where nothing stands, all of it is tried again.
+        """
+        if standing is None:
+            self.lacks = ()
+        try:
+            self._load(wall, standing, now, frame=frame, check_only=check_only)
+        except FilterError:
+            if not frame or (missing := self._missing(wall, lacking.OPTIONAL)) == self.lacks:
+                raise
+            self.lacks = missing
+            self._load(wall, standing, now, frame=True, check_only=check_only)
+
+    def tried(self, wall: Wall) -> tuple[str, ...]:
+        """Return what of `lacks` is still missing. Raises FilterError."""
+        return self._missing(wall, self.lacks)
+
+    def _missing(self, wall: Wall, among: Collection[str]) -> tuple[str, ...]:
+        """Return the optional features that the kernel refuses, each tried alone; nothing is changed.
+
+        Raises FilterError when it refuses the rules without any of them.
+        """
+        self._try(wall, lacking.OPTIONAL)
+        missing = []
+        for feature in among:
+            try:
+                self._try(wall, [other for other in lacking.OPTIONAL if other != feature])
+            except FilterError:
+                missing.append(feature)
+        return tuple(missing)
+
+    def _try(self, wall: Wall, without: Collection[str]) -> None:
+        self._first([nft.removal() + nft.frame(wall, element_counters=False, without=without)], check_only=True)
+
+    def _load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool) -> None:
         whole = nft.elements(differences(wall, {}, now))
         scripts = []
         if standing is not None and standing.shape:
@@ -55,7 +91,7 @@ class Nftables:
             scripts.append(nft.removal() + self.text(wall) + whole)
         last_resort = len(scripts)
         if frame and not self.plain:
-            scripts.append(nft.removal() + nft.frame(wall, element_counters=False) + whole)
+            scripts.append(nft.removal() + nft.frame(wall, element_counters=False, without=self.lacks) + whole)
         taken = self._first(scripts, check_only=check_only)
         self.plain = self.plain or taken == last_resort
 
@@ -105,4 +141,6 @@ def _refused(error: ProgramError, script: str) -> str:
     where = _WHERE.match(said)
     if not where or not 0 < int(where[1]) <= len(lines):
         return said
-    return f"{said[where.end() :]} (the line: {lines[int(where[1]) - 1].strip()[:_QUOTED]})"
+    line, words = lines[int(where[1]) - 1].strip(), said[where.end() :]
+    cure = lacking.cure(words, line)
+    return f"{words} (the line: {line[:_QUOTED]}){'. ' + cure if cure else ''}"

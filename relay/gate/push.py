@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.gate import commit, leftover, names, places, state
+from relay.gate import commit, lacking, leftover, names, places, state
 from relay.gate import friends as friendslist
 from relay.gate.backend import FilterError, enforce
 from relay.gate.host import Gate, Outcome
@@ -85,6 +85,8 @@ def _checked(gate: Gate, wanted: Wanted, known: State, made: Plan) -> dict[str, 
     backend = gate.backend(wanted.settings.gate.backend, known)
     done, _ = enforce(backend, wall, known.applied, gate.clock, check_only=True)
     outcome = Outcome(made, wall, backend.name, done)
+    said = warnings(made, known)
+    outcome.complaints = [one for one in lacking.sentences(backend.name, backend.lacks) if one not in said]
     return _result(outcome, known, _files(gate, wanted, made), checked=True)
 
 
@@ -95,6 +97,7 @@ def _files(gate: Gate, wanted: Wanted, made: Plan) -> bool:
 
 
 def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, Any]:
+    gate.try_again(wanted, known)
     before = _checked(gate, wanted, known, gate.plan(wanted, known))
     armed: dict[str, Any] = {"token": None, "rollback_at": None, "rollback_by": None}
     unconfirmed = commit.load(gate.places.pending) is not None
@@ -150,7 +153,7 @@ def _result(outcome: Outcome, known: State, files: bool, *, checked: bool = Fals
 
 
 def warnings(made: Plan, known: State) -> list[str]:
-    """Return the plan's warnings, and what is to be said of names and of a former filter: sentences for the owner."""
+    """Return the plan's warnings, and what is to be said of names and filters: sentences for the owner."""
     found = list(made.warnings)
     found += [f"{friend.name}'s entry is over." for friend in made.expired]
     silent = {name for _, name in made.unresolved}
@@ -158,4 +161,6 @@ def warnings(made: Plan, known: State) -> list[str]:
         if entry.error:
             kept = f"the last good answer is kept: {', '.join(entry.addresses)}"
             found.append(f"{name}: {entry.error}; {'nobody gets in by it' if name in silent else kept}.")
+    applied = known.applied
+    found += lacking.sentences(applied.backend, applied.lacks) if applied else []
     return found + leftover.sentences(known)

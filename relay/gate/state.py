@@ -26,7 +26,8 @@ PATIENCE = 15.0
 class Applied:
     """What was applied last: by which backend, for which ports, a digest of the rules' text and of their listing.
 
-    plain: without what this host's kernel does not know (counters on elements; ipset).
+    plain: without what this host's kernel does not know (counters on elements; ipset). lacks: what else was left out,
+    of relay.gate.lacking.OPTIONAL.
     """
 
     backend: str
@@ -35,6 +36,7 @@ class Applied:
     frame: str
     plain: bool = False
     at: float = 0.0
+    lacks: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

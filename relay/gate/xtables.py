@@ -5,17 +5,21 @@ What they are told and what they say is the business of relay.gate.iptables.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relay.gate import ipset, iptables, openers, routes, tables, unprinted
+from relay.gate import ipset, iptables, lacking, openers, routes, tables, unprinted
 from relay.gate.backend import FilterError, Snapshot
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.wall import Difference, Standing, Wall, differences
 
 VARIANTS = ("", "-nft", "-legacy")
+# How iptables says that another program held its lock for too long.
+_LOCKED = "xtables lock"
 IPV6 = Path("/proc/net/if_inet6")
 _WORDS = {4: "iptables", 6: "ip6tables"}
 _FAMILIES = {4: "ip", 6: "ip6"}
@@ -31,11 +35,12 @@ class Iptables:
 
     name = "iptables"
 
-    def __init__(self, programs: Programs, kind: str = "", *, plain: bool = False) -> None:
-        """Use iptables{kind} and ip6tables{kind}; plain: without ipset."""
+    def __init__(self, programs: Programs, kind: str = "", *, plain: bool = False, lacks: Collection[str] = ()) -> None:
+        """Use iptables{kind} and ip6tables{kind}; plain: without ipset; lacks: without these features."""
         self._programs = programs
         self._kind = kind
         self.plain = plain or not programs.find("ipset")
+        self.lacks = tuple(lacks)
         self.made: list[str] = []
 
     @property
@@ -63,31 +68,58 @@ class Iptables:
         return differences(wall, standing.sets if standing else {}, now, ipset.LONGEST)
 
     def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
-        """Make the wall stand. Raises FilterError; what stood before is put back then."""
+        """Make the wall stand. Raises FilterError; what stood before is put back then.
+
+        What kernel or iptables lack and the wall can do without is left out; where nothing stands, all of it is tried.
+        """
         before = None if check_only else self.snapshot()
-        if standing is None and not check_only:
-            self.made = self.made or self._untouched()
-        try:
-            self._load(wall, now, frame=frame, check_only=check_only)
-        except ProgramError as error:
+        if standing is None:
+            self.lacks = ()
             if not check_only:
-                self.restore(before)
-            if self.plain:
-                raise FilterError(f"{error}. Nothing has changed") from error
-            # The program ipset alone is not enough: kernel and iptables must know sets as well.
-            self.plain = True
-            self.load(wall, standing, now, frame=True, check_only=check_only)
+                self.made = self.made or self._untouched()
+        # The program ipset alone is not enough: kernel and iptables must know sets as well.
+        plains, known = [True] if self.plain else [False, True], self.lacks
+        refused: Exception | None = None
+        for self.plain, self.lacks in itertools.product(plains, lacking.choices(known)):
+            try:
+                self._load(wall, now, frame=frame or refused is not None, check_only=check_only)
+            except ProgramError as error:
+                refused = error
+                if not check_only:
+                    self.restore(before)
+                if error.code is None or _LOCKED in error.output:
+                    break
+            else:
+                return
+        raise FilterError(f"{refused}. Nothing has changed") from refused
+
+    def tried(self, wall: Wall) -> tuple[str, ...]:
+        """Return what of `lacks` is still missing; a chain that nothing jumps to shows it. Raises FilterError."""
+        return tuple(feature for feature in self.lacks if not self._takes(wall, feature))
+
+    def _takes(self, wall: Wall, feature: str) -> bool:
+        try:
+            for version in self.versions:
+                self._restore(version, iptables.trial(wall, version, feature))
+        except ProgramError:
+            return False
+        finally:
+            with contextlib.suppress(ProgramError):
+                for version in self.versions:
+                    self._restore(version, iptables.trial_end())
+        return True
 
     def _load(self, wall: Wall, now: float, *, frame: bool, check_only: bool) -> None:
         """Fill the sets, then load the rules that name them. Raises ProgramError."""
-        texts = {version: self._text(version, self._frame(wall, version)) for version in self.versions}
-        if check_only and not self.plain:
-            return  # rules that name a set are refused as long as there is no such set
-        if not self.plain:
+        # Rules that name a set are refused as long as there is no such set.
+        tried = replace(wall, sets={name: {} for name in wall.sets}) if check_only and not self.plain else wall
+        frames = {version: self._frame(tried, version, ipset=wall is tried) for version in self.versions}
+        texts = {version: self._text(version, rules) for version, rules in frames.items()}
+        if not self.plain and not check_only:
             self._ipset(ipset.create())
             there = ipset.parse(self._sets())
             self._ipset(ipset.elements(differences(wall, there, now, ipset.LONGEST)))
-        if not frame and not self.plain:
+        if not frame and not self.plain and not check_only:
             return
         for version, text in texts.items():
             self._restore(version, text, "--test")
@@ -100,8 +132,8 @@ class Iptables:
         past = iptables.bypassed(saved, rules, routes.uplinks(version))
         return iptables.restore(rules, iptables.jumps(saved), bypassed=past)
 
-    def _frame(self, wall: Wall, version: int) -> list[str]:
-        return iptables.frame(wall, version, ipset=not self.plain)
+    def _frame(self, wall: Wall, version: int, *, ipset: bool = True) -> list[str]:
+        return iptables.frame(wall, version, ipset=ipset and not self.plain, without=self.lacks)
 
     def snapshot(self) -> Snapshot:
         """Return our rules and sets as the programs print them. Raises FilterError."""
@@ -159,7 +191,7 @@ class Iptables:
             if unprinted.is_meant(saved):
                 listed = unprinted.listed(self._programs)
                 unprinted.take_away(self._programs, listed, _FAMILIES[version], iptables.CHAINS)
-            elif text := iptables.removal(iptables.chains(saved), iptables.jumps(saved)):
+            elif text := iptables.removal(iptables.left(saved), iptables.jumps(saved)):
                 self._restore(version, text)
         if self._programs.find("ipset"):
             for name in re.findall(r"^create (netplay[46]) ", self._sets(), re.MULTILINE):
@@ -187,7 +219,11 @@ class Iptables:
         return "".join(self._programs.answer(["ipset", "save", name]) for name in ipset.SET_NAMES.values())
 
     def _restore(self, version: int, text: str, *options: str) -> None:
-        self._programs.run([f"{_WORDS[version]}{self._kind}-restore", "--noflush", "--wait", "5", *options], text)
+        argv = [f"{_WORDS[version]}{self._kind}-restore", "--noflush", "--wait", "5", *options]
+        try:
+            self._programs.run(argv, text)
+        except ProgramError as error:
+            raise ProgramError(error.argv, error.code, iptables.refused(error.output, text)) from error
 
     def _ipset(self, text: str) -> None:
         if text:

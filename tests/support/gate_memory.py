@@ -50,12 +50,14 @@ class MemoryBackend:
     """A packet filter that remembers.
 
     refuses: what it says to every load, while it says anything; seldom: not yet when it is only tried. then: what
-    is called at the end of each load.
+    is called at the end of each load. missing: what its kernel does not have.
     """
 
     clock: Callable[[], float]
     name: str = "nftables"
     plain: bool = False
+    lacks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     made: list[str] = field(default_factory=list)
     wall: Wall | None = None
     rules: str = ""
@@ -67,7 +69,7 @@ class MemoryBackend:
 
     def text(self, wall: Wall) -> str:
         """Return the rules."""
-        return f"{wall.ports} {wall.most}"
+        return f"{wall.ports} {wall.most} {self.lacks}"
 
     def standing(self) -> Standing | None:
         """Return what stands, without what has ended."""
@@ -88,11 +90,17 @@ class MemoryBackend:
         """Remember a wall."""
         if self.refuses and not (check_only and self.seldom):
             raise FilterError(self.refuses)
+        self.lacks = self.missing if frame else self.lacks
         if not check_only:
             self.loads += 1
             self.rules = f"rules of {self.text(wall)}"
             self.sets = {name: dict(wall.sets[name]) for name in SETS}
             self.then()
+
+    def tried(self, wall: Wall) -> tuple[str, ...]:
+        """Tell what is still missing."""
+        self.lacks = tuple(one for one in self.lacks if one in self.missing)
+        return self.lacks
 
     def snapshot(self) -> Snapshot:
         """Return what stands."""
