@@ -15,6 +15,8 @@ from relay.fileerrors import writing
 CONFIG_DIR = Path("/etc/netplay-relay")
 STATE_DIR = Path("/var/lib/netplay-relay")
 SHARED = 0o640
+# How the name ends of a file that is being written: nobody calls one of theirs so.
+UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _write(path: Path, text: str | None, like: Path | None) -> bool:
     if _is(path, text) and (like is None or is_shared(path, like)):
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -112,7 +114,7 @@ def _write(path: Path, text: str | None, like: Path | None) -> bool:
 
 def unfinished(path: Path) -> list[Path]:
     """Return what is left of writes of a file in the middle of which the host lost its power."""
-    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")
+    named = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")
     with contextlib.suppress(OSError):
         return [one for one in path.parent.iterdir() if named.fullmatch(one.name)]
     return []

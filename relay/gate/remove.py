@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from relay.gate import commit, leftover, places, state
@@ -20,9 +21,7 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
 
     keep_config: leave friends.toml. Raises AgentRunsError, BusyError, FilterError, ProgramError, OSError.
     """
-    if pid := state.holder(gate.places.agent):
-        raise AgentRunsError(f"the gate's agent runs (process {pid}) and would put everything back. Stop its service")
-    with state.locked(gate.places.lock):
+    with _no_agent(gate), state.locked(gate.places.lock):
         known = state.load(gate.places.state)
         if pending := commit.load(gate.places.pending):
             places.write(gate.places.pending, None)
@@ -31,8 +30,9 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
         removed = _rules(gate, known)
         leftover.take_away(gate, known, "", now=True)
         files = _files(gate, keep_config=keep_config)
-    for path in (gate.places.lock, gate.places.agent):
-        path.unlink(missing_ok=True)
+        # While they are held: a lock that somebody else has by then stays.
+        for path in (gate.places.lock, gate.places.agent):
+            path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # not empty, or not there
         gate.places.state_dir.rmdir()
     return {
@@ -42,6 +42,20 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
         "files": files,
         "left": leftover.sentences(known),
     }
+
+
+@contextlib.contextmanager
+def _no_agent(gate: Gate) -> Iterator[None]:
+    """Let no agent run meanwhile. Raises AgentRunsError."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(state.locked(gate.places.agent, patience=0.0))
+        except state.BusyError:
+            who = state.holder(gate.places.agent) or "?"
+            raise AgentRunsError(
+                f"the gate's agent runs (process {who}) and would put everything back. Stop its service"
+            ) from None
+        yield
 
 
 def _rules(gate: Gate, known: State) -> list[str]:

@@ -165,17 +165,37 @@ class BusyError(Exception):
 @contextlib.contextmanager
 def locked(path: Path, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a lock while the block runs. Raises BusyError after waiting patience seconds, OSError."""
-    with writing(path):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = _taken(path, time.monotonic() + patience)
     try:
-        _take(handle, time.monotonic() + patience)
         with contextlib.suppress(OSError):  # who holds it is a courtesy, and the disk may be full
             os.ftruncate(handle, 0)
             os.write(handle, f"{os.getpid()}\n".encode())
         yield
     finally:
         os.close(handle)
+
+
+def _taken(path: Path, end: float) -> int:
+    """Return the open file of a lock that is ours now."""
+    while True:
+        with writing(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            _take(handle, end)
+            # A removal takes the file away while others wait for it: whoever comes later locks another one.
+            if _is_at(path, handle):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    return False
 
 
 def _take(handle: int, end: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, fronts, guard, push, state
+from relay.gate import commit, fronts, guard, places, push, remove, state
 from relay.gate.agent import SURVEY, WHOLE, Agent
 from relay.gate.coexist import Coexistence, Finding
 from relay.gate.host import Gate, Outcome
@@ -25,6 +26,7 @@ from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from tests.support.waiting import wait_for
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
+BEN = friend("ben", 'ip = "5.6.7.9"')
 DORA = friend("dora", 'dns = "dora.example.org"')
 
 
@@ -421,10 +423,49 @@ def test_it_removes_at_its_start_what_a_power_loss_left_half_written(
 ) -> None:
     path: Path = getattr(bench.gate.places, name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    left, other = path.with_name(f".{path.name}.ab_12xyz"), path.with_name(f".{path.name}.kept")
+    left, other = path.with_name(f".{path.name}.ab_12xyz.unfinished"), path.with_name(f".{path.name}.original")
     left.write_text("{")
     other.write_text("mine")
     monkeypatch.setattr(Agent, "_work", lambda *_: None)
     assert bench.agent.run() == 0
     assert not left.exists()
     assert other.read_text() == "mine"
+
+
+def test_it_removes_nothing_while_somebody_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A push that waits for the disk has a file that is not whole yet."""
+    left = bench.gate.places.pending.with_name(".pending.json.ab_12xyz.unfinished")
+    monkeypatch.setattr(Agent, "_work", lambda *_: None)
+    with state.locked(bench.gate.places.lock):
+        left.write_text("{")
+        assert bench.agent.run() == 0
+    assert left.exists()
+
+
+def test_everything_that_is_written_is_written_under_the_lock(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the agent, at its start, could take away what another process is just writing."""
+    real, written = places._write, set()
+
+    def write(path: Path, text: str | None, like: Path | None) -> bool:
+        assert state.holder(bench.gate.places.lock) == os.getpid(), f"{path.name} is written without the lock"
+        written.add(path.name)
+        return real(path, text, like)
+
+    monkeypatch.setattr(places, "_write", write)
+    monkeypatch.setattr(commit, "_detach", lambda _: None)
+    monkeypatch.setattr(commit, "SYSTEMD", bench.gate.places.state_dir / "no systemd")
+    bench.write(ANNA)
+    assert bench.agent.look(told=True)
+    tokens = [push.push(bench.gate, Push(BEN, rollback_after=60))["token"] for _ in range(2)]
+    assert commit.confirm(bench.gate, tokens[1])
+    token = push.push(bench.gate, Push(ANNA, rollback_after=60))["token"]
+    bench.pass_time(100)
+    assert commit.overdue(bench.gate) == token
+    assert bench.agent.look(told=True)
+    bench.gate.filter.refuses = "no"
+    bench.write(ANNA)
+    assert bench.agent.look(told=True) is None
+    assert bench.state().problem == "no"
+    bench.gate.filter.refuses = ""
+    remove.remove(bench.gate)
+    assert written >= {"gate.json", "pending.json", "friends.toml", "allowlist"}

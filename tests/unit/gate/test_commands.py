@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -398,7 +399,7 @@ def test_everything_is_taken_away_or_all_but_the_list(terminal: Terminal) -> Non
 
 def test_a_busy_host_is_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     real = state.locked
-    monkeypatch.setattr(state, "locked", lambda path: real(path, 0.05))
+    monkeypatch.setattr(state, "locked", lambda path, **_: real(path, 0.05))
     with real(terminal.gate.places.lock):
         assert "another netplay-relay gate is at work" in terminal.ask("apply", code=BUSY)["error"]["message"]
     with real(terminal.gate.places.agent):
@@ -414,6 +415,24 @@ def test_a_lock_is_given_back(tmp_path: Path) -> None:
                 pass
     assert state.holder(tmp_path / "lock") is None
     assert state.holder(tmp_path / "none") is None
+
+
+def test_a_lock_whose_file_was_taken_away_meanwhile_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal takes the file away while others wait; who comes after it must not find the lock free."""
+    path, real, taken = tmp_path / "lock", state._take, []
+
+    def take(handle: int, end: float) -> None:
+        real(handle, end)
+        taken.append(handle)
+        if len(taken) == 1:
+            path.unlink()
+
+    monkeypatch.setattr(state, "_take", take)
+    with state.locked(path):
+        assert state.holder(path) == os.getpid()
+    assert state.holder(path) is None
 
 
 @pytest.mark.parametrize("text", ["", "x", "[]", "{}", '{"version": 9}', '{"version": 1, "applied": {"x": 1}}'])
@@ -539,7 +558,7 @@ def test_what_was_half_written_when_the_host_lost_power_is_removed_too(terminal:
     """It may hold the names of friends; what an editor keeps beside it is not ours."""
     terminal.type("apply", "--friends", "-", text=ANNA)
     path: Path = getattr(terminal.gate.places, file)
-    half, swap = path.with_name(f".{path.name}.x1_y2z34"), path.with_name(f".{path.name}.swp")
+    half, swap = path.with_name(f".{path.name}.x1_y2z34.unfinished"), path.with_name(f".{path.name}.swp")
     for one in (half, swap):
         one.write_text(ANNA)
     assert str(half) in terminal.ask("remove")["files"]
