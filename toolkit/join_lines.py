@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from relay.protocol import DEFAULT_PORT
 from toolkit import join
-from toolkit.join_rooms import TUNNEL
+from toolkit.join_rooms import CORELESS, TUNNEL
+from toolkit.play import known
 
 if TYPE_CHECKING:
     from toolkit.join_rooms import Room
@@ -97,6 +98,8 @@ def state_line(room: Room, *, hosting: bool = False) -> str:
         return "Nobody hosts it now: somebody must, before friends can join."
     core = f"; core {room.core} {room.core_version}".rstrip() if room.core else ""
     crc = f", content {room.content_crc}" if room.content_crc and room.content_crc != "00000000" else ""
+    if not room.host and known.links(room.core):
+        return f"{_needs_host(room)} In it: {', '.join(room.players)}."
     if not room.host:
         inside = f" In it: {', '.join(room.players)}{core}{crc}." if room.open else ""
         return f"Nobody has to host it: everybody just connects.{inside}"
@@ -128,10 +131,24 @@ def chat(address: str, room: Room) -> str:
     for releases, command in friend_commands(address, room)[2:]:
         lines += [f"With {releases}:", command]
     if room.mode != TUNNEL and not room.host:
-        lines.append("Nobody has to host: whoever comes first begins.")
+        lines += _without_host(room)
     if room.password:
         lines.append("It asks for a password; I tell you that elsewhere.")
     return "\n".join(lines)
+
+
+def _without_host(room: Room) -> list[str]:
+    """Return what is said of a game without a host to who comes to it."""
+    if known.links(room.core):
+        return [_needs_host(room)]
+    others = f"A core that links machines ({known.all_that_link()}) needs somebody to host: {known.NEED_A_HOST}."
+    return ["Nobody has to host: whoever comes first begins.", others]
+
+
+def _needs_host(room: Room) -> str:
+    """Return what is to be done in a game without a host whose core links machines."""
+    elsewhere = " In this room nobody can: take another." if room.mode == CORELESS else ""
+    return f"The core {room.core} needs somebody to host, to link machines: {known.NEED_A_HOST}.{elsewhere}"
 
 
 def as_dict(address: str, room: Room) -> dict[str, Any]:
@@ -143,6 +160,7 @@ def as_dict(address: str, room: Room) -> dict[str, Any]:
         "hosted": bool(room.host),
         "open": room.open,
         "waits_for_host": room.waits_for_host,
+        "core_needs_host": known.links(room.core),
         "host": room.host,
         "host_silence": room.silence,
         "players": list(room.players),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toolkit import join_rooms
+from toolkit.play import known
 
 if TYPE_CHECKING:
     from toolkit.join_rooms import Room
@@ -49,6 +50,10 @@ def to_join(target: Target, core: Core, content: Content, said: Said) -> list[Fi
     if room.waits_for_host:
         message = f"nobody hosts {room.name} now: RetroArch would say no more than 'Failed to connect to host'"
         found.append(Finding(message, "Wait for the host, or host it yourself: invoke play.host", stops=True))
+    if core.entry.links and room.mode != join_rooms.TUNNEL and not room.host:
+        message = f"{core.name} needs somebody to host, to link machines: {known.NEED_A_HOST}"
+        can = room.can_be_hosted
+        found.append(Finding(message, "Type: invoke play.host" if can else "Have somebody host in another room."))
     found += [*_other_core(room, core, said), *_other_game(room, content)]
     if room.password:
         found.append(Finding("the host asks for a password: RetroArch opens a window for it, no option can give it"))

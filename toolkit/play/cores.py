@@ -72,7 +72,8 @@ class Core:
     def reason(self) -> str:
         """The reason beside what its .info says of its savestates."""
         hardware = "it draws on the graphics card, whose picture is in no savestate" if self.info.hardware else ""
-        return self.entry.reason or hardware
+        link = f"to link, somebody must host: {known.NEED_A_HOST}" if self.entry.links else ""
+        return "; ".join(each for each in (self.entry.reason or hardware, link) if each)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for a program."""
@@ -86,6 +87,7 @@ class Core:
             "why": self.why,
             "savestate_features": self.info.features,
             "needs_hardware": self.info.hardware,
+            "links_by_host": bool(self.entry.links),
             "path": str(self.path),
         }
 

@@ -18,11 +18,13 @@ class Entry:
     """A core by its short name: what to do with it, and why.
 
     deterministic: it keeps in step although its .info may say less (see the 'serialized' trap in docs/playing.md).
+    links: what the core calls itself, of one that links machines by packets of its own (RetroArch 1.16 and newer).
     """
 
     advice: str
     reason: str
     deterministic: bool = False
+    links: str = ""
 
 
 CORES: dict[str, Entry] = {
@@ -45,9 +47,12 @@ CORES: dict[str, Entry] = {
     "gambatte": Entry(CARE, "one Game Boy with one pad: good for taking turns; for two players take tgbdual"),
     "tgbdual": Entry(PREFER, "Game Boy: two machines joined by a link cable inside one core, a player on each"),
     "sameboy": Entry(CARE, "one Game Boy unless it is started with two; tgbdual is simpler to agree on"),
-    "gpsp": Entry(
-        PREFER, "GBA: little work; 1.0 links two in RetroArch 1.17, by wireless adapter, where somebody hosts"
+    "DoubleCherryGB": Entry(
+        GOOD,
+        "Game Boy: up to sixteen linked inside one core; set to one Game Boy it links machines in RetroArch 1.17",
+        links="DoubleCherryGB",
     ),
+    "gpsp": Entry(PREFER, "GBA: little work; 1.0 links machines in RetroArch 1.17, by wireless adapter", links="gpSP"),
     "mgba": Entry(CARE, "one GBA with one pad: good for watching and taking turns; link play needs gpsp"),
     "vbam": Entry(CARE, "one GBA with one pad: good for watching and taking turns; link play needs gpsp"),
     "smsplus": Entry(PREFER, "Master System, Game Gear: small and fast; two pads on the Master System"),
@@ -62,6 +67,10 @@ CORES: dict[str, Entry] = {
     "desmume": Entry(LEAVE, TWO_SCREENS),
     "desmume2015": Entry(LEAVE, TWO_SCREENS),
     "melonds": Entry(LEAVE, TWO_SCREENS),
+    "melondsds": Entry(CARE, "DS: too much work to be played again; it links machines instead", links="melonDS DS"),
+    "virtualjaguar": Entry(
+        CARE, "Jaguar: much work; newer ones link machines instead, as the console's cable did", links="Virtual Jaguar"
+    ),
     "citra": Entry(LEAVE, TWO_SCREENS),
     "mupen64plus_next": Entry(LEAVE, HEAVY),
     "parallel_n64": Entry(LEAVE, HEAVY),
@@ -75,6 +84,23 @@ CORES: dict[str, Entry] = {
     "mednafen_saturn": Entry(CARE, "Saturn: keeps in step, on very fast machines alone"),
     "opera": Entry(LEAVE, HEAVY),
     "scummvm": Entry(LEAVE, "it saves its games by itself and not as savestates, so nothing can be played again"),
-    "dosbox_pure": Entry(LEAVE, "its savestates are too large and do not keep in step"),
+    "dosbox_pure": Entry(
+        LEAVE,
+        "its savestates are too large and do not keep in step; newer ones link machines, as a network card does",
+        links="DOSBox-pure",
+    ),
 }
+NEED_A_HOST = "games without a host do not carry its packets"
+_LINKS = {entry.links.lower() for entry in CORES.values() if entry.links}
 RANK = {PREFER: 0, GOOD: 1, "": 2, CARE: 3, LEAVE: 4}
+
+
+def links(core: str) -> bool:
+    """Tell whether a core, by what it calls itself, links machines by packets that only a host passes on."""
+    return core.lower() in _LINKS
+
+
+def all_that_link() -> str:
+    """Return the names of such cores, as a sentence has them."""
+    *names, last = (entry.links for entry in CORES.values() if entry.links)
+    return f"{', '.join(names)} or {last}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,37 @@ def test_where_whichever_comes_first_is_played_a_host_and_a_game_without_one_are
     assert hosted.host == "203.0.113.7"
     assert join_lines.full_string("relay", hosted) == f"relay|55435|{RANDOM}"
     assert "Nobody has to host" not in join_lines.chat("relay", hosted)
+
+
+LINKING = ("gpSP", "DoubleCherryGB", "DOSBox-pure", "melonDS DS", "Virtual Jaguar")
+
+
+@pytest.mark.parametrize("core", LINKING)
+@pytest.mark.parametrize("mode", ["auto", "coreless"])
+def test_a_core_that_links_machines_needs_somebody_to_host(core: str, mode: str) -> None:
+    playing = {**table(55435, "anna"), "core": core}
+    (room,) = rooms(mode=mode, tables=[playing])
+    for said in (join_lines.state_line(room), join_lines.chat("relay", room)):
+        assert (
+            f"The core {core} needs somebody to host, to link machines: games without a host do not carry its" in said
+        )
+        assert "Nobody has to host" not in said
+        assert ("take another" in said) == (mode == "coreless")
+    assert join_lines.as_dict("relay", room)["core_needs_host"]
+    # Where somebody hosts, all is well.
+    (hosted,) = rooms(sessions=[session(RANDOM, clients=[client("ben")])])
+    hosted = replace(hosted, core=core)
+    for said in (join_lines.state_line(hosted), join_lines.chat("relay", hosted)):
+        assert "packets" not in said
+
+
+def test_before_a_core_is_known_those_that_need_a_host_are_named() -> None:
+    (empty,) = rooms(mode="auto")
+    chat = join_lines.chat("relay", empty)
+    assert "Nobody has to host" in chat
+    assert all(core in chat for core in LINKING)
+    (tunnel,) = rooms()
+    assert "gpSP" not in join_lines.chat("relay", tunnel)
 
 
 def test_two_rooms_that_share_a_port_need_hosts_and_the_port_itself_does_not() -> None:

@@ -83,6 +83,16 @@ def test_forty_columns_hold_the_whole_table(mine: FakeMachine, invoke: Typing) -
         assert any(core in line for line in table)
 
 
+def test_of_a_core_that_links_machines_it_is_told_that_somebody_must_host(mine: FakeMachine, invoke: Typing) -> None:
+    for name in ("gpsp", "DoubleCherryGB", "melondsds"):
+        mine.core(name, NESTOPIA + GOOD)
+    found = {core["core"]: core for core in json.loads(invoke("play.cores", "--json").stdout)["installed"]}
+    for name, core in found.items():
+        links = name in ("gpsp", "DoubleCherryGB", "melondsds")
+        assert core["links_by_host"] == links
+        assert ("to link, somebody must host: games without a host do not carry its packets" in core["why"]) == links
+
+
 def test_without_any_core_the_next_step_is_named(mine: FakeMachine, invoke: Typing) -> None:
     for path in (mine.data / "cores").glob("*.so"):
         path.unlink()

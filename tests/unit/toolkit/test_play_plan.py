@@ -155,6 +155,16 @@ def test_who_differs_from_the_host_is_told_before_retroarch_fails(mine: FakeMach
     assert (itself.stops, "nestopia is FCEUmm" in itself.message) == (True, True)
 
 
+@pytest.mark.parametrize(("mode", "cure"), [("auto", "invoke play.host"), ("coreless", "in another room")])
+def test_who_joins_with_a_core_that_links_machines_is_told_that_somebody_must_host(
+    mine: FakeMachine, mode: str, cure: str
+) -> None:
+    core = a_core(mine, "gpsp", NESTOPIA.replace('"Nestopia"', '"gpSP"') + GOOD)
+    (found,) = compare.to_join(live(hosted=False, mode=mode), core, GAME, Said())
+    assert "gpsp needs somebody to host, to link machines" in found.message
+    assert (cure in found.fix, found.stops) == (True, False)
+
+
 def test_a_room_that_is_hosted_or_needs_no_host_is_not_hosted_again() -> None:
     assert compare.to_host(live(hosted=False)) == []
     assert "hosts FridayNightRoom1 already" in compare.to_host(live())[0].message
