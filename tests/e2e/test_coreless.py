@@ -148,8 +148,7 @@ def test_who_watches_sees_the_same_game(
     assert_same_history(first.history, watcher.history, before.frame, FRAMES)
     assert player(relay, "watcher")["role"] == "watching"
     # The one who keeps time stops playing: the other does from now on, and nobody leaves.
-    first.console.command("NETPLAY_GAME_WATCH")
-    wait_for(lambda: player(relay, "first")["role"] == "watching", 5, "the first to watch")
+    first.toggle("NETPLAY_GAME_WATCH", lambda: player(relay, "first")["role"] == "watching")
     assert keeper(relay) == "second"
     left_at = snapshot_of(second)
     for button in Button:
@@ -164,13 +163,11 @@ def test_who_watches_sees_the_same_game(
 
 def test_who_plays_alone_may_stop_and_begin_again(relay: PlainRelay, friend: Join) -> None:
     first = friend("first")
-    first.console.command("NETPLAY_GAME_WATCH")
-    wait_for(lambda: player(relay, "first")["role"] == "watching", 5, "the first to watch")
+    first.toggle("NETPLAY_GAME_WATCH", lambda: player(relay, "first")["role"] == "watching")
     frame = table(relay)["frame"]
     # Longer than RetroArch waits for anybody: time goes on, though nobody plays.
     wait_for(lambda: read([first]) or table(relay)["frame"] > frame + 11 * 60, 20, "11 s of watching")
-    first.console.command("NETPLAY_GAME_WATCH")
-    wait_for(lambda: player(relay, "first")["role"] == "playing", 5, "the first to play")
+    first.toggle("NETPLAY_GAME_WATCH", lambda: player(relay, "first")["role"] == "playing")
     second = friend("second")
     play_in_step([first, second])
 
@@ -219,7 +216,7 @@ def test_a_reset_by_anybody_leaves_all_with_one_game(friend: Join) -> None:
     for machine in (first, second):
         machine.wait_for_frames(30)
         before = snapshot_of(machine).frame
-        machine.console.command("RESET")
+        machine.reset()
         if machine is first:
             for each in (first, second):
                 each.wait_for_ram(lambda snapshot, frame=before: snapshot.frame < frame, 5, "the reset")

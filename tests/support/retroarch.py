@@ -159,6 +159,46 @@ class Machine:
         """Let the game go on."""
         self._command("PAUSE_TOGGLE", lambda: self.console.paused() is False)
 
+    def toggle(self, word: str, done: Callable[[], bool]) -> None:
+        """Send a command that turns something over until ``done``, and no oftener: twice would be the same as never.
+
+        RetroArch loses a command that comes while it plays older frames again. It has had it when it has answered
+        twice since, and a second later nothing comes of it any more.
+        """
+        answers, sent = TAP_ANSWERS, float("-inf")
+
+        def probe() -> bool:
+            nonlocal answers, sent
+            if done():
+                return True
+            if answers >= TAP_ANSWERS and time.monotonic() - sent > RESEND_AFTER:
+                self.console.command(word)
+                answers, sent = 0, time.monotonic()
+            elif self.ram() is not None:
+                answers += 1
+            return False
+
+        self._wait(probe, ACT_WITHIN, f"{word} to be done")
+
+    def reset(self) -> None:
+        """Reset the console."""
+        self._toggle_until_logged("RESET", r"Reset\.\n")
+
+    def save_state(self) -> None:
+        """Save the game by hand."""
+        self._toggle_until_logged("SAVE_STATE", r"Saving state:? \"/")
+
+    def load_state(self) -> None:
+        """Load by hand what was saved by hand."""
+        self._toggle_until_logged("LOAD_STATE", r"Loading state:? \"/")
+
+    def _toggle_until_logged(self, word: str, pattern: str) -> None:
+        def count() -> int:
+            return len(re.findall(pattern, self.console.log.read_text(errors="replace")))
+
+        before = count()
+        self.toggle(word, lambda: count() > before)
+
     def _command(self, word: str, done: Callable[[], bool]) -> None:
         self._insist(lambda: self.console.command(word), done, f"{word} to be done")
 
