@@ -96,6 +96,7 @@ class Server:
             config.coreless.devices,
             self._quiet,
             self._spool,
+            self._waits,
         )
         self.drained = asyncio.Event()
         self.endings = Endings()
@@ -214,6 +215,11 @@ class Server:
         sock = self.sock_of(conn)
         info = tcpinfo.of(sock) if sock else None
         return info.heard if info else 0.0
+
+    def _waits(self, conn: Conn) -> int:
+        """Return how many bytes a player of a core-less room has not taken yet of what it was sent."""
+        seat = self.hall.seats.of(conn)
+        return seat.waiting + sockets.unacked(seat.sock) if seat else 0
 
     def sock_of(self, conn: Conn) -> socket.socket | None:
         """Return the socket of a connection that is not closed."""

@@ -66,8 +66,8 @@ class Switchboard:
     from taking its link. acked tells whether everything sent on a connection has been acknowledged by its peer's
     kernel: the sign of life of a host that is paused and answers nothing. devices are the types of the pads of a
     core-less room that has none of its own. quiet tells for how long (seconds) nothing has come from a peer's kernel:
-    that of a link, or of a player of a core-less room. Every method that takes `now` may be called with equal times,
-    never with earlier ones.
+    that of a link, or of a player of a core-less room; waits how many bytes such a player has not taken yet. Every
+    method that takes `now` may be called with equal times, never with earlier ones.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Switchboard:
         devices: tuple[int, ...] = DEVICES,
         quiet: Callable[[Conn], float] = lambda _: 0.0,
         spool: Spool | None = None,
+        waits: Callable[[Conn], int] = lambda _: 0,
     ) -> None:
         self.rooms = rooms
         self.limits = limits
@@ -107,7 +108,9 @@ class Switchboard:
         self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
-        self.tables = Tables(self._coreless_settings, self._emit, self._close, self.session_outcomes, quiet, spool)
+        self.tables = Tables(
+            self._coreless_settings, self._emit, self._close, self.session_outcomes, quiet, spool, waits
+        )
 
     # What the adapter tells.
 

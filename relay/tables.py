@@ -46,7 +46,8 @@ class Tables:
 
     settings(port) tells what a room at a port allows. emit(action) takes what is to be done, in order;
     close(conn, outcome) ends a connection on behalf of its room. ended counts how rooms have ended. quiet(conn) tells
-    for how long (seconds) nothing at all has come from a connection's machine. spool is where large savestates lie, one
+    for how long (seconds) nothing at all has come from a connection's machine, waits(conn) how many bytes it has not
+    taken yet of what it was sent. spool is where large savestates lie, one
     of each room's own where there is none.
     """
 
@@ -58,6 +59,7 @@ class Tables:
         ended: Counter[Outcome],
         quiet: Callable[[Conn], float],
         spool: Spool | None = None,
+        waits: Callable[[Conn], int] = lambda _: 0,
     ) -> None:
         self.at: dict[int, Table] = {}
         self._settings = settings
@@ -65,6 +67,7 @@ class Tables:
         self._close = close
         self._ended = ended
         self._quiet = quiet
+        self._waits = waits
         self._spool = spool
 
     def save(self, number: dict[Conn, int]) -> list[dict[str, Any]]:
@@ -84,7 +87,9 @@ class Tables:
         """Go on with what another program saved. KeyError, TypeError or ValueError if it is broken."""
         for entry in data:
             settings, seats = self._settings(entry["port"]), dict[int, Conn]()
-            room = coreless.CorelessRoom.restored(entry["room"], settings, self._quiet_at(seats), self._spool)
+            room = coreless.CorelessRoom.restored(
+                entry["room"], settings, self._quiet_at(seats), self._spool, self._waits_at(seats)
+            )
             table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room, seats)
             table.joins = entry["joins"]
             for key, number in entry["seats"]:
@@ -100,7 +105,8 @@ class Tables:
         table = self.at.get(conn.room_port)
         if table is None:
             seats: dict[int, Conn] = {}
-            room = coreless.CorelessRoom(self._settings(conn.room_port), self._spool, quiet=self._quiet_at(seats))
+            quiet, waits = self._quiet_at(seats), self._waits_at(seats)
+            room = coreless.CorelessRoom(self._settings(conn.room_port), self._spool, quiet=quiet, waits=waits)
             table = self.at[conn.room_port] = Table(conn.room_port, now, room, seats)
             self._emit(TableOpened(table))
         table.joins += 1
@@ -167,6 +173,9 @@ class Tables:
 
     def _quiet_at(self, seats: dict[int, Conn]) -> Callable[[int], float]:
         return lambda key: self._quiet(seats[key]) if key in seats else 0.0
+
+    def _waits_at(self, seats: dict[int, Conn]) -> Callable[[int], int]:
+        return lambda key: self._waits(seats[key]) if key in seats else 0
 
     def _perform(self, table: Table, wanted: list[coreless.Action]) -> None:
         for action in wanted:

@@ -44,7 +44,8 @@ class Peer:
     it out are still there, and has said this meanwhile. number is 0 for who waits for one. work: how much of its
     commands may be read at once, as of work_at. state_since: when the savestate was first seen that is the
     state_begun-th to arrive. brought: how much of that state had come, and when; brings: it comes at a pace worth
-    waiting for (relay/coreless/silent.py).
+    waiting for (relay/coreless/silent.py). waits: how many bytes waited for it when it was looked at last; took_at:
+    when these were seen to become fewer, of a savestate.
     """
 
     key: int
@@ -82,6 +83,8 @@ class Peer:
     state_since: float = 0.0
     brought: tuple[float, int, int] = (0.0, -1, 0)
     brings: bool = False
+    waits: int = 0
+    took_at: float = float("-inf")
 
     @property
     def modern(self) -> bool:
@@ -129,9 +132,9 @@ class Game:
     peers are all clients by key, synced those who take part. protocol, release (a hash; of protocol 4 only) and info
     are the room's once somebody is synced. paused: somebody holds the game. work tells that `settle`
     (relay/coreless/seats.py) has something to do. quiet(key) tells for how long (seconds) nothing at all has come from
-    a client's machine. conversions: states that are sent when they are in another form. spool is where large ones lie.
-    events: when something happened last that may make a RetroArch hang up, by its word and by the key of the client
-    that it concerns alone.
+    a client's machine, waits(key) how many bytes it has not taken yet of what it was sent. conversions: states that are
+    sent when they are in another form. spool is where large ones lie. events: when something happened last that may
+    make a RetroArch hang up, by its word and by the key of the client that it concerns alone.
     """
 
     settings: CorelessSettings
@@ -154,6 +157,7 @@ class Game:
     ends: list[Action] = field(default_factory=list)
     gone: list[Peer] = field(default_factory=list)
     quiet: Callable[[int], float] = lambda _: 0.0
+    waits: Callable[[int], int] = lambda _: 0
     conversions: list[Conversion] = field(default_factory=list)
     events: dict[tuple[str, int | None], float] = field(default_factory=dict)
 

@@ -36,8 +36,9 @@ class CorelessRoom:
     """One room: told what arrives on its connections and when (seconds), it returns what is to be done, in order.
 
     A key is the caller's name for a connection. After Close(key), and after `disconnect`, a key means nothing any more.
-    seed is for whoever wants two rooms alike; nothing in a room is secret. quiet(key) tells for how long (seconds)
-    nothing at all has come from a connection's machine. spool is where large savestates lie.
+    quiet(key) tells for how long (seconds)
+    nothing at all has come from a connection's machine, waits(key) how many bytes it has not taken yet of what it was
+    sent. spool is where large savestates lie.
     """
 
     def __init__(
@@ -45,11 +46,11 @@ class CorelessRoom:
         settings: CorelessSettings = CorelessSettings(),  # noqa: B008 - frozen
         spool: Spool | None = None,
         *,
-        seed: int = 0,
         quiet: Callable[[int], float] = lambda _: 0.0,
+        waits: Callable[[int], int] = lambda _: 0,
     ) -> None:
         self.settings = settings
-        self.game = Game(settings, spool or Spool(2 * settings.max_state_bytes), quiet=quiet)
+        self.game = Game(settings, spool or Spool(2 * settings.max_state_bytes), quiet=quiet, waits=waits)
 
     @property
     def empty(self) -> bool:
@@ -182,11 +183,12 @@ class CorelessRoom:
         settings: CorelessSettings,
         quiet: Callable[[int], float] = lambda _: 0.0,
         spool: Spool | None = None,
+        waits: Callable[[int], int] = lambda _: 0,
     ) -> CorelessRoom:
         """Return a room that goes on. KeyError, TypeError or ValueError if the data is broken."""
         room = cls(settings, spool)
         room.game = saved.load(data, settings, room.game.spool)
-        room.game.quiet = quiet
+        room.game.quiet, room.game.waits = quiet, waits
         room.settings = room.game.settings
         return room
 
@@ -263,6 +265,7 @@ class CorelessRoom:
             peer.since += slept
             peer.progress.clear()
             peer.state_since += slept
+            peer.took_at += slept
             if peer.owes_since is not None:
                 peer.owes_since += slept
 

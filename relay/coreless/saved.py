@@ -76,6 +76,7 @@ def _dump_peer(peer: Peer) -> dict[str, Any]:
         "keep_states": framer.keep_states,
         "parked": None if peer.parked is None else [[number, _text(packet)] for number, packet in peer.parked],
         "source": framer.source,
+        "taking": [peer.waits, peer.took_at] if peer.took_at > float("-inf") else None,
         "half": [framer.state.save(), framer.state_size] if framer.state is not None else None,
     }
 
@@ -88,7 +89,11 @@ def _load_peer(entry: dict[str, Any], game: Game) -> Peer:
     framer.need, framer.skip, framer.keep_states = entry["need"], entry["skip"], entry["keep_states"]
     if half := entry.get("half"):
         framer.state, framer.state_size, framer.begun = game.spool.load_blob(half[0]), int(half[1]), 1
+    # Not there where an older program wrote it.
+    waits, took_at = entry.get("taking") or (0, float("-inf"))
     return Peer(
+        waits=int(waits),
+        took_at=float(took_at),
         work=game.settings.work_at_once,
         **{name: entry[name] for name in PLAIN},
         framer=framer,

@@ -22,11 +22,12 @@ class CorelessSettings:
 
     players bounds connections (31 at most: client numbers have no more), pads those who play; devices are the types of
     the 16 pads. frozen_*: a player that makes next to no progress for that long while the others are that many frames
-    ahead is dropped. gone_seconds: whose machine gives no sign of life for that long keeps nobody out.
-    state_seconds: how long a clock that goes on may leave a request for its savestate unanswered; one that has begun to
-    arrive must be whole within state_arrives_seconds. work_per_second, work_at_once: how much of one client's commands
-    is read, an INPUT being 1 and any other 10; it is not read for a while when that is used up. mixed_pause_seconds:
-    how long somebody may pause a room in which a modern RetroArch takes part, which no PAUSE can hold.
+    ahead is dropped; after taking_seconds where it is about to read a savestate. gone_seconds: whose machine gives no
+    sign of life for that long keeps nobody out. state_seconds: how long a clock that goes on may leave a request for
+    its savestate unanswered; one that has begun to arrive must be whole within state_arrives_seconds. work_per_second,
+    work_at_once: how much of one client's commands is read, an INPUT being 1 and any other 10; it is not read for a
+    while when that is used up. mixed_pause_seconds: how long somebody may pause a room in which a modern RetroArch
+    takes part, which no PAUSE can hold.
     """
 
     players: int = 16
@@ -40,6 +41,7 @@ class CorelessSettings:
     handshake_seconds: float = 15.0
     frozen_seconds: float = 5.0
     frozen_frames: int = 50
+    taking_seconds: float = 9.0
     gone_seconds: float = 7.0
     state_seconds: float = 5.0
     state_arrives_seconds: float = 60.0

@@ -22,6 +22,10 @@ CAUGHT_UP = 1
 STATE_PACE = PACE_BYTES / 10
 STATE_LOOK = 2.0
 
+# A player who takes what waits for it, where that is more than so many bytes, reads a savestate and plays on behind it.
+# It counts as taking it for so many seconds after some of it went: what has arrived has to be loaded, too.
+READS, READ_LATELY = 64 * 1024, 2.0
+
 # Seconds without a sign of its machine after which somebody who has to send nothing may be gone.
 DOUBT = 0.5
 
@@ -49,18 +53,20 @@ def frozen(game: Game, now: float) -> tuple[Peer, str] | None:
     late: list[tuple[Peer, str]] = []
     for peer in players:
         waited_for = alone or furthest - peer.next >= game.settings.frozen_frames
-        if (why := _stands_still(peer, waited_for, now, game.settings.frozen_seconds)) and waited_for:
+        if (why := _stands_still(game, peer, waited_for, now)) and waited_for:
             late.append((peer, why))
     return min(late, key=lambda each: each[0].next, default=None)
 
 
-def _stands_still(peer: Peer, waited_for: bool, now: float, seconds: float) -> str:
+def _stands_still(game: Game, peer: Peer, waited_for: bool, now: float) -> str:
     """Note a player's frame, and whether the others wait for it; return why it is called frozen, "" if it is not."""
-    progress = peer.progress
+    progress, seconds = peer.progress, game.settings.frozen_seconds
     if _brings_a_state(peer, now):
         progress.clear()
         peer.heard = now
         return ""
+    if _takes_a_state(game, peer, now):
+        seconds = max(seconds, game.settings.taking_seconds)
     progress.append((now, peer.next, waited_for))
     while len(progress) > 1 and now - progress[1][0] >= seconds:
         progress.popleft()
@@ -90,6 +96,15 @@ def _brings_a_state(peer: Peer, now: float) -> bool:
         peer.brings = len(state) - bytes_then >= STATE_PACE * (now - since)
         peer.brought = (now, begun, len(state))
     return peer.brings
+
+
+def _takes_a_state(game: Game, peer: Peer, now: float) -> bool:
+    """Note how much waits for a player, and tell whether it is about to read a savestate."""
+    waits = game.waits(peer.key)
+    if waits < peer.waits and peer.waits > READS:
+        peer.took_at = now
+    peer.waits = waits
+    return now - peer.took_at <= READ_LATELY
 
 
 def sign(game: Game, peer: Peer, since: float, now: float) -> Sign:

@@ -63,7 +63,7 @@ class Table:
     def __init__(
         self, settings: CorelessSettings = DEFAULTS, cut: Callable[[bytes], Iterable[bytes]] | None = None
     ) -> None:
-        self.room, self._settings = CorelessRoom(settings, seed=0), settings
+        self.room, self._settings = CorelessRoom(settings), settings
         self.now = 1000.0
         self.seats: list[Seat] = []
         self.notes: list[Note] = []

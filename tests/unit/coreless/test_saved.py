@@ -14,9 +14,9 @@ from tests.support import netplay
 from tests.support.coreless import SPECTATE, Talk, load, state
 
 # What is kept in another form, or is nothing between two calls, or is of no use a second later.
-OTHERWISE = {"framer", "stage", "header", "info", "nick", "held", "out", "parked"}
+OTHERWISE = {"framer", "stage", "header", "info", "nick", "held", "out", "parked", "waits", "took_at"}
 OTHERWISE_GAME = {"settings", "peers", "synced", "master", "info", "state", "dirty", "ends", "gone", "quiet"}
-OTHERWISE_GAME |= {"spool", "conversions", "events"}
+OTHERWISE_GAME |= {"waits", "spool", "conversions", "events"}
 # What is looked at anew: how far everybody came in the last seconds, what they have sent, how long half a state takes.
 BEGINS_ANEW = {"progress", "work", "work_at", "state_begun", "state_since", "brought", "brings"}
 

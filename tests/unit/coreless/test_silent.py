@@ -281,3 +281,66 @@ def test_who_waits_and_does_not_wait_is_ended() -> None:
     for _ in range(5):
         talk.say(newcomer, netplay.nick("new"))
     assert talk.closed == {newcomer: "broke-protocol"}
+
+
+# Who reads a large savestate.
+
+
+def read_on(talk: Watched, key: int, size: int, pace: int) -> None:
+    """Let so many bytes wait for a player, who takes so many a second and sends nothing the while."""
+    begun = talk.now
+    talk.room.game.waits = lambda each: max(0, size - int(pace * (talk.now - begun))) if each == key else 0
+
+
+@pytest.mark.parametrize("plays", [True, False], ids=["in mid-game", "who has just come"])
+@pytest.mark.parametrize("pace", [100_000, 1_000_000])
+def test_a_player_who_takes_a_large_savestate_has_some_seconds_more_and_is_dropped_before_all_would_leave(
+    pace: int, plays: bool
+) -> None:
+    talk = Watched()
+    first, second = talk.two()
+    if plays:
+        talk.play(second, 10, 60)
+        talk.play(first, 10, 60)
+    talk.play(first, 70 if plays else 10, 60)
+    read_on(talk, second, 64 * 1024 * 1024, pace)
+    talk.wait(8.4)
+    assert not talk.closed
+    talk.wait(1.2)
+    assert talk.closed == {second: "frozen"}
+
+
+def test_who_has_a_large_savestate_whole_has_time_to_load_it() -> None:
+    talk = Watched()
+    first, second = talk.two()
+    talk.play(first, 10, 60)
+    read_on(talk, second, 5_500_000, 1_000_000)
+    talk.wait(7)
+    talk.play(second, 10, 60)
+    talk.wait(2)
+    assert not talk.closed
+
+
+@pytest.mark.parametrize(
+    ("size", "pace"), [(0, 0), (60_000, 5_000), (64 * 1024 * 1024, 0)], ids=["nothing", "a little", "for good"]
+)
+def test_whoever_takes_no_savestate_is_dropped_as_soon_as_ever(size: int, pace: int) -> None:
+    talk = Watched()
+    first, second = talk.two()
+    talk.play(first, 10, 60)
+    read_on(talk, second, size, pace)
+    talk.wait(5.6)
+    assert talk.closed == {second: "frozen"}
+
+
+def test_who_takes_a_savestate_is_known_after_an_upgrade_of_the_relay() -> None:
+    talk = Watched()
+    first, second = talk.two()
+    talk.play(first, 10, 60)
+    read_on(talk, second, 64 * 1024 * 1024, 1_000_000)
+    talk.wait(4.9)
+    other = copy.copy(talk)
+    data = json.loads(json.dumps(talk.room.save()))
+    other.room = CorelessRoom.restored(data, CorelessSettings(), waits=talk.room.game.waits)
+    other.wait(2)
+    assert not other.closed

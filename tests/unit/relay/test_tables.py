@@ -391,6 +391,29 @@ async def test_a_savestate_that_waits_for_many_is_held_once_and_given_back_with_
         assert (seats._waiting, spool.held) == (0, 0)
 
 
+@pytest.mark.parametrize(("size", "buffer"), [(2_000_000, 4096), (100_000, 262_144)], ids=["relay", "kernel"])
+async def test_a_room_knows_how_much_of_a_savestate_waits_for_a_player(size: int, buffer: int) -> None:
+    """Whether it lies in the relay's memory or in the kernel's."""
+    async with running(Config(buffers=Buffers(slow_client=4_000_000, socket=buffer))) as relay:
+        first, slow = await joined(relay), await FakeClient.join(relay.address, relay.port)
+        slow.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.writer.transport.pause_reading()
+        await slow.send(netplay.nick("slow") + netplay.info() * 2)
+        (table,) = relay.server.board.tables.at.values()
+        await relay.until(lambda: len(table.room.game.synced) == 2, "both are in")
+        (key,) = (peer.key for peer in table.room.game.synced if peer.nick == b"slow")
+        await first.send(netplay.command(0x42, netplay.words(0, size) + bytes(size)))
+        await first.send(netplay.game_input(0, 1, 0, 0, 0))
+        await relay.until(lambda: table.room.game.waits(key) > size / 4, "it waits")
+        assert bool(relay.server.hall.seats.of(table.seats[key]).waiting) == (buffer == 4096)  # type: ignore[union-attr]
+        slow.writer.transport.resume_reading()
+        await slow.read(size)
+        await relay.until(lambda: not table.room.game.waits(key), "it has taken everything")
+        for client in (first, slow):
+            client.abort()
+        await relay.until(lambda: not relay.server.board.live(), "all have gone")
+
+
 async def test_who_does_not_read_keeps_no_more_waiting_than_fits_into_the_bound_for_all() -> None:
     buffers = Buffers(slow_client=4_000_000, slow_clients=1_000_000, socket=4096)
     async with running(Config(buffers=buffers)) as relay:
