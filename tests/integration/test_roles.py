@@ -255,6 +255,8 @@ def test_nothing_but_a_port_or_a_binding_ends_a_game(host: RoleHost) -> None:
         "settings": every_setting.settings(changed, Path("/run/netplay-relay"), usual),
         "relay_drain_seconds": 800,
         "relay_open_files": 4000,
+        "relay_memory_high": 600_000_000,
+        "relay_memory_max": 700_000_000,
         "relay_release_id": "another",
     }
     process = host.property(unit, "MainPID")
@@ -265,6 +267,7 @@ def test_nothing_but_a_port_or_a_binding_ends_a_game(host: RoleHost) -> None:
             assert "Change to the new release and settings" in run.changed
             assert "counts from its next start on" in run.said
             assert host.property(unit, "TimeoutStopUSec") == "13min 30s"
+            assert host.property(unit, "MemoryMax") == "700000000"
             assert host.property(unit, "NeedDaemonReload") == "no"
             # What somebody adds to our units is none of our business. Of the units' own times systemd thinks itself.
             host.run("sh", "-ec", FILES_FROM_THE_FUTURE + A_DROP_IN)
