@@ -6,7 +6,7 @@ import sys
 
 from invoke.collection import Collection
 
-from toolkit import words
+from toolkit import console, words
 from toolkit.tasks import bench, friends, lab, play, testbed, xbps
 from toolkit.tasks.deploy import deploy
 from toolkit.tasks.doctor import doctor
@@ -36,4 +36,5 @@ ns = Collection(
     xbps=xbps.ns,
 )
 
+console.forgive()
 words.refuse(ns, sys.argv)

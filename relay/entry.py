@@ -26,4 +26,18 @@ def speak_utf8() -> None:
     chosen = any(word.startswith(("utf8", "-Xutf8")) for word in sys.orig_argv[1:8])  # the second time, or by a person
     if chosen or sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or not sys.executable:
         return
-    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - the very same words
+    words = _words()
+    if words:
+        os.execv(sys.executable, [os.fsencode(sys.executable), b"-X", b"utf8", *words[1:]])  # noqa: S606 - the very same
+
+
+def _words() -> list[bytes]:
+    """Return the command line as it was typed, byte for byte, [] where that cannot be seen.
+
+    Python's own copy has been read by the C library's idea of the host's language, which Python may write otherwise.
+    """
+    try:
+        with open("/proc/self/cmdline", "rb") as file:  # noqa: PTH123 - pathlib takes a while to load
+            return file.read().split(b"\0")[:-1]
+    except OSError:
+        return []

@@ -53,7 +53,9 @@ def _compile(extra: str, extras: tuple[str, ...], output: Path, options: list[st
         f"--output-file={output}",
         "pyproject.toml",
     ]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        argv, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=300
+    )
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
         raise UserError(

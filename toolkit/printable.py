@@ -38,6 +38,11 @@ def lines(text: str) -> str:
     return "\n".join(line(part.removesuffix("\r")) for part in text.split("\n"))
 
 
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written in UTF-8: what was typed in another language's bytes holds halves of signs."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 def _sign(sign: str) -> str:
     if sign.isprintable():
         return sign

@@ -226,7 +226,9 @@ def other_address(link: Connection, family: int) -> str | None:
 def release() -> tuple[int, ...]:
     """Return the release of this machine's ssh, (9, 2); () where it does not tell, and where there is none."""
     try:
-        done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False, timeout=CONNECT_SECONDS)
+        done = subprocess.run(
+            ["ssh", "-V"], capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=CONNECT_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ()
     found = re.match(r"OpenSSH\w*_(\d+)\.(\d+)", done.stderr)

@@ -162,7 +162,13 @@ def _said(*argv: str) -> str | None:
     """Return what a program of ssh's says about a key; None where it fails."""
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=KEY_SECONDS, stdin=subprocess.DEVNULL
+            argv,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=KEY_SECONDS,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

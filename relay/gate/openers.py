@@ -121,6 +121,6 @@ def _ports(rule: dict[str, Any]) -> Iterator[int]:
 def lists(names: Path, table: str) -> bool:
     """Tell whether the kernel names a table of legacy iptables there."""
     try:
-        return table in names.read_text().split()
+        return table in names.read_text(encoding="utf-8").split()
     except OSError:
         return False

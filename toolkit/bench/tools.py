@@ -44,7 +44,7 @@ def compile_programs(folder: Path) -> None:
     """Compile the load generator and the reference relay into folder. Raises UserError with what the compiler says."""
     for name in PROGRAMS:
         argv = [compiler(), "-O2", "-std=gnu11", "-Wall", "-o", str(folder / name), str(SOURCES / f"{name}.c")]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, capture_output=True, encoding="utf-8", errors="replace", check=False)
         if done.returncode:
             raise UserError(
                 f"cannot compile {name}.c: {done.stderr.strip()}",
@@ -75,7 +75,7 @@ def python(wanted: str = "") -> str:
 def _version(candidate: str) -> tuple[int, ...] | None:
     argv = [candidate, "-I", "-c", "import sys; print(*sys.version_info[:3])"]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(argv, capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=30)
         return tuple(int(word) for word in done.stdout.split())
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
@@ -88,7 +88,9 @@ def describe(haproxy_path: str, python_path: str) -> dict[str, str]:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
             break
-    said = subprocess.run([haproxy_path, "-v"], capture_output=True, text=True, check=False).stdout.split()
+    said = subprocess.run(
+        [haproxy_path, "-v"], capture_output=True, encoding="utf-8", errors="replace", check=False
+    ).stdout.split()
     return {
         "processor": model,
         "cores": str(os.cpu_count()),

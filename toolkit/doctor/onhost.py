@@ -34,7 +34,7 @@ def run(*argv: str) -> tuple[int, str, str]:
     environ = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environ,
+            argv, capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS, check=False, env=environ,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except FileNotFoundError:
@@ -171,7 +171,7 @@ def unit_of(who: str) -> str:
     """Return the systemd service of the first process that ss names, "" where it is in none."""
     pid = who.partition("pid=")[2].partition(",")[0]
     try:
-        path = Path(f"/proc/{int(pid)}/cgroup").read_text().strip().rpartition("/")[2]
+        path = Path(f"/proc/{int(pid)}/cgroup").read_text(encoding="utf-8").strip().rpartition("/")[2]
     except (OSError, ValueError):
         return ""
     return path if path.endswith(".service") else ""

@@ -16,7 +16,7 @@ _DEATH_BOUND: Final = 10.0  # seconds; the kernel takes milliseconds
 
 def mount_point() -> Path:
     """Return where cgroup2 is mounted: /sys/fs/cgroup, or below it where version 1 is mounted beside it."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
+    for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
         _, where, kind, *_ = line.split(" ")
         if kind == "cgroup2":
             return Path(where)
@@ -48,7 +48,7 @@ def pids(group: Path) -> set[int]:
 def holds(group: Path, pid: int) -> bool:
     """Tell whether a process is in the group or below it: its number alone may be somebody else's by now."""
     try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return False
     inside = "/" + str(group.relative_to(mount_point()))

@@ -26,7 +26,7 @@ def is_root() -> bool:
 
 def check_privileges() -> None:
     """Raise UserError where being root is not enough: in a container without the right to make namespaces."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     effective = int(status.partition("CapEff:")[2].split()[0], 16)
     if not all(effective >> capability & 1 for capability in (CAP_SYS_ADMIN, CAP_NET_ADMIN)):
         raise UserError(

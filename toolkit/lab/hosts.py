@@ -192,5 +192,5 @@ def _give_up_at(deadline: float, state: State, node: Node, what: str) -> None:
 
 
 def _write(path: Path, text: str, mode: int = 0o644) -> None:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(mode)

@@ -58,7 +58,7 @@ def is_namespace(path: Path) -> bool:
 def mounts_below(directory: Path) -> list[Path]:
     """Return what is mounted below a directory, in the order of mounting."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
         where = Path(line.split(" ")[4])
         if directory in where.parents:
             found.append(where)
@@ -89,7 +89,7 @@ def make_bridge(state: State) -> None:
     run(["ip", "link", "add", controller, "type", "veth", "peer", "name", "uplink", "netns", str(namespace)])
     # Should somebody take the rules away, IPv4 stays in by this; where forwarding is switched on later it is undone.
     for family in ("ipv4", "ipv6"):
-        Path(f"/proc/sys/net/{family}/conf/{controller}/forwarding").write_text("0")
+        Path(f"/proc/sys/net/{family}/conf/{controller}/forwarding").write_text("0", encoding="utf-8")
     _ip(enter, f"link set uplink master {_BRIDGE} up")
     _ip(
         [],

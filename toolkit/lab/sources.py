@@ -79,7 +79,7 @@ def apt_options() -> list[str]:
     """
     argv = ["apt-config", "dump", "--no-empty", "--format", '%f "%v";%n', *_REACHING]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=30)
     except FileNotFoundError:
         return []
     return [line for line in done.stdout.splitlines() if "::" in line]

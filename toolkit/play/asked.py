@@ -42,7 +42,9 @@ def ask(core: Path) -> Said:
     """Return what a core calls itself; nothing when it cannot be loaded here."""
     argv = [sys.executable, "-I", "-S", "-c", PROGRAM, str(core)]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=WITHIN, check=False)
+        done = subprocess.run(
+            argv, capture_output=True, encoding="utf-8", errors="replace", timeout=WITHIN, check=False
+        )
         name, version = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, OSError, ValueError, IndexError):
         return Said()

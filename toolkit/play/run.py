@@ -44,7 +44,7 @@ def version(installation: Installation) -> tuple[int, int, int]:
     argv = [*installation.argv, "--version"]
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=VERSION_WITHIN, check=False
+            argv, capture_output=True, encoding="utf-8", errors="replace", timeout=VERSION_WITHIN, check=False
         )
     except OSError as error:
         raise UserError(

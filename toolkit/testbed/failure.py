@@ -64,7 +64,7 @@ def _asked(testbed: Testbed, relay: Host, command: str) -> list[str]:
     argv = ["ssh", "-F", str(testbed.ssh_config), "-o", "BatchMode=yes", "--", relay.ssh, command]
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
+            argv, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -64,7 +64,9 @@ def listening(sockets: str) -> str:
 def said(argv: tuple[str, ...]) -> str:
     """Return what a program printed, without lines that count or tell the time; "" where there is no such program."""
     try:
-        text = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30).stdout
+        text = subprocess.run(
+            argv, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=30
+        ).stdout
     except FileNotFoundError:
         return ""
     return "\n".join(line for line in text.splitlines() if not line.startswith(("#", ":")))

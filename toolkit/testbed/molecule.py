@@ -75,7 +75,7 @@ def run(scenario: Scenario, command: list[str], tell: Callable[[Step], None]) ->
     with (
         done.log.open("w", encoding="utf-8") as log,
         subprocess.Popen(  # what it starts is found again by its environment: see leftovers.py
-            argv, cwd=PROJECT, env=environment(scenario), stdin=subprocess.DEVNULL, text=True, errors="replace",
+            argv, cwd=PROJECT, env=environment(scenario), stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace",
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process,
     ):  # fmt: skip

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from toolkit import printable
 from toolkit.errors import UserError
 from toolkit.xbps import dist, distfile, packages, versions
 
@@ -69,7 +70,7 @@ def settle(asked: Asked) -> Request:
 
 def check_maintainer(text: str) -> str:
     """Return the maintainer; UserError when no mail can be sent to them or a template could not hold them."""
-    if not _MAINTAINER.fullmatch(text) or text.endswith("@users.noreply.github.com>"):
+    if not _MAINTAINER.fullmatch(text) or not printable.is_unicode(text) or text.endswith("@users.noreply.github.com>"):
         raise UserError(
             f"{text!r} is not a maintainer: xbps wants a name and an address that takes mail",
             fix="--maintainer 'Anna Example <anna@example.org>' (no quotes, backticks, $ or \\ in it)",
@@ -85,7 +86,7 @@ def check_maintainer(text: str) -> str:
 def _at_home(package: Package, homepage: str) -> Package:
     if not homepage:
         return package
-    if not _HOMEPAGE.fullmatch(homepage):
+    if not _HOMEPAGE.fullmatch(homepage) or not printable.is_unicode(homepage):
         raise UserError(
             f"{homepage!r} is not a home page a template can hold",
             fix="--homepage https://... , of at most 60 characters behind it, without quotes, spaces, $ or braces.",

@@ -62,7 +62,14 @@ def build(source: Path, folder: Path) -> Path:
     """Build the wheel of an unpacked source into a folder; return its path. Raises UserError."""
     argv = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     done = subprocess.run(
-        argv, cwd=source, capture_output=True, text=True, check=False, timeout=BUILD_SECONDS, env=_environment()
+        argv,
+        cwd=source,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=BUILD_SECONDS,
+        env=_environment(),
     )
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:

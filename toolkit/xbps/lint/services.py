@@ -105,7 +105,14 @@ def _programs(package: Package) -> list[Path]:
 
 
 def _syntax(path: Path) -> Iterator[Finding]:
-    done = subprocess.run(["sh", "-n", str(path)], capture_output=True, text=True, check=False, timeout=SHELL_SECONDS)
+    done = subprocess.run(
+        ["sh", "-n", str(path)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=SHELL_SECONDS,
+    )
     for said in done.stderr.splitlines():
         if found := re.search(r":\s*(?:line )?(\d+):\s*(.*)", said):
             yield Finding(path, int(found[1]), "syntax", found[2], f"sh -n {path.name} says the same.")

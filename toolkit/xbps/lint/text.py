@@ -121,7 +121,12 @@ def syntax(package: Package) -> Iterator[Finding]:
     if bash is None:
         return
     done = subprocess.run(
-        [bash, "-n", str(package.template)], capture_output=True, text=True, check=False, timeout=BASH_SECONDS
+        [bash, "-n", str(package.template)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=BASH_SECONDS,
     )
     for said in done.stderr.splitlines() if done.returncode else ():
         if found := re.search(r": line (\d+): (.*)", said):
