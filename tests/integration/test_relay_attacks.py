@@ -62,10 +62,9 @@ class Seen:
     before: list[list[float]]
     during: list[list[float]]
 
-    @property
-    def later(self) -> float:
-        """How much longer than before 99 of 100 messages took at most, in the game that felt it most (ms)."""
-        pairs = zip(self.before, self.during, strict=True)
+    def later(self, usual: Sequence[Sequence[float]]) -> float:
+        """Return how much longer than usual 99 of 100 messages took at most, in the game that felt it most (ms)."""
+        pairs = zip(usual, self.during, strict=True)
         return max(percentile(during, 0.99) - percentile(before, 0.99) for before, during in pairs)
 
 
@@ -92,7 +91,7 @@ def attacked(relay: Target, kind: str, seconds: float) -> Seen:
         if not upgraded[0] and time.monotonic() > began + seconds / 2:
             asked = time.monotonic()
             relay.upgrade()
-            upgraded = (asked - 1, time.monotonic() + 1)
+            upgraded = (asked - 0.2, time.monotonic() + 0.5)
         over.wait(0.02)
     ended = time.monotonic()
     assert attack.returncode == 0
@@ -110,12 +109,15 @@ def attacked(relay: Target, kind: str, seconds: float) -> Seen:
 
 def assert_nobody_is_harmed(relay: Target, kind: str, seconds: float) -> None:
     """Attack, and look at memory and at the other games."""
-    seen: list[Seen] = []
-    while not seen or (seen[-1].later > LATER and len(seen) < TRIES):
-        seen.append(attacked(relay, kind, seconds))
-        assert seen[-1].peak < 160 * MB
-        wait_for(lambda: seen[-1].left() < LEFT, 5, f"the memory to be given back: {seen[-1].left() / MB:.0f} MB")
-    assert seen[-1].later < LATER, [one.later for one in seen]
+    later: list[float] = []
+    usual: list[list[float]] = []
+    while not later or (later[-1] > LATER and len(later) < TRIES):
+        seen = attacked(relay, kind, seconds)
+        usual = usual or seen.before
+        later.append(seen.later(usual))
+        assert seen.peak < 160 * MB
+        wait_for(lambda: seen.left() < LEFT, 5, f"the memory to be given back: {seen.left() / MB:.0f} MB")  # noqa: B023
+    assert later[-1] < LATER, f"messages of other games took {later} ms longer than before, try by try"
 
 
 class Program(Running):
@@ -144,7 +146,7 @@ def program(tmp_path: Path) -> Iterator[Program]:
 
 @pytest.mark.parametrize("kind", attacks.KINDS)
 def test_what_one_friend_sends_harms_nobody(program: Program, kind: str) -> None:
-    assert_nobody_is_harmed(program, kind, 4.0)
+    assert_nobody_is_harmed(program, kind, 6.0)
 
 
 @dataclass(frozen=True)

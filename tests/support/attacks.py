@@ -7,6 +7,7 @@ ends all of its connections, and prints how many it made.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import socket
@@ -91,8 +92,7 @@ class Attacker:
                     self.pour(link, bytes(24 * MIB))
 
     def _state(self, compresses: int, part: float = 1.0) -> None:
-        body = zlib.compress(bytes(STATE), 9) if compresses else bytes(STATE)
-        data = netplay.command(0x42, netplay.words(0, STATE) + body) + netplay.game_input(0, 1, 0, 0, 0)
+        data = loaded(bool(compresses))
         with contextlib.ExitStack() as stack:
             master = stack.enter_context(self.player("m", compresses, plays=True))
             for number in range(READERS):
@@ -141,6 +141,13 @@ class Attacker:
 
 
 KINDS = ("unread", "states", "bombs", "halves", "commands", "crowds", "noise")
+
+
+@functools.cache
+def loaded(packed: bool) -> bytes:
+    """Return a savestate of 64 MiB on its way, with the frame behind it."""
+    body = zlib.compress(bytes(STATE), 9) if packed else bytes(STATE)
+    return netplay.command(0x42, netplay.words(0, STATE) + body) + netplay.game_input(0, 1, 0, 0, 0)
 
 
 def exactly(sock: socket.socket, count: int) -> bytes:
