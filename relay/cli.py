@@ -11,13 +11,26 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import relay
+from relay import (
+    answered,
+    control,
+    following,
+    listeners,
+    metrics,
+    pace,
+    report,
+    service,
+    snapshot,
+    sockets,
+    unpacked,
+    upgrade,
+)
 from relay import config as settings
-from relay import control, following, listeners, metrics, pace, report, service, snapshot, sockets, unpacked, upgrade
 from relay.config import Config
 from relay.daemon import Daemon
 from relay.fileerrors import sentence
@@ -28,6 +41,7 @@ from relay.observe import Events, set_up
 from relay.selector import LinkSelector
 from relay.tomlfile import ConfigError
 
+Answer = TypeVar("Answer")
 BAD_INPUT = 2
 # Objects that come before the collector looks for garbage; Python's own number is 700.
 GARBAGE = 10_000
@@ -195,14 +209,15 @@ def _self_check(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     if arguments.follow:
         return _follow(arguments)
-    result = _ask(arguments, "status")
     if arguments.json:
-        print(json.dumps(result, indent=2))  # noqa: T201 - the answer
+        # As it came: who reads it has eyes of its own, and may know more than this release.
+        print(_ask(arguments, "status", _as_json))  # noqa: T201 - the answer
         return 0
+    result = _ask(arguments, "status", answered.status)
     looks = [pace.of(result)]
     while report.anybody_plays(result) and len(looks) < pace.LOOKS:
         time.sleep(pace.BETWEEN)
-        result = _ask(arguments, "status")
+        result = _ask(arguments, "status", answered.status)
         looks.append(pace.of(result))
     print(report.text(result, pace.judged(looks)))  # noqa: T201 - the answer
     return 0
@@ -229,7 +244,7 @@ def _gate_state() -> dict[str, Any]:
 
 def _metrics(arguments: argparse.Namespace) -> int:
     try:
-        print(metrics.text(_ask(arguments, "status")), end="")  # noqa: T201 - the answer
+        print(metrics.text(_ask(arguments, "status", answered.status)), end="")  # noqa: T201 - the answer
     except metrics.LibraryMissingError as error:
         print(f"netplay-relay: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person at the terminal
         return 1
@@ -237,7 +252,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
 
 
 def _upgrade(arguments: argparse.Namespace) -> int:
-    result = _ask(arguments, "upgrade")
+    result = _ask(arguments, "upgrade", answered.upgrade)
     if error := result.get("error"):
         print(f"netplay-relay: not upgraded: {error}", file=sys.stderr)  # noqa: T201 - a sentence for the person
         return 1
@@ -255,14 +270,21 @@ def _places(arguments: argparse.Namespace) -> list[Path]:
     return control.places(settings.load(arguments.config).control.socket if arguments.config else None)
 
 
-def _ask(arguments: argparse.Namespace, request: str) -> dict[str, Any]:
+def _as_json(answer: dict[str, Any]) -> str:
+    try:
+        return json.dumps(answer, indent=2)
+    except RecursionError:
+        raise ValueError("the relay's answer is nested too deeply") from None
+
+
+def _ask(arguments: argparse.Namespace, request: str, read: Callable[[dict[str, Any]], Answer]) -> Answer:
     paths = _places(arguments)
     path = paths[0]
     try:
         answer = control.ask_first(paths, request)
         if "error" in answer and request == "status":
-            raise ValueError(answer["error"])
-        return answer
+            raise ValueError(answered.clean(str(answer["error"])))
+        return read(answer)
     except PermissionError:
         raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
     except (OSError, ValueError) as error:

@@ -118,11 +118,12 @@ def sent_off(state: dict[str, Any]) -> list[str]:
     said = []
     for entry in state.get("ended", []):
         session = hosted.get(entry.get("table"))
-        if entry["kind"] != "player" or entry["outcome"] != "host-came" or session is None:
+        address = entry.get("address")
+        if entry["kind"] != "player" or entry["outcome"] != "host-came" or session is None or not address:
             continue
-        if all(client["address"] != entry["address"] for client in session["clients"]):
+        if all(client["address"] != address for client in session["clients"]):
             said.append(
-                f"{entry['address']} was alone at port {entry['table']}, where {session['host']['address']} hosts now, "
+                f"{address} was alone at port {entry['table']}, where {session['host']['address']} hosts now, "
                 "and was disconnected: whoever sits there has to connect again"
             )
     return list(dict.fromkeys(said))
