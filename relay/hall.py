@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from relay.coreless import Conversion
+from relay.coreless.conversion import NO_MEMORY
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
 from relay.seats import READ_OF_STATE, READ_SIZE, Seats
@@ -72,7 +73,7 @@ class Hall:
         try:
             done = bool(failure) or made.step()
         except (ValueError, zlib.error, SpoolFullError) as error:
-            done, failure = True, str(error) or "no memory is left for it"
+            done, failure = True, str(error) or NO_MEMORY
         except Exception:
             # The states of other rooms are converted after this one.
             log.exception("this should not have happened, to a savestate of the room on port %d", table.port)

@@ -53,7 +53,8 @@ class LogBound:
         return left_out
 
     def _forget_old(self, now: float) -> None:
+        # After so long all of it may be written again; how much was left out is worth less than to know the next.
         whole = AT_ONCE / A_SECOND
-        self._of = {about: one for about, one in self._of.items() if one.left_out or now - one.at < whole}
+        self._of = {about: one for about, one in self._of.items() if now - one.at < whole}
         if len(self._of) >= MOST:
             self._of = {about: one for about, one in self._of.items() if one.left < AT_ONCE - 1}

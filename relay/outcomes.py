@@ -90,7 +90,11 @@ class Outcome(StrEnum):
     # Both ends of a link.
     LEFT = "left", "it played, and closed first"
     PEER_LEFT = "peer-left", "it played, and the other end closed first"
-    OVERRUN = "overrun", "it read too slowly and more waited for it than may (buffers.slow_client, slow_clients)"
+    OVERRUN = (
+        "overrun",
+        "it read too slowly and more waited for it than may (buffers.slow_client, slow_clients), or no memory was left "
+        "for what it sent or waited for (buffers.memory)",
+    )
     LINK_FAILED = "link-failed", "a mistake of the relay ended this link; the log has the traceback"
     KICKED = "kicked", "the owner ended it"
     SHUTDOWN = "shutdown", "the relay stopped before it left"

@@ -17,10 +17,11 @@ from relay.protocol import Address, canonical
 BACKLOG = 4096
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # A paused RetroArch is silent for hours but its kernel answers. Every 5 s it is asked for a sign of life, which soon
-# shows who is silent (relay/tcpinfo.py); 120 s without one are the end. Keepalive rests while something is on its way,
+# shows who is silent (relay/tcpinfo.py), and then each second, for one question may be lost: whoever is silent for 7 s
+# makes way for others. 120 s without an answer are the end. Keepalive rests while something is on its way,
 # a ping for one; then it is the time without an acknowledgement that counts (milliseconds). A paused RetroArch's kernel
 # acknowledges; but not once its buffer is full, however alive it is: see `linked`.
-DEAD_PEER = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 23, "TCP_USER_TIMEOUT": 120_000}
+DEAD_PEER = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 115, "TCP_USER_TIMEOUT": 120_000}
 
 
 # The largest segment (bytes) that both sides send. Kernels learn what a path takes from messages of its hops (ICMP).

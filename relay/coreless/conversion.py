@@ -18,6 +18,8 @@ from relay.spool import Blob, Spool
 SLICE = 32 * 1024
 # The head of LOAD_SAVESTATE, with frame and size.
 HEAD = 2 * wire.HEAD
+# Why a conversion failed, where it is not the state's fault.
+NO_MEMORY = "no memory is left for it"
 
 
 @dataclass(eq=False, slots=True)
@@ -53,7 +55,7 @@ class Conversion:
     def _check(self) -> None:
         """Raise ValueError if the memory was taken away."""
         if self.target.lost or (isinstance(self.source, Blob) and self.source.lost):
-            raise ValueError("no memory is left for it")
+            raise ValueError(NO_MEMORY)
 
     def _read(self, count: int) -> bytes:
         if isinstance(self.source, Blob):

@@ -22,6 +22,10 @@ class BrokenError(Exception):
     """A client sent what no RetroArch sends; str() says what."""
 
 
+class StateLostError(BrokenError):
+    """The memory for a savestate that arrives was taken away, or there is none: nobody's mistake."""
+
+
 class CorePacketError(BrokenError):
     """A client's core sends packets of its own (RetroArch 1.16 and newer), which only a host can pass on."""
 
@@ -112,7 +116,7 @@ class Framer:
         except SpoolFullError:
             state.lose()
         if state.lost:
-            raise BrokenError("no memory is left for its savestate")
+            raise StateLostError("no memory is left for its savestate")
 
     def _commands(self, data: bytes, at: int) -> list[tuple[int, bytes | Blob]]:
         found: list[tuple[int, bytes | Blob]] = []

@@ -9,7 +9,7 @@ from typing import Any
 from relay.before_end import OWN_PADS
 from relay.coreless import clock, handshake, pauses, saved, savestates, seats, silent, wire
 from relay.coreless.conversion import Conversion
-from relay.coreless.framing import BrokenError, CorePacketError, Framer
+from relay.coreless.framing import BrokenError, CorePacketError, Framer, StateLostError
 from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.coreless.view import view
@@ -77,8 +77,7 @@ class CorelessRoom:
             commands = peer.framer.feed(data)
         except BrokenError as error:
             commands = []
-            linked = isinstance(error, CorePacketError) and peer.stage is Stage.SYNCED
-            game.close(peer, Outcome.NEEDS_HOST if linked else Outcome.BROKE_PROTOCOL, str(error))
+            game.close(peer, _outcome(error, peer), str(error))
         if peer.stage is Stage.HEADER and peer.parked is None and key in game.peers:
             handshake.opened(game, peer, now)
         self._take(peer, commands, now)
@@ -302,3 +301,10 @@ class CorelessRoom:
             if any(peer.parked is not None for peer in game.peers.values()):
                 self._look_again(now)
         return game.take()
+
+
+def _outcome(error: BrokenError, peer: Peer) -> Outcome:
+    if isinstance(error, StateLostError):
+        return Outcome.OVERRUN
+    linked = isinstance(error, CorePacketError) and peer.stage is Stage.SYNCED
+    return Outcome.NEEDS_HOST if linked else Outcome.BROKE_PROTOCOL

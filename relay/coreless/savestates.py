@@ -210,7 +210,9 @@ def _pass_on(game: Game, master: Peer, frame: int, raw_size: int, packet: bytes 
             try:
                 while not made.step():
                     pass
-            except (zlib.error, ValueError, SpoolFullError) as error:
+            except SpoolFullError:
+                return game.close(master, Outcome.OVERRUN, f"a state that was lost: {conversion.NO_MEMORY}")
+            except (zlib.error, ValueError) as error:
                 return game.close(master, Outcome.BROKE_PROTOCOL, f"a state that cannot be read: {error}")
             packets[not master.compresses] = bytes(target)
     game.state.size, game.state.misfits, game.state.wanted = raw_size, 0, False
@@ -232,7 +234,9 @@ def converted(game: Game, made: Conversion, failure: str) -> None:
     if not failure:
         return
     if (sender := game.peers.get(made.sender)) is not None:
-        game.close(sender, Outcome.BROKE_PROTOCOL, f"a state that cannot be read: {failure}")
+        lost = failure == conversion.NO_MEMORY
+        outcome = Outcome.OVERRUN if lost else Outcome.BROKE_PROTOCOL
+        game.close(sender, outcome, f"a state that {'was lost' if lost else 'cannot be read'}: {failure}")
     for key in made.keys:
         if (peer := game.peers.get(key)) is not None:
             game.close(peer, Outcome.NO_STATE, "the state that it waited for could not be read")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from relay import sockets
+from relay import sockets, switchboard
 from relay.config import Config, Coreless, Gate, RoomConfig
+from relay.coreless import CorelessSettings
 from relay.limits import Limits
 from relay.outcomes import Outcome
 from relay.rooms import Mode
@@ -280,6 +281,14 @@ async def test_a_link_sends_without_delay_and_notices_dead_peers() -> None:
             assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert end.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+
+
+@pytest.mark.parametrize("gone", [switchboard.GONE_SECONDS, CorelessSettings().gone_seconds])
+def test_a_living_machine_of_which_one_probe_was_lost_keeps_its_place(gone: float) -> None:
+    keep = sockets.DEAD_PEER
+    far = 0.5  # seconds to the other side of the world and back
+    assert keep["TCP_KEEPIDLE"] + keep["TCP_KEEPINTVL"] + far < gone
+    assert keep["TCP_KEEPIDLE"] + keep["TCP_KEEPINTVL"] * keep["TCP_KEEPCNT"] == 120
 
 
 async def test_without_file_descriptors_the_relay_sheds_and_goes_on(

@@ -126,6 +126,16 @@ def test_those_who_are_told_apart_are_no_more_than_so_many() -> None:
     assert len(bound._of) <= logbound.MOST
 
 
+def test_those_who_are_gone_for_good_keep_nobody_from_being_told_apart() -> None:
+    bound, floods = LogBound(0.0), 4
+    for number in range(logbound.MOST):
+        for _ in range(floods * logbound.AT_ONCE):
+            bound.take(number, 0.0)
+    later = 10 * logbound.AT_ONCE / logbound.A_SECOND
+    lines = sum(bound.take("new", later) is not None for _ in range(floods * logbound.AT_ONCE))
+    assert lines == logbound.AT_ONCE
+
+
 def test_what_was_left_out_is_told_with_the_next_line(caplog: pytest.LogCaptureFixture) -> None:
     now = 1000.0
     journal = Journal(Events(blurred=False), Endings(), lambda: now)
