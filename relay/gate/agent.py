@@ -67,6 +67,9 @@ class Agent:
         self._complaint = ""
         self._left = ""
         self._lacks: list[str] = []
+        # What no round has dealt with yet: another process held the lock, or the filter refused.
+        self._owed = False
+        self._answered: dict[str, Any] = {}
         self._blind = False
         self._absent = [home for home in fronts.HOMES if not home.exists()]
         self._outdated = False
@@ -121,18 +124,21 @@ class Agent:
     def look(self, *, told: bool) -> Outcome | None:
         """Do one round. told: rules of this host have changed. Return what was done, None when there was no need."""
         now = self._clock()
-        answered = self._lookups.results()
-        if not (told or answered or self._is_due(now)):
+        self._owed = self._owed or told
+        self._answered |= self._lookups.results()
+        if not (self._owed or self._answered or self._is_due(now)):
             self._ask(now)
             return None
+        surveyed = self._surveyed
         try:
-            outcome = self._settle(answered, survey=self._survey_is_due(now, told=told))
+            outcome = self._settle(self._answered, survey=self._survey_is_due(now, told=self._owed))
         except BusyError:
+            self._surveyed = surveyed
             return None  # somebody applies; the next round looks at what came of it
         except (ConfigError, FilterError, OSError) as error:
             self._complain(sentence(error))
             return None
-        self._looked = now
+        self._looked, self._owed, self._answered = now, False, {}
         self._ask(now)
         return outcome
 

@@ -81,7 +81,8 @@ def _read(name: str) -> str:
         data = sys.stdin.buffer.read(LARGEST_FILE + 1)
     else:
         try:
-            data = Path(name).read_bytes()
+            with Path(name).open("rb") as file:
+                data = file.read(LARGEST_FILE + 1)
         except OSError as error:
             raise unreadable(Path(name), error) from error
     if len(data) > LARGEST_FILE:

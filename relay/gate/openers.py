@@ -83,7 +83,10 @@ def _close(programs: Programs, program: str, keep: Sequence[int]) -> bool:
         return False
     saved = programs.answer([f"{program}-save", "-t", "filter"])
     named = re.findall(rf"-A {OPENER} .*--dports (\S+)", saved)
-    if f":{OPENER} " not in saved or _covers(keep, {int(port) for ports in named for port in ports.split(",")}):
+    words = [word for ports in named for word in ports.split(",")]
+    # Somebody may have written a range in there: that is not for the ports to keep alone.
+    kept = all(word.isdecimal() for word in words) and _covers(keep, {int(word) for word in words})
+    if f":{OPENER} " not in saved or kept:
         return False
     jumps = [f"-D INPUT -j {OPENER}"] * saved.count(f"-A INPUT -j {OPENER}\n")
     lines = ["*filter", f":{OPENER} - [0:0]", *jumps, f"-X {OPENER}", "COMMIT", ""]
@@ -115,7 +118,9 @@ def _ports(rule: dict[str, Any]) -> Iterator[int]:
         match = part.get("match", {})
         if isinstance(match.get("left"), dict) and match["left"].get("payload", {}).get("field") == "dport":
             right = match["right"]
-            yield from right["set"] if isinstance(right, dict) else [right]
+            values = right.get("set", [right]) if isinstance(right, dict) else [right]
+            # Of a range, or a named set, no port is one of ours.
+            yield from (value if isinstance(value, int) else 0 for value in values)
 
 
 def lists(names: Path, table: str) -> bool:

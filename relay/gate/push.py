@@ -106,7 +106,13 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
         former = gate.former(known)
         kept_by = former.name if former else before["backend"]
         pending = commit.prepare(gate, known, kept_by, gate.allowlist(wanted), wish.rollback_after)
-        by = commit.arm(gate, pending, wish.rollback_after)
+        try:
+            by = commit.arm(gate, pending, wish.rollback_after)
+        except OSError:
+            # Nothing was applied. What an older push replaced is the agent's to put back.
+            if not unconfirmed:
+                places.write(gate.places.pending, None)
+            raise
         armed = {"token": pending.token, "rollback_at": int(pending.deadline), "rollback_by": by}
     try:
         outcome = gate.settle(wanted, known, others=False)

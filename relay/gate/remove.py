@@ -24,8 +24,8 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
     with _no_agent(gate), state.locked(gate.places.lock):
         known = state.load(gate.places.state)
         if pending := commit.load(gate.places.pending):
-            places.write(gate.places.pending, None)
             commit.disarm(gate, pending.token)
+        places.write(gate.places.pending, None)
         undone = Coexistence(gate.programs, "").close()
         removed = _rules(gate, known)
         leftover.take_away(gate, known, "", now=True)

@@ -469,3 +469,35 @@ def test_everything_that_is_written_is_written_under_the_lock(bench: Bench, monk
     bench.gate.filter.refuses = ""
     remove.remove(bench.gate)
     assert written >= {"gate.json", "pending.json", "friends.toml", "allowlist"}
+
+
+def test_what_was_announced_while_somebody_applied_is_looked_at_afterwards(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A push may take seconds; rules that somebody flushed meanwhile would be missing for a minute."""
+    bench.write(ANNA)
+    bench.agent.look(told=True)
+    bench.gate.filter.remove()
+    monkeypatch.setattr(Agent, "_settle", busy_once(Agent._settle))
+    assert bench.agent.look(told=True) is None
+    assert bench.agent.look(told=False) is not None
+    assert bench.gate.filter.holds() == {"5.6.7.8/32"}
+    assert bench.agent.look(told=False) is None
+
+
+@pytest.mark.parametrize("trouble", ["busy", "refused"])
+def test_an_answer_that_came_at_a_bad_moment_is_used_in_the_next_round(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """It is asked again only after a minute: so long a friend with a new address would stay out."""
+    bench.write(DORA)
+    bench.agent.look(told=True)
+    wait_for(lambda: bench.asked == 1, 10, "the look-up")
+    if trouble == "busy":
+        monkeypatch.setattr(Agent, "_settle", busy_once(Agent._settle))
+    else:
+        bench.gate.filter.refuses = "no"
+    wait_for(lambda: bench.agent.look(told=False) is None and bench.agent._answered, 10, "the answer")
+    bench.gate.filter.refuses = ""
+    assert bench.agent.look(told=False) is not None
+    assert bench.gate.filter.holds() == {"5.6.7.10/32"}

@@ -417,6 +417,19 @@ def test_a_lock_is_given_back(tmp_path: Path) -> None:
     assert state.holder(tmp_path / "none") is None
 
 
+def test_a_list_that_never_ends_is_refused(terminal: Terminal) -> None:
+    """As /dev/zero: no more of a file is read than a list may have."""
+    answer = terminal.ask("apply", "--friends", "/dev/zero", code=BAD_INPUT)
+    assert "not that long" in answer["error"]["message"]
+
+
+def test_a_removal_takes_what_cannot_be_read_of_a_push_too(terminal: Terminal) -> None:
+    terminal.type("apply", "--friends", "-", text=ANNA)
+    terminal.gate.places.pending.write_text("{")
+    terminal.type("remove")
+    assert not terminal.gate.places.state_dir.exists()
+
+
 def test_a_lock_whose_file_was_taken_away_meanwhile_is_taken_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

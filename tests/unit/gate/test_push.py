@@ -603,3 +603,18 @@ def test_what_comes_back_to_a_full_disk_is_the_filter_at_once_and_the_files_when
     assert "5.6.7.8" in gate.places.allowlist.read_text()
     assert gate.filter.holds() == {"5.6.7.8/32"}
     assert not gate.places.pending.exists()
+
+
+def test_a_push_whose_timer_cannot_be_started_leaves_nothing_that_waits(
+    gate: MemoryGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(gate, ANNA)
+
+    def fails(_: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(commit, "_detach", fails)
+    with pytest.raises(OSError, match="Cannot allocate"):
+        apply(gate, BEN, rollback_after=60)
+    assert not gate.places.pending.exists()
+    assert gate.filter.holds() == {"5.6.7.8/32"}
