@@ -58,6 +58,7 @@ class Plan:
         return {
             "ansible_become": become,
             "preflight_ports": ports,
+            "preflight_backend": self.settings.gate.backend,
             "preflight_datagrams": list(datagrams(self.settings)),
             "relay_zipapp": str(self.release.path),
             "relay_release_id": self.release.id,

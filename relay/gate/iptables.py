@@ -17,7 +17,7 @@ from dataclasses import replace
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.friends import Network
 from relay.gate.ipset import SET_NAMES, by_set, members
-from relay.gate.lacking import CAP, LOG, cure
+from relay.gate.lacking import CAP, LOG, refusal
 from relay.gate.plan import order
 from relay.gate.wall import LOG_PREFIX, Standing, Wall, parse_network
 
@@ -31,10 +31,6 @@ PORTS_PER_RULE = 15
 
 # How iptables-restore names a line of what it was told.
 _WHERE = re.compile(r"\bline:? (\d+)\b")
-# Lines of its that say nothing of the reason.
-_HINTS = ("Error occurred at line", "Try `")
-# Of a line that is quoted.
-_QUOTED = 120
 _OURS = re.compile(r"-A NETPLAY(-GATE|-FRIEND)? ")
 _COUNTS = re.compile(r"^\[(\d+):\d+\] ")
 # Long options of our rules. Values go as far as the next option; what else a release prints is left out, but for short
@@ -104,11 +100,7 @@ def refused(said: str, text: str) -> str:
     lines = text.splitlines()
     where = _WHERE.search(said)
     line = lines[int(where[1]) - 1] if where and 0 < int(where[1]) <= len(lines) else ""
-    words = " ".join(one.strip() for one in said.splitlines() if one.strip() and not one.startswith(_HINTS))
-    if not line.startswith("-"):
-        return words
-    advice = cure(said, line)
-    return f"{words} (the line: {line[:_QUOTED]}){'. ' + advice if advice else ''}"
+    return refusal(said, line if line.startswith("-") else "")
 
 
 def sources(wall: Wall, version: int) -> list[Network]:

@@ -34,6 +34,10 @@ _NEEDS = (
     (re.compile(r"^counter | counter name "), "nft_objref"),
     (re.compile(r"^(table|type filter) "), "nf_tables and nf_tables_inet"),
 )
+# Lines of iptables that say nothing of the reason.
+_HINTS = ("Error occurred at line", "Try `")
+# Of what is said and of a line that is quoted, in characters.
+_MOST, _QUOTED = 400, 120
 _IS_LACKING = re.compile(r"No such file or directory|not supported|No chain/target/match|does not exist|missing kernel")
 _IS_PROGRAM = re.compile(r"Couldn't load (?:match|target)|unknown option|Extension \S+ .*missing")
 
@@ -59,6 +63,15 @@ def cure(said: str, rule: str) -> str:
         return ""
     modules = next((modules for pattern, modules in _NEEDS if pattern.search(rule)), "nf_tables")
     return f"Nobody can be kept out without that rule, which needs the kernel modules {modules}: {_load(modules)}"
+
+
+def refusal(said: str, rule: str) -> str:
+    """Return what a program said of rules, in one line, with the rule that it means ("": none) and the cure."""
+    words = " ".join(one.strip() for one in said.splitlines() if one.strip() and not one.startswith(_HINTS))
+    if not rule:
+        return words[:_MOST]
+    advice = cure(said, rule)
+    return f"{words[:_MOST]} (the line: {rule[:_QUOTED]}){'. ' + advice if advice else ''}"
 
 
 def _load(modules: str) -> str:

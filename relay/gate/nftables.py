@@ -12,8 +12,6 @@ from relay.gate.wall import Difference, Standing, Wall, differences
 
 # How nft begins a sentence on a line of what it was told: a name for the input, the line, columns.
 _WHERE = re.compile(r"[^:\s]+:(\d+):\d+(?:-\d+)?: ")
-# Of a line that is quoted; one of addresses is much longer.
-_QUOTED = 120
 
 
 class Nftables:
@@ -141,6 +139,4 @@ def _refused(error: ProgramError, script: str) -> str:
     where = _WHERE.match(said)
     if not where or not 0 < int(where[1]) <= len(lines):
         return said
-    line, words = lines[int(where[1]) - 1].strip(), said[where.end() :]
-    cure = lacking.cure(words, line)
-    return f"{words} (the line: {line[:_QUOTED]}){'. ' + cure if cure else ''}"
+    return lacking.refusal(said[where.end() :], lines[int(where[1]) - 1].strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,6 +68,56 @@ def test_what_is_missing_or_full_is_named_before_anything_is_changed(
     assert "Traceback" not in refused.errors
 
 
+# Stands in for a kernel without a feature: it refuses a script that names it. All else is done by the real nft.
+NFT = r"""#!/usr/bin/python3
+import subprocess, sys
+text = sys.stdin.read() if "-f" in sys.argv else ""
+for number, line in enumerate(text.splitlines(), 1):
+    if WORD in line:
+        sys.exit("/dev/stdin:%d:1-9: Error: Could not process rule: No such file or directory" % number)
+sys.exit(subprocess.run(["/usr/sbin/nft", *sys.argv[1:]], input=text, text=True).returncode)
+"""
+
+
+@contextmanager
+def a_kernel_without(host: RoleHost, word: str) -> Iterator[None]:
+    script = NFT.replace("WORD", repr(word))
+    host.run("python3", "-c", "import sys; open(sys.argv[1], 'w').write(sys.argv[2])", "/usr/local/sbin/nft", script)
+    host.run("chmod", "755", "/usr/local/sbin/nft")
+    try:
+        yield
+    finally:
+        host.run("rm", "/usr/local/sbin/nft")
+
+
+def test_a_kernel_that_refuses_a_rule_that_is_needed_is_refused_with_the_rule_and_the_cure(host: RoleHost) -> None:
+    before = nothing(host.snapshot())
+    with a_kernel_without(host, "ct state"):
+        refused = host.play()
+    assert (refused.status != 0, refused.changed) == (True, [])
+    assert nothing(host.snapshot()) == before
+    assert "(the line: ct state established,related" in refused.errors
+    assert "modprobe -a nft_ct nf_conntrack" in refused.errors
+
+
+def test_what_the_packet_filter_lacks_and_can_spare_is_said_before_anything_is_changed(host: RoleHost) -> None:
+    with a_kernel_without(host, "log prefix"):
+        run = host.play("--check")
+    assert run.status == 0, run.said + run.errors
+    assert f"note: {host.alias}: nftables on this host lacks `log` (kernel modules nft_log" in run.said
+
+
+def test_a_host_without_a_packet_filter_and_with_a_read_only_usr_is_refused(host: RoleHost) -> None:
+    away = "mkdir /root/away; mv /usr/sbin/nft /usr/sbin/ip*tables* /root/away; " + READ_ONLY.format("/usr")
+    host.run("sh", "-ec", away)
+    try:
+        refused = host.play()
+    finally:
+        host.run("sh", "-ec", "umount --lazy /usr; mv /root/away/* /usr/sbin; rmdir /root/away")
+    assert (refused.status != 0, refused.changed) == (True, [])
+    assert "/usr is read-only there, so none can be installed" in refused.errors
+
+
 def test_a_container_in_which_nobody_may_mount_is_refused_with_what_allows_it(host: RoleHost) -> None:
     restricted.restrict(host.lab, "relay", restricted.UNNESTED)
     refused = host.play()
@@ -79,8 +130,13 @@ def test_a_container_in_which_nobody_may_mount_is_refused_with_what_allows_it(ho
 def test_a_kernel_without_namespaces_for_others_runs_a_relay_without_them(host: RoleHost) -> None:
     """As user.max_user_namespaces=0 and its like have it; what can be had of the sandbox stays."""
     restricted.restrict(host.lab, "relay", restricted.without("user", "net", "ipc", "uts"))
+    # A file over that of the kernel: its own counts for this machine, too.
+    zero = "/proc/sys/user/max_user_namespaces"
+    host.run("sh", "-ec", f"echo 0 >/run/zero; mount --bind /run/zero {zero}; mount -o remount,hidepid=2 /proc")
     run = host.play()
+    host.run("umount", zero)
     assert run.status == 0, run.said + run.errors
+    assert "To have it, type there: sysctl -w user.max_user_namespaces=10000" in run.said
     assert "user namespaces (PrivateUsers=), network namespaces (PrivateNetwork=)" in run.said
     shown = host.run("systemctl", "show", "--property=PrivateUsers,PrivateNetwork,PrivateIPC,ProtectSystem,ProtectProc",
                      "netplay-relay.service").split()  # fmt: skip

@@ -1,0 +1,1 @@
+../../../relay/gate/lacking.py
