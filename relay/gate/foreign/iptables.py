@@ -13,6 +13,8 @@ from relay.gate.foreign.chain import UNREADABLE, Chain, Rule, both
 from relay.gate.foreign.packet import FLAGS, Packet, span
 from relay.gate.friends import Network
 
+# What splitting at blanks alone gets wrong.
+_QUOTES = re.compile(r"""["'\\\0-\x08\x0b\x0c\x0e-\x1f\x7f]""")
 _NUMBERS = {"tcp": "6", "udp": "17"}
 # Built-in targets; what else is no chain may do anything.
 _TARGETS = {
@@ -104,7 +106,8 @@ def _member(text: str) -> list[Network]:
 
 @lru_cache(maxsize=20_000)
 def _words(line: str) -> tuple[str, ...]:
-    return tuple(shlex.split(line))
+    # Most rules have no quotes, and there may be tens of thousands.
+    return tuple(line.split() if line.isascii() and not _QUOTES.search(line) else shlex.split(line))
 
 
 def _line(line: str, packet: Packet, sets: Sets, known: frozenset[str], program: str) -> tuple[str, Rule]:

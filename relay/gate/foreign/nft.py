@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from relay.gate.foreign.chain import UNREADABLE, Chain, Rule, both
@@ -325,7 +326,13 @@ def _networks(right: Any) -> list[Network]:
         return [ipaddress.ip_network((right["prefix"]["addr"], right["prefix"]["len"]), strict=False)]
     if isinstance(right, dict) and "range" in right:
         return span(*right["range"])
-    return [ipaddress.ip_network(right)]
+    return [_network(right)]
+
+
+@lru_cache(maxsize=65536)
+def _network(right: Any) -> Network:
+    """Return what an address stands for: the same ones are compared with every friend. Raises ValueError."""
+    return ipaddress.ip_network(right)
 
 
 def _shown(element: Any) -> str:
