@@ -168,6 +168,16 @@ def _make_files(
         put(used.friends, Wish(name, addresses, only=True, note="a node of the lab"))
     if used.friends in made and place.lab is None and (mine := visit.my_addresses()):
         put(used.friends, Wish("me", mine, note="this machine, as the host saw it when this file was made"))
+        if visit.shares_address:
+            say(
+                f"note: {visit.came_from}, which is let in as me, is the host's own router: everybody behind it has "
+                f"that address. To take it out: invoke friends.remove me{place.option}"
+            )
+    elif used.friends in made and place.lab is None and visit.jumps:
+        say(
+            "note: ssh gets there through another host, so this machine's own address is not known and not let in. "
+            f"Any what-is-my-ip site shows it; then: invoke friends.add me --ip ADDRESS{place.option}"
+        )
     for name, address in request.friends:
         put(used.friends, Wish(name, [address]))
     if made and not request.check:
@@ -188,7 +198,7 @@ def _prove(place: Place, visit: login.Visit, plan: Plan) -> None:
         proof.prove_in_lab(place.lab, port)
     else:
         listed = visit.is_listed([network for friend in plan.friends for network in friend.addresses])
-        proof.prove_from_here(visit.hostname, port, visit.came_from, listed)
+        proof.prove_from_here(visit.hostname, port, visit.came_from if visit.knows_us else "", listed)
 
 
 def _say_looked(place: Place, changed: int) -> None:

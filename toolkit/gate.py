@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from relay.gate import others
 from toolkit import answers, replies
 from toolkit.bounded import Done
 from toolkit.console import say, step
@@ -30,8 +31,8 @@ LATE = 5
 ATTEMPTS = (0, 3, 34)
 CONNECT = 8
 # Exit codes of the program over there (relay/gate/cli.py): it failed; a mistake of the owner's; check says no, or does
-# not know.
-FAILED, MISTAKE, NOT_CONFIRMED, REFUSED, UNKNOWN = 1, 2, 4, 5, 6
+# not know; a list that would remove friends of another owner.
+FAILED, MISTAKE, NOT_CONFIRMED, REFUSED, UNKNOWN, THEIRS = 1, 2, 4, 5, 6, 7
 SHOWN = 20
 LIMITS = (
     "\nIf you can: does something on {alias} count logins (ufw limit, fail2ban, sshd's MaxStartups and "
@@ -39,8 +40,32 @@ LIMITS = (
 )
 
 
-def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> dict[str, Any]:
+class TheirsError(UserError):
+    """The host's list has friends that a push would remove and its machine does not know: another owner's.
+
+    friends: these, as the host tells them; digest: of the host's list.
+    """
+
+    def __init__(self, remote: Remote, theirs: dict[str, Any]) -> None:
+        self.friends, self.digest = theirs["friends"], theirs["digest"]
+        names = ", ".join(one["name"] for one in self.friends[:SHOWN]) + (", ..." if len(self.friends) > SHOWN else "")
+        option = remote.place.option
+        super().__init__(
+            f"{remote.link.alias} lets in friends that this machine does not know: {names}. Another owner added them, "
+            "and your list would remove them, so nothing was changed",
+            fix=f"Take them over into your list: invoke friends.push --keep-theirs{option}\n"
+            f"Or remove them: invoke friends.push --drop-theirs{option}\nThen type the same command again.",
+            exit_code=ROLLED_BACK,
+        )
+
+
+def push(
+    remote: Remote, text: str, shown_as: Path, *, survey: bool = False, known: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Make text the host's friends.toml; return what that changed (relay/gate/cli.py, apply).
+
+    known: names of the friends that this machine knows to be on the host, which a push may remove (None: everybody).
+    Raises TheirsError for others that it would remove.
 
     shown_as: the owner's file, for mistakes in it. survey: look at other firewalls too, which may take a second. Raises
     UserError: of a mistake before anything is touched; with ROLLED_BACK when the change could not be confirmed, and
@@ -48,7 +73,13 @@ def push(remote: Remote, text: str, shown_as: Path, *, survey: bool = False) -> 
     """
     look_around = ["--survey"] if survey else []
     arguments = _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around)
-    answer = ask(remote, arguments, text, login=True)
+    base = [] if known is None else ["--based-on", others.digest(known)]
+    try:
+        answer = ask(remote, [*arguments, *base], text, login=True)
+    except TheirsError as error:
+        if {one["name"] for one in error.friends} - set(known or ()):
+            raise
+        answer = ask(remote, [*arguments, "--based-on", error.digest], text, login=True)
     if answer["token"]:
         _confirm(remote, answer["token"], time.monotonic() + WAY_BACK)
     return answer
@@ -83,7 +114,10 @@ def ask(
             raise _cut_off(remote, remote.failed(done))
         if done.returncode == 0:
             remote.refuse(answers.NONE)
-        raise _too_old(remote) if "invalid choice: 'gate'" in done.stderr else remote.failed(done)
+        old = "invalid choice: 'gate'" in done.stderr or "unrecognized arguments: --based-on" in done.stderr
+        raise _too_old(remote) if old else remote.failed(done)
+    if done.returncode == THEIRS and answer.get("others"):
+        raise TheirsError(remote, dict(remote.shaped(done.stdout, replies.REFUSED)["others"]))
     if answer.get("error"):
         raise _refused(remote, remote.shaped(done.stdout, replies.MISTAKE)["error"], done.returncode)
     if done.returncode not in good:

@@ -50,10 +50,33 @@ def remove(place: Place, name: str, *, kick: bool, ask_become: bool = False) -> 
             _kick(remote, name, networks)
 
 
-def push(place: Place, *, ask_become: bool = False) -> None:
-    """Make friends.toml as it is the host's list. Raises UserError."""
+def push(place: Place, *, ask_become: bool = False, keep: bool = False, drop: bool = False) -> None:
+    """Make friends.toml as it is the host's list. Raises UserError.
+
+    keep: friends of another owner, who are on the host's list alone, are written into friends.toml first. drop: they
+    are removed. Without either they are a gate.TheirsError.
+    """
+    if keep and drop:
+        raise UserError("--keep-theirs and --drop-theirs were both given", fix="Give one of them.")
     with visit(place, ask_become=ask_become) as remote:
-        _change(remote, lambda text, _: text, survey=True)
+        try:
+            _change(remote, lambda text, _: text, survey=True, also=None if drop else ())
+        except gate.TheirsError as error:
+            if not keep:
+                raise
+            theirs = error.friends
+            names = [one["name"] for one in theirs]
+            _change(remote, lambda text, path: _with_theirs(text, path, theirs), survey=True, also=names)
+            step("friends", f"taken over: {', '.join(names)}")
+
+
+def _with_theirs(text: str, path: Path, theirs: Sequence[dict[str, Any]]) -> str:
+    """Return the text of a friends.toml with the friends of another owner, whose time is not over."""
+    for one in theirs:
+        if one["until"] is None or one["until"] > time.time():
+            wish = friends_edit.Wish(one["name"], one["ip"], one["dns"], one["until"], one["note"])
+            text = friends_edit.wished(text, path, wish)
+    return text
 
 
 def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
@@ -118,14 +141,20 @@ def check(place: Place, subject: str, *, ask_become: bool = False) -> bool:
     return bool(answer["verdict"] == "in")
 
 
-def _change(remote: Remote, edit: Callable[[str, Path], str], *, survey: bool = False) -> None:
+def _change(
+    remote: Remote,
+    edit: Callable[[str, Path], str],
+    *,
+    survey: bool = False,
+    also: Sequence[str] | None = (),
+) -> None:
     """Change friends.toml: checked here, applied and confirmed there, and only then written."""
     file = inventory.files_of(remote.place.host).friends
     if not file.exists():
         raise never_deployed(remote.place)
     with by_turns(file):
         read = file.read_text(encoding="utf-8")
-        Outgoing.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey)
+        Outgoing.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey, also=also)
 
 
 def _listed(place: Place) -> list[Friend]:

@@ -56,6 +56,7 @@ class Visit:
     """What a first login found; hostname is what ssh connects to, jumps whether it goes through another host.
 
     password: sudo's, where it asks for one; "" where the one that was typed is not needed.
+    gateways: the host's own routers.
     """
 
     link: Connection
@@ -65,6 +66,12 @@ class Visit:
     came_from: str
     become: bool
     password: str = field(default="", repr=False)
+    gateways: tuple[str, ...] = ()
+
+    @property
+    def shares_address(self) -> bool:
+        """Whether the login comes from the host's own router: everybody behind that one has this address there."""
+        return bool(self.came_from) and str(_address(self.came_from)) in self.gateways
 
     @property
     def knows_us(self) -> bool:
@@ -92,7 +99,9 @@ def visit(link: Connection, entry: Entry, password: str = "") -> Visit:
     check_root(link.alias, entry, answers)
     become = entry.become and answers.uid != 0
     asked = password if become and answers.sudo == "yes" else ""
-    return Visit(link, resolved.hostname, resolved.jumps, answers.account, answers.came_from, become, asked)
+    return Visit(
+        link, resolved.hostname, resolved.jumps, answers.account, answers.came_from, become, asked, answers.gateways
+    )
 
 
 def check_root(alias: str, entry: Entry, answers: Answers) -> None:

@@ -12,6 +12,7 @@ from relay.gate import plan as gateplan
 from toolkit import friends_edit, gate, inventory
 from toolkit.console import say, short, step
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
+from toolkit.friends import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +25,8 @@ class Outgoing:
     """What is sent to the host, checked.
 
     source: the owner's text it was made from; file: the owner's file, which mistakes name; read: what that file held
-    when the change was made to it; over: friends left out, because their time has come since it was sent last.
+    when the change was made to it; over: friends left out, because their time has come since it was sent last;
+    known: names of the friends that were sent last.
     """
 
     text: str
@@ -32,6 +34,7 @@ class Outgoing:
     file: Path
     read: str
     over: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, source: Path, file: Path, now: float) -> Outgoing:
@@ -43,7 +46,8 @@ class Outgoing:
         """Check a text; now is in seconds since 1970; read: what the file held, if not that. Raises UserError."""
         before = _sent(file).read_text(encoding="utf-8") if _sent(file).exists() else ""
         left, over = friends_edit.sendable(text, file, before, now)
-        return cls(left, text, file, text if read is None else read, tuple(friend.name for friend in over))
+        known = tuple(friend.name for friend in parse(before, _sent(file)))
+        return cls(left, text, file, text if read is None else read, tuple(friend.name for friend in over), known)
 
     def anew(self, now: float) -> Outgoing:
         """Return the list as its owner has it after a playbook, which takes long enough for them to edit the file.
@@ -60,13 +64,15 @@ class Outgoing:
             stays = "The release and relay.toml were installed; who gets in is as it was"
             raise UserError(f"{error.message}. {stays}", fix=error.fix, exit_code=DEPLOY_FAILED) from None
 
-    def push(self, remote: Remote, *, survey: bool = False) -> int:
+    def push(self, remote: Remote, *, survey: bool = False, also: Sequence[str] | None = ()) -> int:
         """Make it the host's list and the owner's file, confirm, say what changed; return 1 when something did.
 
         A file that was edited meanwhile stays as it is, and that is said. survey: have other firewalls looked at too.
-        Raises UserError; then the owner's file is as it was.
+        also: friends of another owner who may be removed, too (None: all); others are a gate.TheirsError. Raises
+        UserError; then the owner's file is as it was.
         """
-        answer = gate.push(remote, self.text, self.file, survey=survey)
+        known = None if also is None else [*self.known, *also]
+        answer = gate.push(remote, self.text, self.file, survey=survey, known=known)
         edited = _held(self.file) not in (None, self.read, self.source)
         for file in (_sent(self.file), *(() if edited else (self.file,))):
             if _held(file) != self.source:

@@ -30,6 +30,8 @@ PYTHON = ("/usr/bin/python3", "-I", "-X", "utf8")
 SECONDS = 90
 # What a shell says for a program that is not there, and Python for a file that is not.
 NOT_FOUND = (127, 2)
+# What a shell says for a program that is not there, or is not one.
+NOT_STARTED = (126, 127)
 # Runs "$@" as root. Who is root already needs no sudo, and where there is root alone there may be none.
 AS_ROOT = 'if [ "$(id -u)" = 0 ]; then exec "$@"; fi; exec sudo -n "$@"'
 # What sudo asks with: a sign that tells of a second time. Some sudo put words of their own around it.
@@ -175,8 +177,23 @@ class Remote:
         return words or f"exit code {done.returncode}"
 
     def failed(self, done: Done) -> UserError:
-        """Return the error for a run that failed, in the program's own last words; how to look costs a login."""
+        """Return the error for a run that failed, in the program's own last words; how to look costs a login.
+
+        Where it is Python that does not run there, that is the error.
+        """
+        from toolkit import interpreter  # here: nothing of this is needed while all goes well
+
+        if done.returncode in NOT_STARTED and (error := interpreter.trouble(self)):
+            return error
         return UserError(f"on {self.link.alias}: {self.said(done)}", fix=self._look(), exit_code=DEPLOY_FAILED)
+
+    def there(self, command: str, *, root: bool = False) -> str:
+        """Return what a person types to run a command line on the host; root: the login is root's."""
+        from toolkit.doctor.case import Case
+        from toolkit.doctor.target import Target
+
+        login = replace(self, become=self.become and not root)
+        return Case(Target(self.link.alias, ()), remote=login).there(command)
 
     def _look(self) -> str:
         """Return what this login types to look at the relay's service and its log, as far as the host tells."""

@@ -135,6 +135,15 @@ GATE = record(
 MISTAKE = record(
     {"error": record({"message": text, "fix": or_null(text), "file": or_null(line), "line": or_null(count)})}
 )
+THEIRS = record(
+    {
+        "digest": matching("[0-9a-f]{1,64}", "a digest"),
+        "friends": each(
+            record({"name": line, "ip": each(network), "dns": each(line), "until": or_null(whole_moment), "note": line})
+        ),
+    }
+)
+REFUSED = record({"others": THEIRS})
 OPENED = each(record({"tool": line, "ports": each(port, 65535)}))
 APPLIED = record(
     {
@@ -177,6 +186,7 @@ RELEASES = each(
 FIREWALL = record(
     {"sentence": line, "evidence": text, "shut": each(port), "forwarded": each(port), "command": or_null(text)},
 )
+SHUT = record({"whose": line, "path": line, "at": line, "mode": line, "owner": line})
 DISK = record({"path": line, "free": count, "total": count, "files_free": count, "files_total": count})
 LOOKED: Shape = record(
     {
@@ -186,6 +196,7 @@ LOOKED: Shape = record(
         "services": or_null(table(table(either(line, or_null(count))))), "log": or_null(each(line)),
         "release": or_null(record({"installed": line})),
         "settings": or_null(record({"text": text, "good": flag, "said": text})),
+        "access": or_null(record({"account": line, "friends": flag, "closed": each(SHUT)})),
         "clock": or_null(record({"synchronized": or_null(flag)}, {"by": line})), "disk": or_null(each(DISK)),
         "files": or_null(record({"soft": whole(), "hard": whole(), "open": count})),
         "listening": or_null(each(record({"address": line, "port": port, "who": line}))),

@@ -69,6 +69,8 @@ fi
 joined() {{ IFS='
 '; set -f; set -- $1; IFS='|'; printf '%s' "$*"; }}
 say sudo_said "$(joined "$said")"
+routes=$(ip -4 route show default 2>/dev/null; ip -6 route show default 2>/dev/null)
+say gateways "$(set -- $routes; while [ $# -gt 1 ]; do [ "$1" = via ] && printf '%s ' "$2"; shift; done)"
 say end yes
 """
 
@@ -129,7 +131,7 @@ class Answers:
 
     sudo: "root" (none is needed), "missing", "yes" (it took the password that was typed; where none was, it wants
     none), "free" (it wants none, though one was typed), or "wrong" and "password"; then sudo_said is why, in its own
-    words.
+    words. gateways: the addresses of its own routers.
     """
 
     uid: int
@@ -138,6 +140,7 @@ class Answers:
     python: tuple[int, int] | None
     sudo: str
     sudo_said: str = ""
+    gateways: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +200,11 @@ def ask(link: Connection, password: str = "") -> Answers:
     major, _, minor = found.get("python", "").partition(".")
     python = (int(major), int(minor)) if minor else None
     sudo_said = "; ".join(part.strip() for part in found.get("sudo_said", "").split("|") if part.strip())
-    return Answers(int(found["uid"]), found["account"], found["came_from"], python, found["sudo"], sudo_said)
+    gateways = tuple(found.get("gateways", "").split())
+    return Answers(int(found["uid"]), found["account"], found["came_from"], python, found["sudo"], sudo_said, gateways)
 
 
+ADDRESSES = shapes.matching(r"[0-9a-fA-F.: ]{0,1000}", "addresses")
 # What is asked above, and what may be said to it. The account's name becomes part of commands that people are shown.
 ANSWERED = shapes.record(
     {
@@ -208,7 +213,11 @@ ANSWERED = shapes.record(
         "came_from": shapes.some_address,
         "sudo": shapes.matching("root|missing|free|yes|wrong|password", "what is known of sudo"),
     },
-    {"python": shapes.matching(r"([0-9]{1,2}\.[0-9]{1,3})?", "a release of Python"), "sudo_said": shapes.line},
+    {
+        "python": shapes.matching(r"([0-9]{1,2}\.[0-9]{1,3})?", "a release of Python"),
+        "sudo_said": shapes.line,
+        "gateways": ADDRESSES,
+    },
 )
 
 

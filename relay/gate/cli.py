@@ -15,12 +15,17 @@ Moments are seconds since 1970, networks are text like "203.0.113.7/32". Exit co
     4  confirm: that push was rolled back, replaced, or never made
     5  check: refused by at least one layer
     6  check: refused by none, and what some rule of others does with that address is unknown
+    7  apply: the list would remove friends that whoever sends it does not know; nothing has changed
 
 apply [--friends FILE|-] [--shown-as NAME] [--rollback-after SECONDS] [--check] [--survey] [--login TEXT]
+      [--based-on DIGEST]
     Apply friends.toml: FILE (- is standard input) becomes the host's; without --friends the host's own is applied.
     --shown-as: what errors call the file. --rollback-after: comes back by itself unless confirmed; without, it is for
     good. --check: change nothing, show what would change. --survey: look at other firewalls although nothing changed.
     --login: the words of SSH_CONNECTION, whose port is never filtered (by itself from the environment).
+    --based-on: the digest of the friends' names (relay/gate/others.py) on the list it was made from. Where the
+    host has another one, and the new one would remove friends of it, that is refused, and beside "error" stands
+    "others": {"digest", "friends": [{"name", "ip": [network], "dns": [name], "until": moment|null, "note"}]}.
     With --friends an entry that is over and a name without an answer are refused with their line; without, ignored.
     {"changed", "checked": bool, "backend": "nftables"|"iptables", "ports": [int], "rules": bool (rules were loaded),
      "added", "removed", "refreshed": [network], "files": bool (friends.toml or allowlist), "entries": int,
@@ -128,6 +133,7 @@ def _add_apply(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     apply.add_argument("--rollback-after", type=_seconds, metavar="SECONDS", help="comes back unless confirmed by then")
     apply.add_argument("--check", action="store_true", help="change nothing, show what would change")
     apply.add_argument("--survey", action="store_true", help="look at other firewalls in any case")
+    apply.add_argument("--based-on", metavar="DIGEST", help="refuse to remove friends, unless the list has this digest")
     apply.add_argument("--login", default=os.environ.get("SSH_CONNECTION", ""), metavar="TEXT", help="SSH_CONNECTION")
 
 

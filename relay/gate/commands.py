@@ -19,12 +19,13 @@ from relay.gate import expiry, state
 from relay.gate.backend import FilterError
 from relay.gate.errors import AgentRunsError, UnknownSubjectError
 from relay.gate.host import Gate
+from relay.gate.others import OthersError
 from relay.gate.places import Places
 from relay.gate.programs import ProgramError
 from relay.gate.state import BusyError
 from relay.tomlfile import ConfigError, unreadable
 
-DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED, UNKNOWN = range(7)
+DONE, FAILED, BAD_INPUT, BUSY, NOT_CONFIRMED, REFUSED, UNKNOWN, OTHERS = range(8)
 LARGEST_FILE = 4 * 1024 * 1024
 
 Answer = tuple[int, dict[str, Any], str]
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         code, answer, text = COMMANDS[arguments.gate_command](gate, arguments)
     except ConfigError as error:
         return _mistake(arguments, BAD_INPUT, error)
+    except OthersError as error:
+        return _mistake(arguments, OTHERS, error)
     except (UnknownSubjectError, UnicodeDecodeError) as error:
         return _mistake(arguments, BAD_INPUT, error)
     except (BusyError, AgentRunsError) as error:
@@ -59,7 +62,8 @@ def _mistake(arguments: argparse.Namespace, code: int, error: Exception) -> int:
         told: dict[str, Any] = {"message": words, "fix": "", "file": None, "line": None}
         if isinstance(error, ConfigError):
             told = {"message": error.message, "fix": error.fix, "file": str(error.path), "line": error.line}
-        print(json.dumps({"error": told}))  # noqa: T201 - the answer
+        more = {"others": error.told()} if isinstance(error, OthersError) else {}
+        print(json.dumps({"error": told, **more}))  # noqa: T201 - the answer
     return code
 
 
@@ -70,7 +74,9 @@ def _apply(gate: Gate, arguments: argparse.Namespace) -> Answer:
     if arguments.friends is not None:
         text = _read(arguments.friends)
         source = source or (None if arguments.friends == "-" else Path(arguments.friends))
-    wish = push.Push(text, source, arguments.rollback_after, arguments.check, arguments.survey, arguments.login)
+    wish = push.Push(
+        text, source, arguments.rollback_after, arguments.check, arguments.survey, arguments.login, arguments.based_on
+    )
     answer = push.push(gate, wish)
     return DONE, answer, _applied(answer)
 

@@ -91,7 +91,7 @@ def _write(path: Path, text: str | None, like: Path | None) -> bool:
         if there:
             sync(path.parent)
         return there
-    if _is(path, text) and (like is None or is_shared(path, like)):
+    if _is(path, text) and (_is_own(path) if like is None else is_shared(path, like)):
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
@@ -136,9 +136,18 @@ def _is(path: Path, text: str) -> bool:
     return False
 
 
+def _is_own(path: Path) -> bool:
+    """Tell whether a file is this account's and readable to it: the agent, root without privileges, has to read it."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_uid == os.geteuid() and bool(found.st_mode & stat.S_IRUSR)
+    return False
+
+
 def is_shared(path: Path, like: Path) -> bool:
     """Tell whether those who may read a file by its group are those of another one, which is there or not."""
     with contextlib.suppress(OSError):
         found = path.stat()
-        return not like.exists() or (found.st_gid == like.stat().st_gid and stat.S_IMODE(found.st_mode) == SHARED)
+        shared = found.st_gid == like.stat().st_gid and stat.S_IMODE(found.st_mode) == SHARED if like.exists() else True
+        return shared and _is_own(path)
     return False

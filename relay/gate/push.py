@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.gate import commit, lacking, leftover, names, places, state
+from relay.gate import commit, lacking, leftover, names, others, places, state
 from relay.gate import friends as friendslist
 from relay.gate.backend import FilterError, enforce
 from relay.gate.host import Gate, Outcome
@@ -29,6 +29,7 @@ class Push:
     text: a friends.toml that replaces the host's (None: that one is applied again). source: what to call it in errors.
     rollback_after: seconds within which it must be confirmed (None: it is for good). check_only: change nothing.
     survey: look at other firewalls in any case. controller: SSH_CONNECTION of the login it comes by.
+    based_on: digest of the friends that whoever pushes knows to be on the host (None: any of them may be removed).
     """
 
     text: str | None = None
@@ -37,13 +38,14 @@ class Push:
     check_only: bool = False
     survey: bool = False
     controller: str = ""
+    based_on: str | None = None
 
 
 def push(gate: Gate, wish: Push, lookups: Lookups | None = None) -> dict[str, Any]:
     """Apply; return what was done, as JSON can hold it (see relay.gate.cli).
 
-    Raises ConfigError for a mistake in a file, FilterError when the packet filter refuses, BusyError, OSError. After
-    each of them what stood before stands.
+    Raises ConfigError for a mistake in a file, OthersError for friends that it would remove unseen, FilterError
+    when the packet filter refuses, BusyError, OSError. After each of them what stood before stands.
     """
     with state.locked(gate.places.lock):
         if token := commit.overdue(gate):
@@ -54,6 +56,8 @@ def push(gate: Gate, wish: Push, lookups: Lookups | None = None) -> dict[str, An
         source = wish.source or gate.places.friends
         if wish.text is not None:
             friendslist.refuse_expired(wanted.friends, gate.clock(), source)
+        if wish.text is not None and wish.based_on is not None:
+            others.refuse(gate.places.friends, known.friends, wanted.friends, wish.based_on)
         resolve(gate, wanted, known, lookups or Lookups())
         made = gate.plan(wanted, known)
         if wish.text is not None:

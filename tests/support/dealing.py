@@ -14,6 +14,7 @@ FIRST = (
         "test_fresh_machines.py",
         "test_scenarios.py",
         "test_gate_lab.py",
+        "test_doctor_cures.py",
         "test_roles.py",
         "test_roles_runit.py",
         "test_xbps_build.py",

@@ -65,13 +65,22 @@ class Case:
         return str((self.host or {}).get("problems", {}).get(question, ""))
 
     def there(self, command: str) -> str:
-        """Return what the owner types to run a command line on the host, quoted for both shells."""
+        """Return what the owner types to run a command line on the host, quoted for both shells.
+
+        Of several commands sudo would run the first alone: a shell that it starts runs them all.
+        """
+        if self.ssh.endswith(" sudo") and any(sign in command for sign in "&|;"):
+            command = f"sh -c {shlex.quote(command)}"
         return f"{self.ssh} {shlex.quote(command)}"
 
     def service(self, verb: str, name: str) -> str:
         """Return what the owner types to start or restart one of our services; name without ".service"."""
+        return f"{self.ssh} {self.managed(verb, name)}"
+
+    def managed(self, verb: str, name: str) -> str:
+        """Return what is typed on the host to have its service manager do something with one of our services."""
         argv = {"runit": f"sv {verb} {name}", "openrc": f"rc-service {name} {verb}"}
-        return f"{self.ssh} {argv.get(self.init, f'systemctl {verb} {name}')}"
+        return argv.get(self.init, f"systemctl {verb} {name}")
 
     @property
     def init(self) -> str:

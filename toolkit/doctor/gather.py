@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import answers, inventory, replies, zipapp
+from toolkit import answers, interpreter, inventory, replies, zipapp
 from toolkit.console import step
 from toolkit.doctor import carry, igd, onhost, probe
 from toolkit.doctor.case import Case
@@ -89,6 +89,6 @@ def _ask(remote: Remote, ports: tuple[int, ...]) -> dict[str, object]:
     """Run onhost.py over there; UserError when it cannot be run."""
     script = SCRIPT.read_text(encoding="utf-8")
     done = remote.run([str(port) for port in ports], script, HOST_SECONDS, program="-")
-    if done.returncode != 0 and answers.find(done.stdout) is None:
-        raise remote.failed(done)
+    if answers.find(done.stdout) is None:
+        raise interpreter.trouble(remote) or remote.failed(done)
     return dict(remote.shaped(done.stdout, replies.LOOKED))

@@ -6,13 +6,17 @@ Each question is asked by itself: one that fails leaves its reason under "proble
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import pwd
 import resource
+import stat
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,16 +30,34 @@ SECONDS = 15
 LOG_LINES = 60
 # How often the relay is asked while somebody plays, and how many seconds lie between two answers at least.
 LOOKS, BETWEEN = 3, 1.0
-PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,ExecMainStatus,UnitFileState,NeedDaemonReload"
+PROPERTIES = "ActiveState,SubState,Result,NRestarts,MainPID,ExecMainStatus,UnitFileState,NeedDaemonReload,DropInPaths"
+# A deployment's account, and that of Void's package.
+ACCOUNTS = ("netplay-relay", "_netplay_relay")
+AGENT_FILES = (CONFIG / "relay.toml", CONFIG / "friends.toml")
+AGENT_FOLDERS = (CONFIG, Path("/var/lib/netplay-relay"))
+# Restarts that are more than a bad moment, and seconds after which a relay counts as running well again.
+RESTARTS, STEADY = 3, 5.0
+# Prints where an account is stopped on its way to each file: a folder, or the file itself; "" where it is not.
+STOPPED = """
+import json, os, pathlib, sys
+def stop(path):
+    folders = [one for one in reversed(path.parents) if not os.access(one, os.X_OK)]
+    return str(folders[0]) if folders else "" if os.access(path, os.R_OK) else str(path)
+print(json.dumps([stop(pathlib.Path(name)) for name in sys.argv[1:]]))
+"""
 
 
-def run(*argv: str) -> tuple[int, str, str]:
-    """Run a program, bounded; return its exit code and what it said."""
+def run(*argv: str, account: pwd.struct_passwd | None = None) -> tuple[int, str, str]:
+    """Run a program, bounded, as another account if one is given; return its exit code and what it said."""
     environ = {**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0"}
+    who: dict[str, Any] = {}
+    if account is not None and os.geteuid() == 0:
+        groups = os.getgrouplist(account.pw_name, account.pw_gid)
+        who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups, "cwd": "/"}
     try:
         done = subprocess.run(
             argv, capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS, check=False, env=environ,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, **who,
         )  # fmt: skip
     except FileNotFoundError:
         return 127, "", f"there is no program {argv[0]}"
@@ -96,6 +118,14 @@ def services() -> dict[str, Any]:
     return {name: dict(zip(("code", "said", "errors"), ask[manager](name), strict=True)) for name in names}
 
 
+def restarts() -> int:
+    """Return how often systemd had to start the relay again by itself; 0 where it does not run."""
+    if init() != "systemd":
+        return 0
+    said = run("systemctl", "show", "--value", "--property=NRestarts", UNITS[0])[1].strip()
+    return int(said) if said.isdecimal() else 0
+
+
 def log() -> list[str]:
     """Return the newest lines of the relay's log and the gate's."""
     if init() == "systemd":
@@ -117,10 +147,68 @@ def release() -> dict[str, str]:
 
 
 def settings() -> dict[str, Any]:
-    """Return relay.toml and what the relay's program says of it."""
+    """Return relay.toml and what the relay's program says of it as the relay's account, which is to read it."""
     path = CONFIG / "relay.toml"
-    code, said, errors = run(*PYTHON, PROGRAM, "check-config", str(path))
+    if not path.exists():
+        return {"text": "", "good": False, "said": f"there is no file {path}"}
+    code, said, errors = run(*PYTHON, PROGRAM, "check-config", str(path), account=account())
     return {"text": path.read_text(errors="replace"), "good": code == 0, "said": errors or said.strip()}
+
+
+def account() -> pwd.struct_passwd | None:
+    """Return the account that the relay runs as, None where the host has none."""
+    for name in ACCOUNTS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return None
+
+
+def access() -> dict[str, Any]:
+    """Return the relay's account, and which files are there and closed to it, or to the firewall agent.
+
+    at: where the way to a file ends, a folder or the file itself; mode, owner, group: of that.
+    """
+    found = account()
+    paths = [path for path in (Path(os.path.realpath(PROGRAM)), CONFIG / "relay.toml", allowlist()) if path.exists()]
+    closed = []
+    if found is not None:
+        _, said, errors = run(sys.executable, "-I", "-c", STOPPED, *map(str, paths), account=found)
+        if not said:
+            raise RuntimeError(errors)
+        stops = json.loads(said)
+        closed += [shut("relay", path, Path(at)) for path, at in zip(paths, stops, strict=True) if at]
+    if init() == "systemd":
+        # Root without its privileges: only what is open to root as to any other account.
+        wanted = [*((path, 4) for path in AGENT_FILES), *((path, 7) for path in AGENT_FOLDERS)]
+        closed += [shut("agent", path, path) for path, bits in wanted if path.exists() and not open_to_root(path, bits)]
+    return {"account": found.pw_name if found else "", "friends": (CONFIG / "friends.toml").exists(), "closed": closed}
+
+
+def allowlist() -> Path:
+    """Return where the relay's allowlist is, by relay.toml where that can be read."""
+    try:
+        told = tomllib.loads((CONFIG / "relay.toml").read_text(encoding="utf-8-sig"))["gate"]["allowlist"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return CONFIG / "allowlist"
+    return Path(str(told))
+
+
+def shut(whose: str, path: Path, at: Path) -> dict[str, str]:
+    """Return what there is to say of a file that is closed to a program of ours."""
+    seen = at.stat()
+    owner = str(seen.st_uid)
+    with contextlib.suppress(KeyError):
+        owner = pwd.getpwuid(seen.st_uid).pw_name
+    return {"whose": whose, "path": str(path), "at": str(at), "mode": stat.filemode(seen.st_mode), "owner": owner}
+
+
+def open_to_root(path: Path, bits: int) -> bool:
+    """Tell whether root may do that without its privileges; bits as in a mode: 4 read, 2 write, 1 enter."""
+    seen = path.stat()
+    granted = seen.st_mode >> (6 if seen.st_uid == 0 else 3 if seen.st_gid == 0 else 0)
+    return granted & bits == bits
 
 
 def clock() -> dict[str, Any]:
@@ -197,12 +285,17 @@ def main(ports: list[int]) -> None:
 
     ask("system", system)
     state = ask("relay", lambda: relay("status", "--json"))
+    if state and state["age"] < STEADY and restarts() >= RESTARTS:
+        # Does it stay this time?
+        time.sleep(STEADY - state["age"])
+        state = ask("relay", lambda: relay("status", "--json"))
     begun = time.monotonic()
     ask("gate", lambda: relay("gate", "status", "--json"))
     survey = ask("survey", lambda: relay("gate", "survey", "--json"))
     ask("firewalls", lambda: survey["firewalls"] if survey else missing(answers["problems"]["survey"]))
     for name, question in (
-        ("services", services), ("log", log), ("release", release), ("settings", settings), ("clock", clock),
+        ("services", services), ("log", log), ("release", release), ("settings", settings), ("access", access),
+        ("clock", clock),
         ("disk", disk), ("files", lambda: files(state["pid"] if state else 0)), ("listening", lambda: listening(ports)),
     ):  # fmt: skip
         ask(name, question)

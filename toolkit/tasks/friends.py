@@ -111,13 +111,27 @@ def check(
         raise SystemExit(1)
 
 
-@task(auto_shortflags=False, help=WHERE)
+@task(
+    auto_shortflags=False,
+    help={
+        **WHERE,
+        "keep-theirs": "Write friends whom another owner added on the host into your friends.toml first.",
+        "drop-theirs": "Remove friends whom another owner added on the host.",
+    },
+)
 @user_errors
-def push(_: Context, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None) -> None:
+def push(
+    _: Context,
+    host: str | None = None,
+    keep_theirs: bool = False,
+    drop_theirs: bool = False,
+    ask_become: bool = False,
+    ssh_config: str | None = None,
+) -> None:
     """Make friends.toml, as you have edited it, the host's list."""
     from toolkit import guests
 
-    guests.push(_place(host, ssh_config), ask_become=ask_become)
+    guests.push(_place(host, ssh_config), ask_become=ask_become, keep=keep_theirs, drop=drop_theirs)
 
 
 def _place(host: str | None, ssh_config: str | None, *, quiet: bool = False) -> Place:

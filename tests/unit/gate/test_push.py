@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, places, push, state
+from relay.gate import commit, others, places, push, state
 from relay.gate.agent import Agent
 from relay.gate.backend import Backend, FilterError
 from relay.gate.coexist import Coexistence
@@ -618,3 +618,40 @@ def test_a_push_whose_timer_cannot_be_started_leaves_nothing_that_waits(
         apply(gate, BEN, rollback_after=60)
     assert not gate.places.pending.exists()
     assert gate.filter.holds() == {"5.6.7.8/32"}
+
+
+@pytest.mark.parametrize("known", [(), ("anna",), ("anna", "carl")])
+def test_a_list_that_would_remove_friends_it_is_not_based_on_is_refused_with_them(
+    gate: MemoryGate, known: tuple[str, ...]
+) -> None:
+    apply(gate, ANNA + BEN)
+    with pytest.raises(others.OthersError, match="ben") as caught:
+        apply(gate, ANNA, based_on=others.digest(known), rollback_after=60)
+    assert [one["name"] for one in caught.value.told()["friends"]] == ["ben"]
+    assert caught.value.told()["friends"][0]["ip"] == ["5.6.7.9/32"]
+    assert gate.places.friends.read_text() == ANNA + BEN
+    assert not gate.places.pending.exists()
+    # Who knows them by now may remove them.
+    assert apply(gate, ANNA, based_on=caught.value.digest)["removed"] == ["5.6.7.9/32"]
+
+
+def test_a_list_that_removes_nobody_or_whom_it_knows_needs_no_word(gate: MemoryGate) -> None:
+    apply(gate, ANNA, based_on=others.digest([]))
+    apply(gate, ANNA + BEN, based_on=others.digest([]))
+    assert apply(gate, BEN, based_on=others.digest(["anna", "ben"]))["removed"] == ["5.6.7.8/32"]
+
+
+def test_a_broken_list_of_the_host_counts_as_what_was_applied_of_it(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    gate.places.friends.write_text("nonsense")
+    with pytest.raises(others.OthersError, match="anna"):
+        apply(gate, BEN, based_on=others.digest([]))
+    assert apply(gate, ANNA, based_on=others.digest([]))["files"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+def test_a_list_that_belongs_to_another_account_is_written_again(gate: MemoryGate) -> None:
+    apply(gate, ANNA)
+    os.chown(gate.places.friends, 65534, 65534)
+    apply(gate, ANNA)
+    assert gate.places.friends.stat().st_uid == 0

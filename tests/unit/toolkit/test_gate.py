@@ -287,3 +287,34 @@ def test_what_the_owner_should_worry_about_is_said_in_sentences() -> None:
         assert word in problems[1]
     fine = {**state, "present": True, "agent": 7, "problem": "", "warnings": [], "others": [], "rolled_back": None}
     assert guests.problems({**fine, "healed": {"count": 0, "at": None, "what": ""}}) == []
+
+
+THEIRS = {
+    "error": {"message": "it would remove them", "fix": "", "file": None, "line": None},
+    "others": {
+        "digest": "abcd",
+        "friends": [{"name": "ben", "ip": ["203.0.113.9/32"], "dns": [], "until": None, "note": ""}],
+    },
+}
+
+
+def test_friends_of_another_owner_are_named_with_what_to_type(fake_ssh: FakeSsh, remote: Remote) -> None:
+    answers(fake_ssh, {"apply": (gate.THEIRS, THEIRS)})
+    with pytest.raises(gate.TheirsError, match="does not know: ben") as caught:
+        gate.push(remote, "the list", FILE, known=["anna"])
+    assert "invoke friends.push --keep-theirs" in caught.value.fix
+    assert "invoke friends.push --drop-theirs" in caught.value.fix
+    ((first, _),) = fake_ssh.calls
+    assert "--based-on" in first[-1]
+
+
+def test_friends_that_were_sent_from_here_before_are_removed_without_a_word(fake_ssh: FakeSsh, remote: Remote) -> None:
+    answers(fake_ssh, {"apply": [(gate.THEIRS, THEIRS), (0, {**APPLIED, "token": None})]})
+    gate.push(remote, "the list", FILE, known=["anna", "ben"])
+    assert "--based-on abcd" in fake_ssh.calls[1][0][-1]
+
+
+def test_whoever_drops_everybody_asks_for_nothing(fake_ssh: FakeSsh, remote: Remote) -> None:
+    answers(fake_ssh, {"apply": (0, {**APPLIED, "token": None})})
+    gate.push(remote, "the list", FILE)
+    assert "--based-on" not in fake_ssh.calls[0][0][-1]

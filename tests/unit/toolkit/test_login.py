@@ -71,3 +71,11 @@ def test_whether_we_are_a_friend_is_told_from_the_address_the_host_sees() -> Non
     assert visit("::ffff:198.51.100.4").is_listed(networks) is True
     assert visit("192.0.2.1").is_listed(networks) is False
     assert visit("fe80::1%eth0").is_listed(networks) is False
+
+
+@pytest.mark.parametrize(
+    ("came_from", "shared"), [("192.0.2.1", True), ("::ffff:192.0.2.1", True), ("198.51.100.4", False), ("", False)]
+)
+def test_a_login_from_the_hosts_own_router_shares_its_address(came_from: str, shared: bool) -> None:
+    seen = login.Visit(LINK, "myvps", False, "root", came_from, become=False, gateways=("192.0.2.1", "fe80::1"))
+    assert seen.shares_address is shared

@@ -138,3 +138,13 @@ def asked(folder: Path, sudo: str | None, password: str) -> dict[str, str]:
     )  # fmt: skip
     lines = [line.removeprefix(ssh.MARK) for line in done.stdout.splitlines()]
     return dict(line.split("=", 1) for line in lines)
+
+
+def test_the_questions_find_the_hosts_own_routers(tmp_path: Path) -> None:
+    ip = tmp_path / "ip"
+    ip.write_text(
+        '#!/bin/sh\ncase "$1" in\n-4) echo "default via 192.0.2.1 dev eth0 proto dhcp";;\n'
+        '-6) echo "default via fe80::1 dev eth0"; echo "default dev wg0";;\nesac\n'
+    )
+    ip.chmod(0o755)
+    assert asked(tmp_path, None, "")["gateways"].split() == ["192.0.2.1", "fe80::1"]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from toolkit.doctor.finding import Finding
 
 ORDER = (
-    "login", "name", "reach", "ipv6", "protocol", "mtu", "latency", "nat", "service", "listening", "wall", "allowlist",
-    "firewalls",
+    "login", "name", "reach", "ipv6", "protocol", "mtu", "latency", "nat", "access",
+    "service", "listening", "wall", "allowlist", "firewalls",
     "clock", "disk", "files", "settings", "versions", "players", "oldclients", "outcomes", "log",
 )  # fmt: skip
 
@@ -29,9 +29,13 @@ ORDER = (
 _RELAY = ("answer", "listening", "reach", "protocol", "allowlist", "log", "files")
 EFFECTS = {
     "login": ("reach", "protocol"),
-    "disk": ("program", "settings", "service", "wall", "gate", "versions", *_RELAY),
+    "account": ("settings", "service", *_RELAY),
+    "access": ("settings", "service", "gate", *_RELAY),
+    "agent": ("gate", "wall", "log"),
+    "disk": ("agent", "program", "settings", "service", "wall", "gate", "versions", *_RELAY),
     "program": ("settings", "service", "wall", "gate", "firewalls", "versions", *_RELAY),
     "settings": ("service", "wall", "gate", "firewalls", *_RELAY),
+    "list": ("gate", "reach", "protocol", "allowlist", "log"),
     "port": ("service", *_RELAY),
     "service": _RELAY,
     "answer": ("reach", "protocol", "log"),
@@ -40,6 +44,10 @@ EFFECTS = {
     "firewalls": ("reach", "protocol"),
     "listening": ("reach", "protocol"),
 }
+
+
+# Those of them that explain others also where nobody is kept out yet.
+SOON = ("access", "agent", "list")
 
 
 def every(case: Case) -> Iterator[Finding]:
@@ -54,15 +62,23 @@ def every(case: Case) -> Iterator[Finding]:
             sentence, evidence, cure = map(printable.lines, texts)
             shown = replace(finding, sentence=sentence, evidence=evidence, cure=cure)
             found.append(replace(shown, name=name, key=finding.key or name))
-    bad = {one.key for one in found if one.severity is Severity.TROUBLE}
+    bad = {one.key: one.severity for one in sorted(found, key=lambda one: one.severity) if _explains(one)}
     causes = {
-        one: tuple(cause for cause in EFFECTS if cause in bad and cause != one.key and one.key in EFFECTS[cause])
+        one: tuple(
+            cause
+            for cause in EFFECTS
+            if bad.get(cause, Severity.FINE) >= one.severity and cause != one.key and one.key in EFFECTS[cause]
+        )
         for one in found
         if one.severity >= Severity.WARNING
     }
     # Of two that have the same cause, the one with fewer causes is nearer to it.
     told = sorted(found, key=lambda one: (-one.severity, len(causes.get(one, ()))))
     yield from (replace(one, follows=causes.get(one, ())) for one in told)
+
+
+def _explains(one: Finding) -> bool:
+    return one.severity is Severity.TROUBLE or (one.severity is Severity.WARNING and one.key in SOON)
 
 
 def _of(name: str, case: Case) -> list[Finding]:

@@ -28,7 +28,11 @@ def _rooms(case: Case) -> Iterator[str]:
         yield "journalctl --vacuum-size=100M"
     if cache := CACHES.get(str((case.told("system") or {}).get("os") or "").partition(" ")[0]):
         yield cache
-    yield "du -xh / | sort -h | tail"
+
+
+def _largest(path: str) -> str:
+    """Return what shows the largest folders of a file system."""
+    return f"du -xh {path} | sort -h | tail"
 
 
 def look(case: Case) -> Iterator[Finding]:
@@ -39,7 +43,7 @@ def look(case: Case) -> Iterator[Finding]:
         few = disk["files_total"] > 0 and disk["files_free"] < FEW_FILES
         left = f"{report.size(disk['free'])} of {report.size(disk['total'])} free at {disk['path']}"
         evidence = f"{disk['files_free']} more files may be made there" if few else left
-        cure = f"Make room: {'; '.join(_rooms(case))}"
+        cure = f"{case.there('; '.join(_rooms(case)))}\nSee what is large there: {case.there(_largest(disk['path']))}"
         if few or disk["free"] < NONE_LEFT:
             full = True
             yield trouble(

@@ -62,7 +62,7 @@ def _stops(case: Case, held: dict[str, Any]) -> str:
         return ""
     unit = str(held.get("unit") or "")
     ends = f"systemctl stop {shlex.quote(unit)}" if unit else f"kill {pids[0]} && sleep 1"
-    return f"To stop it: {case.there(f'{ends} && {again}')}\n"
+    return f"{case.there(f'{ends} && {again}')}\n"
 
 
 def _is_ours(case: Case, who: str) -> bool:

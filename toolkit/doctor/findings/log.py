@@ -17,6 +17,9 @@ BAD = re.compile(r"\b(ERROR|CRITICAL|Traceback)\b")
 # What ends an error, and which: the allowlist was read again; the firewall agent says which of its problems is over.
 READ = re.compile(r"\ballowlist (\S+) read$")
 OVER = re.compile(r"\bover: (.+)$")
+# The firewall agent says this once it has looked around; what one before it complained of and it did not, is over.
+AT_WORK = re.compile(r"netplay-relay-firewall\[(\d+)\]: .*the gate's agent is at work")
+AGENT = re.compile(r"netplay-relay-firewall\[(\d+)\]: ")
 SHOWN = 3
 # Seconds after which an error is no news any more.
 OLD = 3600.0
@@ -43,6 +46,8 @@ def standing(lines: Sequence[str]) -> list[str]:
             bad = [one for one in bad if f"allowlist {read[1]} cannot be used" not in one]
         elif over := OVER.search(line):
             bad = [one for one in bad if over[1] not in one]
+        elif now := AT_WORK.search(line):
+            bad = [one for one in bad if not (found := AGENT.search(one)) or found[1] == now[1]]
         elif BAD.search(line):
             bad.append(line)
     return bad

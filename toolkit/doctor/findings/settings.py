@@ -19,7 +19,9 @@ def look(case: Case) -> Iterator[Finding]:
     """Say whether relay.toml is good there and the same here, and whether friends.toml was pushed."""
     settings, option = case.told("settings"), case.target.option
     if settings and not settings["good"]:
-        yield trouble("the host's relay.toml has a mistake", settings["said"], f"invoke deploy{option}")
+        missing = not settings["text"] and settings["said"].startswith("there is no file")
+        sentence = "the host has no relay.toml" if missing else "the host's relay.toml has a mistake"
+        yield trouble(sentence, settings["said"], f"invoke deploy{option}")
     elif settings and case.files and case.files.relay.exists():
         if settings["text"].strip() != case.files.relay.read_text(encoding="utf-8").strip():
             where = short(case.files.relay)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # So often something takes the wall away that it is no accident.
 HEALED = 3
+FRIENDS, SETTINGS = "/etc/netplay-relay/friends.toml", "/etc/netplay-relay/relay.toml"
 
 
 def look(case: Case) -> Iterator[Finding]:
@@ -28,7 +29,12 @@ def look(case: Case) -> Iterator[Finding]:
     start = case.service("restart", "netplay-relay-firewall")
     missing = [entry["network"] for entry in gate["entries"] if not entry["in_force"]]
     backend = gate["backend"] or "no packet filter"
-    if not gate["present"]:
+    if not gate["backend"]:
+        yield trouble(
+            "the host has no packet filter that works: only the relay's own list keeps strangers out",
+            gate["problem"] or "", f"invoke deploy{case.target.option}",
+        )  # fmt: skip
+    elif not gate["present"]:
         yield trouble(
             "the wall does not stand: only the relay's own list keeps strangers out", f"{backend}: no rules of ours",
             start,
@@ -45,13 +51,27 @@ def look(case: Case) -> Iterator[Finding]:
             f"last on {expiry.shown(gate['healed']['at'])}: {gate['healed']['what']}",
             "Which one? A script or service that runs `nft flush ruleset` or `iptables -F`; let it do so no more.",
         )
-    if not gate["entries"]:
+    lost = (case.told("access") or {}).get("friends") is False
+    if lost:
+        yield replace(
+            trouble("the host has no friends.toml: nobody gets in", f"there is no file {FRIENDS}", push), key="list"
+        )
+    if not gate["entries"] and not lost:
         yield trouble(
             "nobody is on the list: nobody gets in", cure=f"invoke friends.add NAME --ip ADDRESS{case.target.option}"
         )
     if back := gate["rolled_back"]:
         yield warning(f"a change of the list was taken back on {expiry.shown(back['at'])}", back["why"], push)
     if gate["problem"]:
-        yield replace(warning("the gate has a problem", gate["problem"], push), key="gate")
+        yield _problem(case, gate["problem"])
     for sentence in gate["warnings"]:
         yield note(sentence)
+
+
+def _problem(case: Case, problem: str) -> Finding:
+    """Return the finding for what the agent complains of: which file of the host it is, and what sends that again."""
+    file = next((one for one in (FRIENDS, SETTINGS) if problem.startswith(one)), "")
+    what = f"the host's {file} cannot be used: what was applied last stays in force"
+    task = "deploy" if file == SETTINGS else "friends.push"
+    cure = f"invoke {task}{case.target.option}"
+    return replace(warning(what if file else "the gate has a problem", problem, cure), key="gate")
