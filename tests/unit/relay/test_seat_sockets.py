@@ -14,8 +14,8 @@ import pytest
 
 from relay.outcomes import Outcome
 from relay.readiness import Readiness
-from relay.seats import READ_OF_STATE, Seat, Seats
-from relay.spool import BLOCK, Backlog, Blob, Spool
+from relay.seats import READ_OF_STATE, SLEPT, Seat, Seats
+from relay.spool import BLOCK, PACE_SECONDS, Backlog, Blob, Spool
 from relay.states import Conn, State
 from tests.unit.relay.test_forward import tcp_pair
 
@@ -107,3 +107,39 @@ async def test_where_no_block_is_left_who_would_miss_something_goes(blocks: int)
         assert b.seat.waiting == b.spool.held == 0
         await b.until_over()
         assert b.ended == [Outcome.OVERRUN]
+
+
+# Who reads too slowly, by a clock that the test moves.
+
+
+@pytest.mark.parametrize(("pause", "over"), [(0.5, True), (SLEPT + 30, False)], ids=["awake", "asleep"])
+async def test_a_time_in_which_the_relay_slept_counts_against_nobody(pause: float, over: bool) -> None:
+    async with bench() as b:
+        now = 1000.0
+        b.seats._clock = lambda: now
+        while b.seat.waiting < 4 * READ_OF_STATE:
+            b.seats.send(b.seat, bytes(READ_OF_STATE))
+        b.seats._slow = READ_OF_STATE
+        for _ in range(int(2 * PACE_SECONDS / pause) + 2):
+            b.seats.sweep()
+            now += pause
+        await asyncio.sleep(0)
+        assert b.ended == ([Outcome.OVERRUN] if over else [])
+
+
+async def test_after_a_sleep_the_relay_looks_again_for_as_long_as_ever() -> None:
+    async with bench() as b:
+        now = 1000.0
+        b.seats._clock = lambda: now
+        while b.seat.waiting < 4 * READ_OF_STATE:
+            b.seats.send(b.seat, bytes(READ_OF_STATE))
+        b.seats._slow = READ_OF_STATE
+        b.seats.sweep()
+        now += 60
+        b.seats.sweep()
+        begun = now
+        while not b.seat.broken and now < begun + 60:
+            now += 0.5
+            b.seats.sweep()
+        assert now - begun == PACE_SECONDS
+        await b.until_over()

@@ -127,12 +127,13 @@ def test_those_who_are_told_apart_are_no_more_than_so_many() -> None:
 
 
 def test_those_who_are_gone_for_good_keep_nobody_from_being_told_apart() -> None:
-    bound, floods = LogBound(0.0), 4
+    bound, now = LogBound(0.0), 0.0
     for number in range(logbound.MOST):
-        for _ in range(floods * logbound.AT_ONCE):
-            bound.take(number, 0.0)
-    later = 10 * logbound.AT_ONCE / logbound.A_SECOND
-    lines = sum(bound.take("new", later) is not None for _ in range(floods * logbound.AT_ONCE))
+        now += logbound.AT_ONCE / logbound.ALL_A_SECOND  # or what is left for all would stop them, and not their own
+        for _ in range(logbound.AT_ONCE + 1):
+            bound.take(number, now)
+    now += 2 * logbound.AT_ONCE / logbound.A_SECOND
+    lines = sum(bound.take("new", now) is not None for _ in range(4 * logbound.AT_ONCE))
     assert lines == logbound.AT_ONCE
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from relay.spool import BLOCK, Backlog, Spool, SpoolFullError
+from relay.spool import BLOCK, KEPT, Backlog, Blob, Spool, SpoolFullError
 
 NOW = 1000.0
 
@@ -70,3 +70,55 @@ def test_where_no_block_is_left_nothing_is_counted_that_is_not_there(blocks: int
     assert spool.held == len(waits) == len(bytes(waits))
     waits.clear()
     assert (spool.held, len(waits)) == (0, 0)
+
+
+# The bound.
+
+
+def test_what_is_more_than_may_be_held_is_taken_from_somebody_at_once() -> None:
+    spool = Spool(4 * BLOCK)
+    waits = [a_backlog(spool, bytes(BLOCK)) for _ in range(3)]
+    asked: list[int] = []
+
+    def relieve() -> None:
+        asked.append(spool.held)
+        waits[0].close()
+
+    spool.relieve = relieve
+    last = a_backlog(spool, bytes(BLOCK))
+    assert not asked, "so much may be held"
+    last.add(b"x")
+    assert asked == [4 * BLOCK + 1]
+    assert spool.held == 3 * BLOCK + 1
+    state = Blob(spool)
+    state.append(bytes(BLOCK))
+    assert asked == [4 * BLOCK + 1] * 2, "a savestate that arrives counts as well"
+
+
+def test_what_many_are_sent_is_held_once_and_for_as_long_as_one_of_them_has_not_got_it() -> None:
+    spool = Spool(100 * BLOCK)
+    state = Blob(spool)
+    state.append(bytes(10 * BLOCK))
+    state.ready = True
+    waits = [Backlog(spool, NOW) for _ in range(15)]
+    for each in waits:
+        each.add_blob(state)
+    del state
+    for each in waits:
+        assert spool.held == 10 * BLOCK
+        each.clear()
+    assert spool.held == 0
+
+
+def test_free_memory_goes_back_to_the_kernel_a_little_at_a_time_but_for_the_last() -> None:
+    spool = Spool(400 * BLOCK)
+    waits = a_backlog(spool, b"a" * (300 * BLOCK))
+    waits.clear()
+    assert spool.resident == 300 * BLOCK
+    left = []
+    while spool.untidy:
+        spool.trim()
+        left.append(spool.resident // BLOCK)
+    assert left == [236, 172, 108, 44, KEPT]
+    assert bytes(a_backlog(spool, b"b" * (300 * BLOCK))) == b"b" * (300 * BLOCK)
+    assert spool.resident == 300 * BLOCK, "what was given back is taken again"

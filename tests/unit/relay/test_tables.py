@@ -624,3 +624,31 @@ def test_a_host_elsewhere_sends_nobody_off() -> None:
     early = board.send(board.join(), INTO)
     board.send(board.host(port=55440), wire.PING)
     assert early.state is State.SEATED
+
+
+@pytest.mark.parametrize("greedy", ["127.0.0.2", "127.0.0.3"])
+async def test_where_memory_ends_it_is_taken_from_the_address_that_holds_most(greedy: str) -> None:
+    memory, modest = 2_200_000, {"127.0.0.2": "127.0.0.3", "127.0.0.3": "127.0.0.2"}[greedy]
+    buffers = Buffers(slow_client=8_000_000, slow_clients=16_000_000, socket=4096, memory=memory)
+    async with running(Config(buffers=buffers)) as relay:
+        seats, slow = relay.server.hall.seats, []
+        for count, source in enumerate((greedy, greedy, modest), 1):
+            slow.append(await FakeClient.join(relay.address, relay.port, source=source))
+            slow[-1].writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow[-1].writer.transport.pause_reading()
+            await relay.until(lambda count=count: len(seats) == count, "it is in")  # type: ignore[misc]
+        fair = next(seat for seat in seats if str(seat.conn.address) == modest)
+        many = [seat for seat in seats if seat is not fair]
+        for seat in many:
+            seats.send(seat, bytes(700_000))
+        while not any(seat.broken for seat in seats):
+            seats.send(fair, bytes(20_000))
+        assert max(seat.waiting for seat in many) < fair.waiting < 2 * 700_000, "it holds most of all"
+        await relay.until_outcome("overrun")
+        assert [seat for seat in seats if seat is fair], "but its address does not"
+        assert len(seats) == 2
+        assert relay.server._spool.held <= memory
+        for client in slow:
+            client.abort()
+        await relay.until(lambda: not len(seats), "all have gone")
+        assert relay.server._spool.held == 0
