@@ -38,6 +38,8 @@ HOSTED = '[[room]]\nid = "FridayNightRoom1"\n'
 # Pads 3 and 4 of this core are of a kind of its own.
 FOUR_PADS = "[coreless]\ndevices = [1, 1, 257, 257]\n"
 HOSTS = SUITES[1:]
+# The first release that speaks it; sid has a later one.
+PROTOCOL_7 = (1, 21)
 # A machine that does no more is dropped after 5 s; RetroArch runs on for one second before it waits.
 DROPPED_WITHIN = 20.0
 JOINED_WITHIN = 20.0
@@ -135,6 +137,7 @@ def test_every_release_joins_a_host_of_each(suite: str, relay: PlainRelay, playe
     wait_for(lambda: len(relay.clients()) == 2, 5, "the relay to see it go")
     last = players.friend("sid", by_id=True)
     play_in_step([host, last, *second[1:]], FRAMES)
+    assert seen(relay, last)["protocol"] == (7 if releases.need(suite).number >= PROTOCOL_7 else 6)
     for watching in (second[1], last):
         for role in ("watching", "playing"):
             watching.toggle("NETPLAY_GAME_WATCH", lambda: seen(relay, watching)["role"] == role)  # noqa: B023
