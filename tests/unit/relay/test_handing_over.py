@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import zlib
 from base64 import b64decode
 
 import pytest
@@ -11,7 +14,7 @@ from relay.config import Config
 from relay.limits import Buffers
 from relay.states import State
 from tests.support import netplay, wire
-from tests.support.every_state import CONFIG, Ends, Maker, everything
+from tests.support.every_state import CONFIG, PLAYERS, Ends, Maker, everything
 from tests.support.fakes import FakeClient
 from tests.support.handed_over import assert_all_go_on, handed_over, leave, taken_over
 from tests.support.relays import Clock, running, started
@@ -73,3 +76,35 @@ async def test_who_read_too_slowly_is_not_handed_over_as_if_nothing_were_missing
         await other.close()
         await relay.until_outcome("left")
         assert relay.server.board.outcomes.total() == 2
+
+
+async def test_a_savestate_that_is_being_converted_is_converted_by_the_next_program() -> None:
+    raw = os.urandom(400_000)
+    plain = b"RANP" + netplay.words(0x00040008, 0, 6, 5, netplay.RA_1_14)
+    ends = Ends()
+    before = started(CONFIG, [sockets.listen("127.0.0.1", 0, CONFIG.buffers.socket) for _ in range(2)], Clock())
+    try:
+        room = before.server.board.tables
+        for name, header, more in (("anna", netplay.client_header(), netplay.play()), ("ben", plain, b"")):
+            ends.connect(name, before.address, before.ports[1], PLAYERS)
+            ends.send(name, header + netplay.nick(name) + netplay.info() * 2 + more)
+            count = 1 if name == "anna" else 2
+            await before.until(
+                lambda count=count: room.at and len(next(iter(room.at.values())).room.game.synced) == count,  # type: ignore[misc]
+                "it is in",
+            )
+        before.server.hall._convert = lambda: None  # type: ignore[method-assign] - it does not get to it
+        said = netplay.command(0x42, netplay.words(0, len(raw)) + zlib.compress(raw, 1))
+        sending = asyncio.create_task(asyncio.get_running_loop().sock_sendall(ends.socks["anna"], said))
+        await before.until(lambda: before.server.hall._converting, "the conversion")
+        await sending
+        state = handed_over(before)
+        leave(before, state)
+        async with taken_over(state, before.clock.now) as relay:
+            await relay.until(lambda: not relay.server.hall._converting, "the end of the conversion")
+            told = await ends.read("ben", 24 + 40 + 8 + 76 + 192 + 12 + 8 + 8 + len(raw))
+            assert told.endswith(raw)
+            ends.close()
+    finally:
+        ends.close()
+        before.server.stop()
