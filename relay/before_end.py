@@ -45,7 +45,7 @@ CORELESS = {
 def of_link(seen: dict[str, Any] | None, to_client: dict[str, Any] | None, to_host: dict[str, Any] | None) -> str:
     """Return what had just happened on a link that was hosted; "" for nothing.
 
-    seen, to_client and to_host: as relay/status.py shows them.
+    seen, to_client and to_host: as relay/monitoring/status.py shows them.
     """
     return "; ".join(dict.fromkeys([*_lines(to_client, to_host), *_seen(seen or {})]))
 

@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 PROGRAM = 96 * MIB
 # What is kept of a connection, of its session and of its end, and the kernel's own of its socket.
 CONNECTION = 16 * 1024
-# Descriptors beside the connections: farewells (relay/server.py), those who ask, listeners, epoll, the log.
+# Descriptors beside the connections: farewells (relay/net/server.py), those who ask, listeners, epoll, the log.
 OTHER_FILES = 1024
 # The kernel counts a socket buffer twice what it was set to (socket(7), SO_RCVBUF), and there are two of them.
 BUFFERS = 4

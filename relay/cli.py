@@ -16,29 +16,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import relay
-from relay import (
-    answered,
-    control,
-    following,
-    listeners,
-    metrics,
-    pace,
-    report,
-    service,
-    snapshot,
-    sockets,
-    unpacked,
-    upgrade,
-)
+from relay import answered, pace, service_manager, unpack as unpacked, upgrade
+from relay.net import control_socket, listeners, sockets
+from relay.monitoring import follow, metrics, report
+from relay.switchboard import snapshot
 from relay import config as settings
 from relay.config import Config
 from relay.daemon import Daemon
 from relay.fileerrors import sentence
-from relay.gate import allowlist, friends
+from relay import allowlist
+from relay.gate.policy import friends
 from relay.gate import cli as gate
-from relay.listeners import Listeners
-from relay.observe import Events, set_up
-from relay.selector import LinkSelector
+from relay.net.listeners import Listeners
+from relay.logs import Events, set_up
+from relay.net.selector import LinkSelector
 from relay.tomlfile import ConfigError
 
 Answer = TypeVar("Answer")
@@ -89,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         ("upgrade", _upgrade, "let the running relay become the installed program, games going on"),
     ):
         asking = commands.add_parser(name, help=text)
-        asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({control.DEFAULT})")
+        asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({control_socket.DEFAULT})")
         asking.add_argument("--config", type=Path, metavar="FILE", help="a relay.toml that says where that socket is")
         asking.set_defaults(run=run)
         if name == "status":
@@ -224,9 +215,9 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _follow(arguments: argparse.Namespace) -> int:
-    path = control.find(_places(arguments))
+    path = control_socket.find(_places(arguments))
     try:
-        for line in following.lines(path, 1.0, _gate_state if arguments.gate else None):
+        for line in follow.lines(path, 1.0, _gate_state if arguments.gate else None):
             print(json.dumps(line), flush=True)  # noqa: T201 - the answer
     except PermissionError:
         raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
@@ -234,11 +225,12 @@ def _follow(arguments: argparse.Namespace) -> int:
 
 
 def _gate_state() -> dict[str, Any]:
-    from relay.gate import backend, host, places, status  # here: only --gate needs them
+    from relay.gate.backends import base
+    from relay.gate import gate as host, files, status  # here: only --gate needs them
 
     try:
-        return status.status(host.Gate(places.Places()))
-    except (ConfigError, backend.FilterError) as error:
+        return status.status(host.Gate(files.Places()))
+    except (ConfigError, base.FilterError) as error:
         raise ValueError(str(error)) from None
 
 
@@ -267,7 +259,7 @@ def _places(arguments: argparse.Namespace) -> list[Path]:
     """Return where the running relay may be asked."""
     if arguments.socket:
         return [Path(arguments.socket)]
-    return control.places(settings.load(arguments.config).control.socket if arguments.config else None)
+    return control_socket.places(settings.load(arguments.config).control.socket if arguments.config else None)
 
 
 def _as_json(answer: dict[str, Any]) -> str:
@@ -281,7 +273,7 @@ def _ask(arguments: argparse.Namespace, request: str, read: Callable[[dict[str, 
     paths = _places(arguments)
     path = paths[0]
     try:
-        answer = control.ask_first(paths, request)
+        answer = control_socket.ask_first(paths, request)
         if "error" in answer and request == "status":
             raise ValueError(answered.clean(str(answer["error"])))
         return read(answer)
@@ -289,5 +281,5 @@ def _ask(arguments: argparse.Namespace, request: str, read: Callable[[dict[str, 
         raise SystemExit(f"netplay-relay: {path} is not for this account. Try again with: sudo") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = f"Is the relay running? {service.status_command()}".rstrip()
+        hint = f"Is the relay running? {service_manager.status_command()}".rstrip()
         raise SystemExit(f"netplay-relay: no answer at {path}: {reason}. {hint}") from None

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay import protocol, sockets
-from relay.coreless import DEVICES, wire
+from relay.protocol import tunnel
+from relay.net import sockets
+from relay.coreless import DEVICES
+from relay.netplay import wire
 from relay.limits import Buffers, Limits, Timeouts
-from relay.rooms import Mode
+from relay.switchboard.rooms import Mode
 from relay.tomlfile import ConfigError, locate, read, read_toml
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -45,7 +47,7 @@ class Listen:
     kernels agree on.
     """
 
-    port: int = protocol.DEFAULT_PORT
+    port: int = tunnel.DEFAULT_PORT
     bind: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104 - a relay's purpose; the gate decides who gets in
     max_segment: int = sockets.MAX_SEGMENT
 
@@ -301,7 +303,7 @@ class _Reader:
         for number, room in enumerate(rooms):
             if room.id in [other.id for other in rooms[:number]]:
                 # Shortened, here and below: these sentences end in the log too.
-                same = f"two rooms have the id {protocol.session_hint(room.id)}"
+                same = f"two rooms have the id {tunnel.session_hint(room.id)}"
                 raise self.error("room", "id", same, "Each needs its own.", number)
         return tuple(rooms)
 
@@ -310,10 +312,10 @@ class _Reader:
             if key not in _names(RoomConfig):
                 raise self.unknown_key("room", key, _names(RoomConfig), number)
         text = entry.get("id")
-        if not isinstance(text, str) or not protocol.is_session_text(text):
+        if not isinstance(text, str) or not tunnel.is_session_text(text):
             given = "nothing" if text is None else "something that is no text"
             if isinstance(text, str):
-                given = f'"{protocol.session_hint(text)}" ({len(text)} characters)'
+                given = f'"{tunnel.session_hint(text)}" ({len(text)} characters)'
             message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {given}."
             raise self.error("room", "id", message, 'For example: id = "FridayNightRoom1"', number)
         port = self.port("room", "port", entry["port"], number) if "port" in entry else None

@@ -13,16 +13,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from relay import control, service, snapshot, sockets, status, upgrade
-from relay.alarm import Alarm
+from relay.net import control_socket, sockets
+from relay import service_manager, upgrade
+from relay.switchboard import snapshot
+from relay.monitoring import status
+from relay.net.wakeup import Alarm
 from relay.config import Config
-from relay.discovery import Discovery, can_be_listed
-from relay.followers import Followers
-from relay.listeners import Listeners
-from relay.observe import Events, log
-from relay.protocol import canonical
-from relay.selector import LinkSelector
-from relay.server import Server
+from relay.net.lan_discovery import Discovery, can_be_listed
+from relay.monitoring.subscribers import Followers
+from relay.net.listeners import Listeners
+from relay.logs import Events, log
+from relay.protocol.tunnel import canonical
+from relay.net.selector import LinkSelector
+from relay.net.server import Server
 from relay.upgrade import Verdict
 
 # Turns of the event loop in which a signal that has come reaches its handler: wake-up, dispatch, handler.
@@ -76,7 +79,7 @@ class Daemon:
         if self._config.lan.answer and not can_be_listed(bound):
             hint = 'Name one of this machine in relay.toml, under [listen]: bind = ["192.168.1.2"]'
             log.warning("LAN discovery is on, but RetroArch lists only private IPv4 addresses. %s", hint)
-        service.notify("READY=1")
+        service_manager.notify("READY=1")
         if replies is not None:
             await self._after_upgrade(replies)
         await self._done.wait()
@@ -101,8 +104,8 @@ class Daemon:
         except (*snapshot.BROKEN, OSError) as error:
             raise upgrade.UnusableStateError(repr(error)) from error
 
-    def _open_control(self, state: dict[str, Any] | None) -> control.ControlSocket | None:
-        default = control.default_path()
+    def _open_control(self, state: dict[str, Any] | None) -> control_socket.ControlSocket | None:
+        default = control_socket.default_path()
         paths = dict.fromkeys(path for path in (self._config.control.socket, default) if path)
         handlers = {
             "status": self._answer_status,
@@ -112,7 +115,7 @@ class Daemon:
             "upgrade": self._answer_upgrade,
         }
         for path in paths:
-            opened = control.ControlSocket(path, handlers)
+            opened = control_socket.ControlSocket(path, handlers)
             try:
                 opened.open(upgrade.control_socket_of(state, path))
             except OSError as error:
@@ -170,7 +173,7 @@ class Daemon:
         if self._stopping:
             self._done.set()
             return
-        service.notify("STOPPING=1")
+        service_manager.notify("STOPPING=1")
         if self._waiting_for_new:
             self._waiting_for_new.cancel()
         self._server.drain()
@@ -231,7 +234,7 @@ class Daemon:
         except Exception as error:
             # Whatever it is: this program goes on, and the next upgrade is tried like any other.
             log.exception("this should not have happened, when the program was to be changed")
-            service.notify("READY=1")
+            service_manager.notify("READY=1")
             words = f"this program failed at it ({type(error).__name__}); its log has the traceback"
         sentence = "the new program is not fit, so this one goes on: {words}"
         self._events.write(logging.ERROR, "upgrade-refused", sentence, words=words)
@@ -252,7 +255,7 @@ class Daemon:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, upgrade.HELD)
 
     def _exec(self) -> str:
-        service.notify("RELOADING=1")
+        service_manager.notify("RELOADING=1")
         state = self._server.capture()
         # Whoever waited for a program that reads its state has found one: rooms are open again.
         state["board"]["draining"] = False
@@ -268,7 +271,7 @@ class Daemon:
         try:
             upgrade.become_new(state, upgrade.descriptors_of(state))
         except OSError as error:
-            service.notify("READY=1")
+            service_manager.notify("READY=1")
             return str(error)
         return ""
 
@@ -298,7 +301,7 @@ class Daemon:
         replies, self._replies = self._replies, []
         for sock in replies:
             try:
-                await control.answer(sock, result)
+                await control_socket.answer(sock, result)
             except (OSError, TimeoutError):
                 pass
             finally:

@@ -1,7 +1,7 @@
 """Whether a host is still there, by what its machine does: a paused RetroArch is mute, its kernel is not.
 
 Sans-I/O: times are seconds of the caller's clock. The signs of life are bytes of the host, and what the kernels know
-(relay/sockets.py).
+(relay/net/sockets.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 
-from relay.states import Conn, Session
+from relay.switchboard.connection import Conn, Session
 
 # A game whose links were silent for so long (seconds) is over: RetroArch gives a player up after 5, a host after 10.
 GAME_SECONDS = 5.0

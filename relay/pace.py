@@ -252,7 +252,7 @@ PACED = frozenset({Cause.SLOW_MACHINE, Cause.SLOW_LINE, Cause.SLOW_BOTH, Cause.B
 
 
 def of(state: dict[str, Any]) -> dict[str, Moment]:
-    """Return every game of a relay's state (relay/status.py) as it is at that moment, by the room's id.
+    """Return every game of a relay's state (relay/monitoring/status.py) as it is at that moment, by the room's id.
 
     A game without a host has the id "port N". What the relay may not look at ([watch]) cannot be judged.
     """

@@ -1,6 +1,6 @@
 """A TOML file that a person writes: reading it, and a sentence with file and line for whatever is wrong with it.
 
-Knows no settings: relay/config.py reads relay.toml with it, relay/gate/friends.py friends.toml.
+Knows no settings: relay/config.py reads relay.toml with it, relay/gate/policy/friends.py friends.toml.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from relay import snapshot
+from relay.switchboard import snapshot
 
 STATE_FD = "NETPLAY_RELAY_STATE_FD"
 # What a self-check is to stand besides its options: how this program was started, as a JSON list. A release that knows

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from relay import protocol
+from relay.protocol import tunnel
 from toolkit.errors import BAD_INPUT, PROOF_FAILED
 
 STRANGER_SECONDS = 3.0
@@ -30,9 +30,9 @@ PAYLOAD = 65536
 CHUNK = 4096
 NARROW = ", while small messages arrive: a hop with a small MTU? invoke doctor --relay 'ADDRESS|PORT' tells"
 # The header RetroArch's client opens with: its word, then platform, compression, salt, and the protocols it speaks.
-HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 0, 0, 6, 6)
+HEADER = tunnel.NETPLAY + struct.pack(">5I", 0, 0, 0, 6, 6)
 # That of one who would play without a host, which goes by protocol 5.
-CORELESS_HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 0, 6, 5, 6)
+CORELESS_HEADER = tunnel.NETPLAY + struct.pack(">5I", 0, 0, 6, 5, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +94,20 @@ def friend(address: str, port: int) -> Finding:
 
 def _play(control: socket.socket, address: str, port: int) -> Finding:
     # Who asks for its own address besides is a probe, which no player means who names no session.
-    control.sendall(protocol.session_message(protocol.NO_ID) + protocol.PROBE)
+    control.sendall(tunnel.session_message(tunnel.NO_ID) + tunnel.PROBE)
     try:
-        answer = read(control, protocol.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
+        answer = read(control, tunnel.MESSAGE_SIZE, "gave us no session: its own gate or its limits refused us")
     except UnexpectedError as problem:
         raise _NotHostedError(str(problem)) from problem
-    session = answer[protocol.MAGIC_SIZE :]
-    if answer[: protocol.MAGIC_SIZE] != protocol.SESSION or session == protocol.NO_ID:
+    session = answer[tunnel.MAGIC_SIZE :]
+    if answer[: tunnel.MAGIC_SIZE] != tunnel.SESSION or session == tunnel.NO_ID:
         raise UnexpectedError("answers, but is no netplay relay")
-    size = len(protocol.address_message(protocol.NO_ID, protocol.canonical("::1")))
-    if told(control, size, "did not tell us our address")[: protocol.MESSAGE_SIZE] != protocol.PROBE:
+    size = len(tunnel.address_message(tunnel.NO_ID, tunnel.canonical("::1")))
+    if told(control, size, "did not tell us our address")[: tunnel.MESSAGE_SIZE] != tunnel.PROBE:
         raise UnexpectedError("told the address of somebody else")
-    round_trip = _join(control, address, port, protocol.session_message(session))
+    round_trip = _join(control, address, port, tunnel.session_message(session))
     without_id = _join_without_id(control, address, port)
-    text = protocol.session_text(session)
+    text = tunnel.session_text(session)
     return Finding(
         True, f"played through it both ways, {PAYLOAD // 1024} KiB each", text, round(round_trip * 1000, 2), without_id
     )
@@ -127,7 +127,7 @@ def _without_a_host(address: str, port: int) -> Finding | None:
     except (UnexpectedError, OSError):
         return None
     salt, spoken = struct.unpack_from(">2I", answer, 12)
-    if answer[: protocol.MAGIC_SIZE] != protocol.NETPLAY or salt or not spoken:
+    if answer[: tunnel.MAGIC_SIZE] != tunnel.NETPLAY or salt or not spoken:
         return None
     return Finding(
         True, "games without a host answer there, and none can be hosted", "", round(round_trip * 1000, 2), "works"
@@ -148,7 +148,7 @@ def _join_without_id(control: socket.socket, address: str, port: int) -> str:
     with closing(connect(address, port)) as client:
         client.sendall(HEADER)
         # Either the host is asked for a link, or the client is told why not: whichever comes first.
-        if _first_word(control, client) in (protocol.FULL, protocol.NETPLAY):
+        if _first_word(control, client) in (tunnel.FULL, tunnel.NETPLAY):
             return "left out: others host here now, and without an id it would mean nobody in particular"
         with closing(link_for(control, address, port, client)) as link:
             read(link, len(HEADER), "lost the first bytes of a client without an id")
@@ -162,13 +162,13 @@ def _first_word(control: socket.socket, client: socket.socket) -> bytes:
         for peer in (control, client):
             peer.settimeout(0.05)
             try:
-                word = peer.recv(protocol.MAGIC_SIZE, socket.MSG_PEEK)
+                word = peer.recv(tunnel.MAGIC_SIZE, socket.MSG_PEEK)
             except TimeoutError:
                 continue
             finally:
                 peer.settimeout(FRIEND_SECONDS)
-            if word == protocol.PING:
-                peer.recv(protocol.MAGIC_SIZE)
+            if word == tunnel.PING:
+                peer.recv(tunnel.MAGIC_SIZE)
                 continue
             if not word:
                 raise UnexpectedError("closed the connection of a client without a session id")
@@ -184,16 +184,16 @@ def link_for(
     dial: Callable[[], socket.socket] | None = None,
 ) -> socket.socket:
     """Do what a host does when the relay asks it for a link for the client; return the link, which dial connects."""
-    asked = told(control, protocol.MESSAGE_SIZE, "did not ask for a link")
-    who = asked[protocol.MAGIC_SIZE :]
-    if asked[: protocol.MAGIC_SIZE] != protocol.LINK or who == protocol.NO_ID:
+    asked = told(control, tunnel.MESSAGE_SIZE, "did not ask for a link")
+    who = asked[tunnel.MAGIC_SIZE :]
+    if asked[: tunnel.MAGIC_SIZE] != tunnel.LINK or who == tunnel.NO_ID:
         raise UnexpectedError("asked the host for something else than a link")
-    control.sendall(protocol.ADDRESS + who)
-    size = len(protocol.address_message(who, protocol.canonical("::1")))
-    if told(control, size, "did not tell an address")[: protocol.MESSAGE_SIZE] != protocol.ADDRESS + who:
+    control.sendall(tunnel.ADDRESS + who)
+    size = len(tunnel.address_message(who, tunnel.canonical("::1")))
+    if told(control, size, "did not tell an address")[: tunnel.MESSAGE_SIZE] != tunnel.ADDRESS + who:
         raise UnexpectedError("told the address of another client than the one asked about")
     link = dial() if dial else connect(address, port)
-    link.sendall(protocol.link_message(who))
+    link.sendall(tunnel.link_message(who))
     client.settimeout(FRIEND_SECONDS)
     return link
 
@@ -224,9 +224,9 @@ def connect(address: str, port: int) -> socket.socket:
 
 def told(control: socket.socket, size: int, otherwise: str) -> bytes:
     """Read a message for a host, of that size; pings before it are left unanswered, for no game is hosted here."""
-    while (word := read(control, protocol.MAGIC_SIZE, otherwise)) == protocol.PING:
+    while (word := read(control, tunnel.MAGIC_SIZE, otherwise)) == tunnel.PING:
         pass
-    return word + read(control, size - protocol.MAGIC_SIZE, otherwise)
+    return word + read(control, size - tunnel.MAGIC_SIZE, otherwise)
 
 
 def read(peer: socket.socket, size: int, otherwise: str) -> bytes:

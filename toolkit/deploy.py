@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import bounds, config
-from relay.gate.wanted import datagrams
+from relay.gate.desired import datagrams
 from relay.tomlfile import ConfigError
 from toolkit import ansible, friends, gate, inventory, join, last, login, proof, ssh, zipapp
 from toolkit.addresses import has_ipv4
@@ -28,7 +28,7 @@ from toolkit.outgoing import Outgoing, by_turns, tell_plan
 from toolkit.remote import Remote
 
 if TYPE_CHECKING:
-    from relay.gate.friends import Friend
+    from relay.gate.policy.friends import Friend
     from toolkit.inventory import Entry, HostFiles
     from toolkit.places import Place
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relay.gate import dnsname, expiry
-from relay.gate import friends as gate
+from relay.gate.policy import dns_names, expiry
+from relay.gate.policy import friends as gate
 from relay.tomlfile import ConfigError
 from toolkit.errors import UserError
 
@@ -46,7 +46,7 @@ def check_address(name: str, address: str) -> None:
 def check_name(name: str, text: str) -> None:
     """Raise UserError when the DNS name typed for a friend can be none."""
     try:
-        dnsname.parse(text)
+        dns_names.parse(text)
     except ValueError as problem:
         raise UserError(f"the DNS name of {name}: {problem}", fix="Write it like --dns anna.example.org") from None
 

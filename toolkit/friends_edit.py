@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.gate import expiry
-from relay.gate import friends as gate
+from relay.gate.policy import expiry
+from relay.gate.policy import friends as gate
 from relay.tomlfile import ConfigError
 from toolkit.errors import UserError
 from toolkit.friends import as_user_error, parse

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from relay.gate import check as judged
-from relay.gate import expiry
+from relay.gate.policy import expiry
 from toolkit import friends, friends_edit, gate, inventory
 from toolkit.console import draw, say, short, step
 from toolkit.errors import DEPLOY_FAILED, UserError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from relay.gate.friends import Friend, Network
+    from relay.gate.policy.friends import Friend, Network
     from toolkit.friends_edit import Wish
     from toolkit.places import Place
 

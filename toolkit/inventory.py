@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 import yaml
 
-from relay.gate.places import sync
+from relay.gate.files import sync
 from toolkit.console import ROOT
 from toolkit.errors import UserError
 from toolkit.hosts import parse_host, parse_user

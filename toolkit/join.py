@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from relay.protocol import DEFAULT_PORT
-from relay.rooms import Mode
+from relay.protocol.tunnel import DEFAULT_PORT
+from relay.switchboard.rooms import Mode
 
 IPV4_CURE = "Give the host that runs the relay an IPv4 address, or the name an A record."
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from relay.protocol import DEFAULT_PORT
+from relay.protocol.tunnel import DEFAULT_PORT
 from toolkit import join
 from toolkit.join_rooms import CORELESS, TUNNEL
 from toolkit.play import known

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from relay.protocol import DEFAULT_PORT
+from relay.protocol.tunnel import DEFAULT_PORT
 from toolkit import pasted
 from toolkit.errors import UserError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from relay.protocol import DEFAULT_PORT
+from relay.protocol.tunnel import DEFAULT_PORT
 from toolkit import addresses, join, join_codes, join_lines, join_rooms, pasted, paths, ssh, status
 from toolkit.console import block, draw, say, width
 from toolkit.errors import UserError

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.gate import expiry, friends, state
-from relay.gate import plan as gateplan
+from relay.gate.policy import expiry, friends
+from relay.gate import state
+from relay.gate.policy import plan as gateplan
 from toolkit import friends_edit, gate, inventory
 from toolkit.console import say, short, step
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError

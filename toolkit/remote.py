@@ -197,11 +197,11 @@ class Remote:
 
     def _look(self) -> str:
         """Return what this login types to look at the relay's service and its log, as far as the host tells."""
-        from relay import service  # here: nothing of this is needed while all goes well
+        from relay import service_manager  # here: nothing of this is needed while all goes well
         from toolkit.doctor.case import Case
         from toolkit.doctor.target import Target
 
-        managers = {path: (INITS[typed.split()[0]], typed) for path, typed in service.MANAGERS}
+        managers = {path: (INITS[typed.split()[0]], typed) for path, typed in service_manager.MANAGERS}
         tests = "\n".join(f"elif [ -e /{path} ]; then say init {init}" for path, (init, _) in managers.items())
         script = WHO_KEEPS_IT.format(mark=MARK, managers=tests, release=shlex.quote(str(Path(PROGRAM).parent)))
         told: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """What hosts answer, as shapes (toolkit/shapes.py): the relay's status, the gate's commands, the doctor's questions.
 
-What is said there of each is written where the answer is made: relay/status.py, relay/gate/cli.py,
+What is said there of each is written where the answer is made: relay/monitoring/status.py, relay/gate/cli.py,
 toolkit/doctor/onhost.py, toolkit/releases.py. Only what is read here is named; whatever else there is is cleaned.
 """
 

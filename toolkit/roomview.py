@@ -1,6 +1,6 @@
 """Rooms of every kind in one form: games that somebody hosts, and games without a host, as the relay's status has them.
 
-The form is that of a hosted session (relay/status.py): "id", "port", "mode", "host" (None without one), "clients" with
+The form is that of a hosted session (relay/monitoring/status.py): "id", "port", "mode", "host" (None without one), "clients" with
 what was "seen" of each, None where nothing is looked at. What does not exist without a host (the way to it, desyncs) is
 None or 0.
 """
@@ -18,7 +18,7 @@ def rooms(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def ending(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an ending (relay/endings.py) in the form of a hosted session's, or of a client's that left one."""
+    """Return an ending (relay/net/history.py) in the form of a hosted session's, or of a client's that left one."""
     if entry["kind"] == "table":
         return {**entry, "kind": "session", "session": _id(entry["table"]), "address": ""}
     if entry["kind"] != "player":

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from relay.protocol import is_session_text
+from relay.protocol.tunnel import is_session_text
 from toolkit import printable
 
 Shape = Callable[[Any, str], Any]

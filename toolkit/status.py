@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from relay import pace, report
+from relay import pace
+from relay.monitoring import report
 from toolkit import gate, replies, roomview
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.tables import listing
@@ -25,7 +26,7 @@ PLAYERS = ("room", "who", "address", "does", "core", "RetroArch", "to client", "
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The relay's state (relay/status.py) and the gate's (relay/gate/cli.py), each None where it could not be asked.
+    """The relay's state (relay/monitoring/status.py) and the gate's (relay/gate/cli.py), each None where it could not be asked.
 
     problems are the reasons; judged: what makes games stutter, by the room's id (relay/pace.py).
     """
@@ -49,7 +50,7 @@ class Look:
 
 
 def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
-    """Ask the relay on a host for its state (relay/status.py). Raises UserError."""
+    """Ask the relay on a host for its state (relay/monitoring/status.py). Raises UserError."""
     with visit(place, ask_become=ask_become) as remote:
         return remote.ask(["status", "--json"], replies.STATUS)
 

@@ -21,11 +21,11 @@ from toolkit.errors import UserError, user_errors
 
 NAME = "netplay-relay.pyz"
 SHEBANG = b"#!/usr/bin/python3 -I\n"
-# What was unpacked beside it on the host is taken from there: relay/unpacked.py.
+# What was unpacked beside it on the host is taken from there: relay/unpack.py.
 MAIN = """\
 import sys
 
-from relay import unpacked
+from relay import unpack as unpacked
 
 unpacked.use()
 

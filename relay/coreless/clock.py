@@ -6,7 +6,7 @@ the next would be out of order for it, and it would leave.
 
 from __future__ import annotations
 
-from relay.coreless import wire
+from relay.netplay import wire
 from relay.coreless.game import Game, Peer
 from relay.outcomes import Outcome
 
@@ -66,7 +66,7 @@ def advance(game: Game) -> None:
         return
     slowest = min([peer.next for peer in game.synced if peer.playing], default=None)
     if slowest is None:
-        return  # the last player stops at this moment; the room's own clock takes over (relay/coreless/seats.py)
+        return  # the last player stops at this moment; the room's own clock takes over (relay/coreless/roles.py)
     last = WINDOW + slowest
     while master.held and game.count < last:
         step(game)

@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
-from relay.coreless import wire
+from relay.netplay import wire
 from relay.spool import Blob, Spool
 
 # Bytes, before they are compressed, of a slice: less than a millisecond.

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relay import protocol
-from relay.coreless import wire
+from relay.protocol import tunnel as protocol
+from relay.netplay import wire
 from relay.coreless.settings import CorelessSettings
 from relay.spool import Blob, Spool, SpoolFullError
 

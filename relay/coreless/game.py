@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from relay.before_end import OWN_PADS
-from relay.coreless import wire
+from relay.netplay import wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import Framer, Header
-from relay.coreless.info import Info
+from relay.netplay.info import Info
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.outcomes import Outcome
 from relay.spool import Blob, Spool
@@ -131,7 +131,7 @@ class Game:
 
     peers are all clients by key, synced those who take part. protocol, release (a hash; of protocol 4 only) and info
     are the room's once somebody is synced. paused: somebody holds the game. work tells that `settle`
-    (relay/coreless/seats.py) has something to do. quiet(key) tells for how long (seconds) nothing at all has come from
+    (relay/coreless/roles.py) has something to do. quiet(key) tells for how long (seconds) nothing at all has come from
     a client's machine, waits(key) how many bytes it has not taken yet of what it was sent. conversions: states that are
     sent when they are in another form. spool is where large ones lie. events: when something happened last that may
     make a RetroArch hang up, by its word and by the key of the client that it concerns alone.

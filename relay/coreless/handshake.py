@@ -6,8 +6,9 @@ writes them, before the relay must write one itself.
 
 from __future__ import annotations
 
-from relay import protocol
-from relay.coreless import info, seats, silent, wire
+from relay.protocol import tunnel
+from relay.netplay import info, wire
+from relay.coreless import roles, silent
 from relay.coreless.game import Game, Peer, Stage
 from relay.outcomes import Outcome
 
@@ -25,7 +26,7 @@ def numbered(game: Game, peer: Peer, now: float) -> bool:
         peer.number = number
         return True
     if not silent.makes_way(game, peer, others, False, now):
-        game.send(peer, protocol.refusal(protocol.Reason.FULL))
+        game.send(peer, tunnel.refusal(tunnel.Reason.FULL))
         game.close(peer, Outcome.SESSION_FULL, f"{len(others)} are connected")
     return False
 
@@ -49,7 +50,7 @@ def opened(game: Game, peer: Peer, now: float) -> None:
         return None
     peer.header = header
     if header.protocol not in (4, PROTOCOL):
-        game.send(peer, protocol.refusal(protocol.Reason.OLD_VERSION))
+        game.send(peer, tunnel.refusal(tunnel.Reason.OLD_VERSION))
         return game.close(peer, Outcome.OTHER_PROTOCOL, f"protocol {header.protocol}")
     if not _fits(game, peer):
         return _refuse(
@@ -130,7 +131,7 @@ def _accepted(game: Game, peer: Peer, now: float) -> None:
     sync = wire.sync(header.protocol, game.count, peer.number, paused, game.settings.devices, players, peer.nick)
     game.send(peer, sync + wire.NO_PAUSING if peer.modern else sync)
     peer.stage, peer.told, peer.heard = Stage.SYNCED, paused, now
-    seats.entered(game, peer, now)
+    roles.entered(game, peer, now)
     return None
 
 

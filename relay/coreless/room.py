@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 from relay.before_end import OWN_PADS
-from relay.coreless import clock, handshake, pauses, saved, savestates, seats, silent, wire
+from relay.coreless import clock, handshake, pauses, snapshot, savestates, roles, silent
+from relay.netplay import wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import BrokenError, CorePacketError, Framer, StateLostError
 from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
-from relay.coreless.view import view
+from relay.coreless.status import view
 from relay.outcomes import Outcome
 from relay.spool import Blob, Spool
 
@@ -173,7 +174,7 @@ class CorelessRoom:
 
     def save(self) -> dict[str, Any]:
         """Return the whole room as plain data, for `restored`."""
-        return saved.dump(self.game)
+        return snapshot.dump(self.game)
 
     @classmethod
     def restored(
@@ -186,13 +187,13 @@ class CorelessRoom:
     ) -> CorelessRoom:
         """Return a room that goes on. KeyError, TypeError or ValueError if the data is broken."""
         room = cls(settings, spool)
-        room.game = saved.load(data, settings, room.game.spool)
+        room.game = snapshot.load(data, settings, room.game.spool)
         room.game.quiet, room.game.waits = quiet, waits
         room.settings = room.game.settings
         return room
 
     def status(self, names: bool = True, links: bool = True) -> dict[str, Any]:
-        """Return the room as plain data, as far as it may be shown (relay/coreless/view.py)."""
+        """Return the room as plain data, as far as it may be shown (relay/coreless/status.py)."""
         return view(self.game, names, links)
 
     def _received(self, peer: Peer, number: int, packet: bytes | Blob, now: float) -> None:
@@ -204,10 +205,10 @@ class CorelessRoom:
         elif peer.stage is not Stage.SYNCED:
             handshake.received(game, peer, number, packet[wire.HEAD :], now)
         elif number == wire.PLAY:
-            seats.wants_to_play(game, peer, packet[wire.HEAD :])
+            roles.wants_to_play(game, peer, packet[wire.HEAD :])
         elif number == wire.SPECTATE:
             game.happened("mode", now, peer)
-            seats.watches(game, peer, now)
+            roles.watches(game, peer, now)
         elif number == wire.LOAD_SAVESTATE:
             if peer.owes_since is None:
                 game.happened("loaded", now)
@@ -287,7 +288,7 @@ class CorelessRoom:
         while game.gone:
             peer = game.gone.pop()
             if peer.stage is Stage.SYNCED:
-                seats.left(game, peer, now)
+                roles.left(game, peer, now)
         if not game.peers:
             game.check_at = None
 
@@ -296,7 +297,7 @@ class CorelessRoom:
         if game.gone or game.work:
             self._leave(now)
             if game.work:
-                seats.settle(game, now)
+                roles.settle(game, now)
             self._leave(now)
             if any(peer.parked is not None for peer in game.peers.values()):
                 self._look_again(now)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import zlib
 
-from relay.coreless import conversion, wire
+from relay.coreless import conversion
+from relay.netplay import wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.game import Game, Peer
 from relay.outcomes import Outcome

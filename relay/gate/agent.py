@@ -17,16 +17,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from relay import service
+from relay import service_manager
 from relay.fileerrors import sentence
-from relay.gate import commit, events, fronts, lacking, leftover, names, places, state
-from relay.gate import wanted as files
-from relay.gate.backend import FilterError
-from relay.gate.host import Gate, Outcome
-from relay.gate.names import Lookups
+from relay.gate import commit_confirm, netlink_monitor, previous_backend, resolver, files as places, state
+from relay.gate.coexist import frontends
+from relay.gate.backends import lacking
+from relay.gate import desired as files
+from relay.gate.backends.base import FilterError
+from relay.gate.gate import Gate, Outcome
+from relay.gate.resolver import Lookups
 from relay.gate.state import BusyError, State
-from relay.gate.wall import Wall
-from relay.gate.wanted import Wanted
+from relay.gate.policy.ruleset import Wall
+from relay.gate.desired import Wanted
 from relay.tomlfile import ConfigError
 
 log = logging.getLogger("netplay-relay.gate")
@@ -71,7 +73,7 @@ class Agent:
         self._owed = False
         self._answered: dict[str, Any] = {}
         self._blind = False
-        self._absent = [home for home in fronts.HOMES if not home.exists()]
+        self._absent = [home for home in frontends.HOMES if not home.exists()]
         self._outdated = False
         self._ready = False
         self._begun = clock()
@@ -83,10 +85,10 @@ class Agent:
         """
         with state.locked(self._gate.places.agent, patience=1.0), _signals() as stop:
             self._tidy()
-            sock = events.listen()
+            sock = netlink_monitor.listen()
             with sock or contextlib.nullcontext():
                 self._work(stop, sock)
-            service.notify("STOPPING=1")
+            service_manager.notify("STOPPING=1")
             return 0
 
     def _tidy(self) -> None:
@@ -106,7 +108,7 @@ class Agent:
             readable, _, _ = select.select([stop, sock] if sock else [stop], [], [], self._wait())
             if stop in readable:
                 break
-            told = bool(sock and events.drain(sock))
+            told = bool(sock and netlink_monitor.drain(sock))
             self._round(told=told or sock is None)
 
     def _round(self, *, told: bool) -> None:
@@ -114,7 +116,7 @@ class Agent:
         stands = self.look(told=told or not self._ready) is not None
         if not self._ready and (stands or self._clock() - self._begun >= PATIENCE):
             self._ready = True
-            service.notify("READY=1")
+            service_manager.notify("READY=1")
 
     def _wait(self) -> float:
         """Return for how long there is nothing to do, in seconds."""
@@ -149,7 +151,7 @@ class Agent:
     def _is_due(self, now: float) -> bool:
         """Tell whether there is reason to look although nobody announced anything."""
         expired = self._next_expiry is not None and self._gate.clock() >= self._next_expiry
-        late = commit.overdue(self._gate) is not None
+        late = commit_confirm.overdue(self._gate) is not None
         changed = self._stamps != self._read_stamps()
         return self._blind or expired or late or changed or bool(self._complaint) or now - self._looked >= WHOLE
 
@@ -163,14 +165,14 @@ class Agent:
 
     def _settle(self, answered: dict[str, Any], *, survey: bool) -> Outcome:
         with state.locked(self._gate.places.lock, patience=2.0):
-            if token := commit.overdue(self._gate):
-                commit.roll_back(self._gate, token, "it was not confirmed in time")
+            if token := commit_confirm.overdue(self._gate):
+                commit_confirm.roll_back(self._gate, token, "it was not confirmed in time")
             self._stamps = self._read_stamps()
             known = state.load(self._gate.places.state)
             wanted, known.problem = self._gate.in_force(known)
             for name, result in answered.items():
                 private = wanted.settings.gate.private_names
-                if names.record(known.names, name, result, self._gate.clock(), private=private):
+                if resolver.record(known.names, name, result, self._gate.clock(), private=private):
                     log.info("%s is %s now", name, ", ".join(known.names[name].addresses))
             try:
                 outcome = self._gate.settle(wanted, known, survey=survey)
@@ -211,7 +213,7 @@ class Agent:
         """Log once that rules of a former filter stand, and once that they are gone."""
         left = known.leftover.backend if known.leftover else ""
         if left != self._left:
-            for sentence in leftover.sentences(known) or [f"what {self._left} held of ours is gone now"]:
+            for sentence in previous_backend.sentences(known) or [f"what {self._left} held of ours is gone now"]:
                 log.warning("%s", sentence)
         self._left = left
 

@@ -12,15 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.gate import allowlist, expiry, leftover, places, state, subject
-from relay.gate.backend import FilterError
-from relay.gate.coexist import Coexistence
-from relay.gate.friends import Friend, Network
-from relay.gate.host import Gate
+from relay import allowlist
+from relay.gate.policy import expiry
+from relay.gate import previous_backend, files, state, subject
+from relay.gate.backends.base import FilterError
+from relay.gate.coexist.survey import Coexistence
+from relay.gate.policy.friends import Friend, Network
+from relay.gate.gate import Gate
 from relay.gate.state import State
 from relay.gate.subject import Subject
-from relay.gate.wall import Standing
-from relay.gate.wanted import Wanted
+from relay.gate.policy.ruleset import Standing
+from relay.gate.desired import Wanted
 from relay.gate.way import Way
 
 
@@ -169,9 +171,9 @@ class _Chain:
         if (left := self._known.leftover) is None:
             return
         try:
-            standing = leftover.backend(self._gate, left).standing()
+            standing = previous_backend.backend(self._gate, left).standing()
         except FilterError:
-            for said in leftover.sentences(self._known):
+            for said in previous_backend.sentences(self._known):
                 yield Step("filter", None, f"{said[0].upper()}{said[1:]}.")
             return
         if standing is None:
@@ -243,11 +245,11 @@ class _Chain:
     def _written(self, path: Path) -> Iterator[Step]:
         """Yield what the file lets a relay do that does not answer, or is too old to be asked."""
         try:
-            prefixes = allowlist.parse(places.read(path) or "")
+            prefixes = allowlist.parse(files.read(path) or "")
         except (OSError, ValueError) as error:
             yield Step("allowlist", False, f"The relay cannot use {path} and refuses everybody: {error}.")
             return
-        if not places.is_shared(path, self._gate.shared()):
+        if not files.is_shared(path, self._gate.shared()):
             yield Step("allowlist", None, f"The relay's account may not be able to read {path}: invoke friends.push")
         for network in self._whom.networks:
             until = prefixes.until(network.network_address)

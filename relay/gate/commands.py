@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from relay.fileerrors import sentence
-from relay.gate import expiry, state
-from relay.gate.backend import FilterError
+from relay.gate.policy import expiry
+from relay.gate import state
+from relay.gate.backends.base import FilterError
 from relay.gate.errors import AgentRunsError, UnknownSubjectError
-from relay.gate.host import Gate
+from relay.gate.gate import Gate
 from relay.gate.others import OthersError
-from relay.gate.places import Places
+from relay.gate.files import Places
 from relay.gate.programs import ProgramError
 from relay.gate.state import BusyError
 from relay.tomlfile import ConfigError, unreadable
@@ -68,16 +69,16 @@ def _mistake(arguments: argparse.Namespace, code: int, error: Exception) -> int:
 
 
 def _apply(gate: Gate, arguments: argparse.Namespace) -> Answer:
-    from relay.gate import push
+    from relay.gate import apply
 
     text, source = None, arguments.shown_as
     if arguments.friends is not None:
         text = _read(arguments.friends)
         source = source or (None if arguments.friends == "-" else Path(arguments.friends))
-    wish = push.Push(
+    wish = apply.Push(
         text, source, arguments.rollback_after, arguments.check, arguments.survey, arguments.login, arguments.based_on
     )
-    answer = push.push(gate, wish)
+    answer = apply.push(gate, wish)
     return DONE, answer, _applied(answer)
 
 
@@ -113,9 +114,9 @@ def _applied(answer: dict[str, Any]) -> str:
 
 
 def _confirm(gate: Gate, arguments: argparse.Namespace) -> Answer:
-    from relay.gate import commit
+    from relay.gate import commit_confirm
 
-    if commit.confirm(gate, arguments.token):
+    if commit_confirm.confirm(gate, arguments.token):
         return DONE, {"confirmed": True, "rolled_back": None, "replaced": None}, "confirmed: it stays"
     known = state.load(gate.places.state)
     mine = _of(known.rolled_back, arguments.token)
@@ -135,16 +136,18 @@ def _of(noted: dict[str, Any] | None, token: str) -> dict[str, Any] | None:
 
 def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
     # All of it now: while this waits, the file it comes from may be replaced.
-    from relay.gate import coexist, commit, nftables, xtables  # noqa: F401 - see above
+    from relay.gate.coexist import survey
+    from relay.gate import commit_confirm
+    from relay.gate.backends import nftables, iptables  # noqa: F401 - see above
 
-    pending = commit.load(gate.places.pending)
+    pending = commit_confirm.load(gate.places.pending)
     token = arguments.token or (pending.token if pending else "")
     why = "it was not confirmed in time" if arguments.timer else "whoever pushed it took it back"
     done = False
-    if not arguments.after or commit.wait(gate, token, arguments.after):
+    if not arguments.after or commit_confirm.wait(gate, token, arguments.after):
         # Who is locked out has nothing but this timer: it does not give up before a change that hangs.
-        with state.locked(gate.places.lock, patience=commit.LONGEST if arguments.timer else state.PATIENCE):
-            done = commit.roll_back(gate, token, why)
+        with state.locked(gate.places.lock, patience=commit_confirm.LONGEST if arguments.timer else state.PATIENCE):
+            done = commit_confirm.roll_back(gate, token, why)
     text = "rolled back: what stood before stands again" if done else "nothing waits to be rolled back"
     return DONE, {"rolled_back": done}, text
 
@@ -175,8 +178,9 @@ def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
-    from relay.gate import saved, way
-    from relay.gate.coexist import Coexistence
+    from relay.gate.coexist import saved_rules
+    from relay.gate import way
+    from relay.gate.coexist.survey import Coexistence
 
     known = state.load(gate.places.state)
     backend = known.applied.backend if known.applied else "nftables"
@@ -186,14 +190,15 @@ def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
     stopped = way.barriers(way.Way(gate.programs, backend), entries, wanted.ports)
     lines = [f"{one.sentence}{' To open it: ' + one.command if one.command else ''}" for one in findings]
     lines += [f"{one['sentence']}{' To open it: ' + one['command'] if one['ok'] is False else ''}" for one in stopped]
-    text = "\n".join([*(lines or ["no other firewall is at work"]), *(notices := saved.notices())])
+    text = "\n".join([*(lines or ["no other firewall is at work"]), *(notices := saved_rules.notices())])
     return DONE, {"firewalls": [one.as_dict() for one in findings], "friends": stopped, "saved": notices}, text
 
 
 def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:
-    from relay.gate import remove, saved
+    from relay.gate import remove
+    from relay.gate.coexist import saved_rules
 
-    answer = {**remove.remove(gate, keep_config=arguments.keep_config), "saved": saved.notices()}
+    answer = {**remove.remove(gate, keep_config=arguments.keep_config), "saved": saved_rules.notices()}
     gone = [f"removed: {one}" for one in (*answer["rules"], *answer["closed"], *answer["files"])]
     return DONE, answer, "\n".join([*(gone or ["nothing of ours was there"]), *answer["left"], *answer["saved"]])
 

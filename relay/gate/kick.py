@@ -9,8 +9,8 @@ from typing import Any
 
 from relay.gate import state, subject
 from relay.gate.errors import UnknownSubjectError
-from relay.gate.friends import Network
-from relay.gate.host import Gate
+from relay.gate.policy.friends import Network
+from relay.gate.gate import Gate
 from relay.gate.programs import ProgramError
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from relay.gate import friends as friendslist
-from relay.gate import places
-from relay.gate.friends import Friend
+from relay.gate.policy import friends as friendslist
+from relay.gate import files
+from relay.gate.policy.friends import Friend
 from relay.tomlfile import ConfigError
 
 
@@ -65,7 +65,7 @@ def refuse(path: Path, applied: str | None, pushed: Iterable[Friend], based_on: 
 
 
 def _held(path: Path, applied: str | None) -> list[Friend]:
-    for text in (places.read(path), applied):
+    for text in (files.read(path), applied):
         try:
             return friendslist.parse(text or "", path)
         except ConfigError:

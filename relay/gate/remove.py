@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from relay.gate import commit, leftover, places, state
-from relay.gate.backend import FilterError
-from relay.gate.coexist import Coexistence
+from relay.gate import commit_confirm, previous_backend, files as places, state
+from relay.gate.backends.base import FilterError
+from relay.gate.coexist.survey import Coexistence
 from relay.gate.errors import AgentRunsError
-from relay.gate.host import Gate
+from relay.gate.gate import Gate
 from relay.gate.state import State
-from relay.gate.xtables import Iptables, variant
+from relay.gate.backends.iptables import Iptables, variant
 from relay.tomlfile import ConfigError
 
 
@@ -23,12 +23,12 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
     """
     with _no_agent(gate), state.locked(gate.places.lock):
         known = state.load(gate.places.state)
-        if pending := commit.load(gate.places.pending):
-            commit.disarm(gate, pending.token)
+        if pending := commit_confirm.load(gate.places.pending):
+            commit_confirm.disarm(gate, pending.token)
         places.write(gate.places.pending, None)
         undone = Coexistence(gate.programs, "").close()
         removed = _rules(gate, known)
-        leftover.take_away(gate, known, "", now=True)
+        previous_backend.take_away(gate, known, "", now=True)
         files = _files(gate, keep_config=keep_config)
         # While they are held: a lock that somebody else has by then stays.
         for path in (gate.places.lock, gate.places.agent):
@@ -40,7 +40,7 @@ def remove(gate: Gate, *, keep_config: bool = False) -> dict[str, Any]:
         "rules": removed,
         "closed": undone,
         "files": files,
-        "left": leftover.sentences(known),
+        "left": previous_backend.sentences(known),
     }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from relay.fileerrors import writing
-from relay.gate import places, typed
+from relay.gate import files, typed
 
 VERSION = 1
 PATIENCE = 15.0
@@ -27,7 +27,7 @@ class Applied:
     """What was applied last: by which backend, for which ports, a digest of the rules' text and of their listing.
 
     plain: without what this host's kernel does not know (counters on elements; ipset). lacks: what else was left out,
-    of relay.gate.lacking.OPTIONAL.
+    of relay.gate.backends.lacking.OPTIONAL.
     """
 
     backend: str
@@ -155,7 +155,7 @@ def check(name: Name) -> None:
 
 def save(path: Path, state: State) -> bool:
     """Write the state; return whether it had changed. Raises OSError."""
-    return places.write(path, json.dumps({"version": VERSION, **dataclasses.asdict(state)}, indent=1) + "\n")
+    return files.write(path, json.dumps({"version": VERSION, **dataclasses.asdict(state)}, indent=1) + "\n")
 
 
 class BusyError(Exception):

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from relay.gate import allowlist, commit, expiry, places, state, subject
-from relay.gate.backend import FilterError
-from relay.gate.friends import Network
-from relay.gate.host import Gate
-from relay.gate.plan import Entry, Plan
-from relay.gate.push import warnings
+from relay import allowlist
+from relay.gate import commit_confirm, files, state, subject
+from relay.gate.policy import expiry
+from relay.gate.backends.base import FilterError
+from relay.gate.policy.friends import Network
+from relay.gate.gate import Gate
+from relay.gate.policy.plan import Entry, Plan
+from relay.gate.apply import warnings
 from relay.gate.state import State
-from relay.gate.wall import Standing, set_of
-from relay.gate.wanted import Wanted
-from relay.protocol import Address
+from relay.gate.policy.ruleset import Standing, set_of
+from relay.gate.desired import Wanted
+from relay.protocol.tunnel import Address
 
 # How long a change that is under way is waited for, in seconds, and how often it is looked whether it is over.
 PATIENCE = 5.0
@@ -75,7 +77,7 @@ def status(gate: Gate, socket: Path | None = None) -> dict[str, Any]:
     view = _settled(gate)
     known, standing, made = view.known, view.standing, view.plan
     relay, silence = subject.ask_relay(gate, "status", socket) if not view.problem else (None, view.problem)
-    pending = commit.load(gate.places.pending)
+    pending = commit_confirm.load(gate.places.pending)
     return {
         "backend": view.backend,
         "present": view.present,
@@ -112,7 +114,7 @@ def _allowlist(gate: Gate, wanted: Wanted, relay: dict[str, Any] | None) -> dict
         return {"problem": problem, "lets_in": None}
     problem = told["problem"]
     try:
-        written = allowlist.digest((places.read(path) or "").encode("utf-8", "surrogateescape"))
+        written = allowlist.digest((files.read(path) or "").encode("utf-8", "surrogateescape"))
     except OSError as error:
         written, problem = told["digest"], problem or f"{path} cannot be read: {error.strerror}"
     if not problem and (told["path"], told["digest"]) != (str(path), written):

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.gate import names
+from relay.gate import resolver
 from relay.gate.errors import UnknownSubjectError
-from relay.gate.friends import Friend, Network
-from relay.gate.host import Gate
+from relay.gate.policy.friends import Friend, Network
+from relay.gate.gate import Gate
 from relay.gate.state import State
-from relay.gate.wanted import Wanted
-from relay.protocol import Address
+from relay.gate.desired import Wanted
+from relay.protocol.tunnel import Address
 
 # Characters of what the relay says of a failure.
 MOST_SHOWN = 300
@@ -65,7 +65,7 @@ def _listed(wanted: Wanted) -> str:
 
 def networks_of(friend: Friend, known: State) -> tuple[Network, ...]:
     """Return every network a friend may come from, by address and by name."""
-    found = names.answers(known.names)
+    found = resolver.answers(known.names)
     return (*friend.addresses, *(network for name in friend.names for network in found.get(name, ())))
 
 
@@ -73,12 +73,12 @@ def ask_relay(
     gate: Gate, request: str, socket: Path | None = None, **details: Any
 ) -> tuple[dict[str, Any] | None, str]:
     """Ask the running relay; return its answer, or None and a sentence that says why there is none."""
-    from relay import control  # and with it asyncio: only for those who ask
+    from relay.net import control_socket  # and with it asyncio: only for those who ask
 
-    paths = [socket] if socket else control.places(gate.wanted().settings.control.socket, SOCKET)
+    paths = [socket] if socket else control_socket.places(gate.wanted().settings.control.socket, SOCKET)
     path = paths[0]
     try:
-        answer = control.ask_first(paths, request, 10.0, **details)
+        answer = control_socket.ask_first(paths, request, 10.0, **details)
     except FileNotFoundError:
         return None, f"the relay does not run, or has no socket at {path}"
     except (OSError, ValueError) as error:
@@ -123,7 +123,7 @@ def _is_judgement(answer: dict[str, Any]) -> bool:
 
 
 def _is_allowlist(told: object) -> bool:
-    """Tell whether it is an allowlist as the relay tells of its own (relay/server.py)."""
+    """Tell whether it is an allowlist as the relay tells of its own (relay/net/server.py)."""
     if not isinstance(told, dict):
         return False
     texts = [told.get("path") or "", told.get("problem"), told.get("digest")]

@@ -13,13 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from relay.gate import routes
+from relay.gate.foreign import uplinks
 from relay.gate.foreign import iptables
 from relay.gate.foreign.chain import Chain, Rule
 from relay.gate.foreign.nft import Ruleset, entries
 from relay.gate.foreign.packet import Packet
-from relay.gate.friends import Network
-from relay.gate.openers import LEGACY, OUR_TABLE, insertions, lists
+from relay.gate.policy.friends import Network
+from relay.gate.coexist.raw_rules import LEGACY, OUR_TABLE, insertions, lists
 from relay.gate.programs import ProgramError, Programs
 
 NETWORKS = Path("/sys/class/net")
@@ -162,7 +162,7 @@ def _printable(saved: str) -> str:
 
 
 def _packet(network: Network, port: int, protocol: str) -> Packet:
-    return Packet(port, protocol, network, routes.interface(network), tuple(routes.own(network.version)))
+    return Packet(port, protocol, network, uplinks.interface(network), tuple(uplinks.own(network.version)))
 
 
 def _devices(interface: str) -> set[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import following
+from relay.monitoring import follow
 from tests.support import rom
 from tests.support.retroarch_settings import host_through, join, may_pause
 from tests.support.waiting import wait_for
@@ -90,7 +90,7 @@ def test_watch_tells_a_real_game_from_its_beginning_to_its_report(
     network: PrivateNetwork, relay: PlainRelay, start: StartMachine
 ) -> None:
     story, told, reports = Story(), [], []
-    lines = following.lines(relay.control, 0.2)
+    lines = follow.lines(relay.control, 0.2)
 
     def tells(words: str) -> bool:
         """Take the next line of the relay; whether these words have been told by now."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import following, pace
+from relay.monitoring import follow
+from relay import pace
 from relay.pace import Cause
 from tests.support.retroarch_settings import four_players, host_through, join, may_pause, saving_states_in, watching
 from tests.support.waiting import wait_for
@@ -44,7 +45,7 @@ class Watch:
         self.told: list[str] = []
         self.reports: list[str] = []
         self._story = Story()
-        self._lines = following.lines(relay.control, 0.25)
+        self._lines = follow.lines(relay.control, 0.25)
         self.tells()  # what is there already is shown and not told
 
     def tells(self, *words: str) -> bool:

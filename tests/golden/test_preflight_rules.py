@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from relay.gate import iptables, nft
-from relay.gate.lacking import OPTIONAL
-from relay.gate.wall import SETS, Wall
+from relay.gate.backends import iptables_text, nftables_text
+from relay.gate.backends.lacking import OPTIONAL
+from relay.gate.policy.ruleset import SETS, Wall
 from tests.support.templates import ROOT
 
 RULES = ROOT / "ansible" / "roles" / "preflight" / "files" / "rules.json"
@@ -21,12 +21,12 @@ def rendered() -> dict[str, dict[str, str]]:
     features = {"": OPTIONAL, **{one: [other for other in OPTIONAL if other != one] for one in OPTIONAL}}
     return {
         "nft": {
-            name: nft.removal() + nft.frame(WALL, element_counters=False, without=without)
+            name: nftables_text.removal() + nftables_text.frame(WALL, element_counters=False, without=without)
             for name, without in features.items()
         },
         **{
             program: {
-                name: iptables.restore(iptables.frame(WALL, version, ipset=False, without=without), 1)
+                name: iptables_text.restore(iptables_text.frame(WALL, version, ipset=False, without=without), 1)
                 for name, without in features.items()
             }
             for program, version in (("iptables", 4), ("ip6tables", 6))

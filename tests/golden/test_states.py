@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from relay import snapshot
+from relay.switchboard import snapshot
 from tests.support.every_state import CONFIG, Ends
 from tests.support.handed_over import assert_all_go_on, spool_of, taken_over
 

@@ -314,7 +314,7 @@ def test_a_game_that_went_wrong_is_told_while_it_is_played_and_leaves_no_name_in
 def test_an_old_retroarch_and_an_old_invitation_are_told(deployed: GateLab) -> None:
     """The client is a stand-in that sends what RetroArch 1.9.0 sends."""
     script = (
-        "import socket,sys; from relay.stream_versions import implementation as word;"
+        "import socket,sys; from relay.netplay.releases import implementation as word;"
         "s=socket.create_connection((sys.argv[1],int(sys.argv[2])),10);"
         "s.sendall(b'RATS'+b'nobody here!'+b'RANP'+bytes(16)+word('1.9.0',5).to_bytes(4,'big'));s.recv(1)"
     )

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from relay import control
+from relay.net import control_socket as control
 from tests.support import wire
 
 ROOT = Path(__file__).parents[2]

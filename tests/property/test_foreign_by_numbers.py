@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from relay.gate.foreign.iptables import _words
 from relay.gate.foreign.nft import _network
 from relay.gate.foreign.packet import within
-from relay.gate.friends import Network
+from relay.gate.policy.friends import Network
 
 # Few bits, so that networks meet.
 NETWORKS = st.builds(

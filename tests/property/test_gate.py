@@ -9,11 +9,13 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.gate import allowlist, iptables, nft, plan, wall
+from relay import allowlist
+from relay.gate.backends import iptables_text, nftables_text
+from relay.gate.policy import plan, ruleset
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.foreign.nft import Ruleset, entries
-from relay.gate.friends import Friend, Network, parse, pinned
-from relay.gate.ipset import SET_NAMES
+from relay.gate.policy.friends import Friend, Network, parse, pinned
+from relay.gate.backends.ipset import SET_NAMES
 from relay.tomlfile import ConfigError
 from tests.support.packet_filters import NO_VERDICT, Address, IptablesInterpreter, NftInterpreter, Packet
 
@@ -64,25 +66,25 @@ def on_the_list(friends: list[Friend], address: Address, now: float) -> bool:
 
 def built(
     friends: list[Friend], ports: tuple[int, ...], now: float = NOW, datagrams: tuple[int, ...] = ()
-) -> wall.Wall:
-    return wall.build(plan.make(friends, {}, now), ports, 96, datagrams)
+) -> ruleset.Wall:
+    return ruleset.build(plan.make(friends, {}, now), ports, 96, datagrams)
 
 
-def nft_for(found: wall.Wall, now: float = NOW) -> NftInterpreter:
+def nft_for(found: ruleset.Wall, now: float = NOW) -> NftInterpreter:
     interpreter = NftInterpreter()
     interpreter.now = now
-    interpreter.load(nft.frame(found) + nft.elements(wall.differences(found, {}, now)))
+    interpreter.load(nftables_text.frame(found) + nftables_text.elements(ruleset.differences(found, {}, now)))
     return interpreter
 
 
-def iptables_for(found: wall.Wall, version: int, *, ipset: bool) -> IptablesInterpreter:
-    members = [network for name in wall.SETS for network in found.sets[name]]
+def iptables_for(found: ruleset.Wall, version: int, *, ipset: bool) -> IptablesInterpreter:
+    members = [network for name in ruleset.SETS for network in found.sets[name]]
     interpreter = IptablesInterpreter(dict.fromkeys(SET_NAMES.values(), members))
-    interpreter.load(iptables.restore(iptables.frame(found, version, ipset=ipset), 0))
+    interpreter.load(iptables_text.restore(iptables_text.frame(found, version, ipset=ipset), 0))
     return interpreter
 
 
-def verdicts(found: wall.Wall, packet: Packet) -> set[str]:
+def verdicts(found: ruleset.Wall, packet: Packet) -> set[str]:
     """Ask every rendering of one wall about one packet."""
     version = packet.source.version
     return {
@@ -137,15 +139,15 @@ def test_a_game_that_runs_goes_on_whatever_the_list_says(friends: list[Friend], 
 def test_whoever_is_over_is_out_at_that_second(friends: list[Friend], source: Address, seconds: int) -> None:
     """Single addresses end by the filter's own clock; for the rest there is a new plan at each expiry."""
     made = plan.make(friends, {}, NOW)
-    interpreter = nft_for(wall.build(made, (55435,), 96))
+    interpreter = nft_for(ruleset.build(made, (55435,), 96))
     while made.next_expiry is not None and made.next_expiry <= NOW + seconds:
         now = made.next_expiry
         before, made = made, plan.make(friends, {}, now)
         interpreter.now = now
-        held = {name: dict(wall.build(before, (55435,), 96).sets[name]) for name in wall.SETS}
+        held = {name: dict(ruleset.build(before, (55435,), 96).sets[name]) for name in ruleset.SETS}
         left = {name: {net: None if end is None else end - now for net, end in held[name].items()} for name in held}
         standing = {name: {net: end for net, end in left[name].items() if end is None or end > 0} for name in left}
-        interpreter.load(nft.elements(wall.differences(wall.build(made, (55435,), 96), standing, now)))
+        interpreter.load(nftables_text.elements(ruleset.differences(ruleset.build(made, (55435,), 96), standing, now)))
     interpreter.now = NOW + seconds
     expected = "accept" if on_the_list(friends, source, NOW + seconds) else "drop"
     assert interpreter.verdict(Packet(source, 55435)) == expected
@@ -159,9 +161,9 @@ def test_changing_a_wall_in_place_comes_to_the_same_as_building_it(
     interpreter = nft_for(old)
     standing = {
         name: {network: None if end is None else end - NOW for network, end in old.sets[name].items()}
-        for name in wall.SETS
+        for name in ruleset.SETS
     }
-    interpreter.load(nft.frame(new) + nft.elements(wall.differences(new, standing, NOW)))
+    interpreter.load(nftables_text.frame(new) + nftables_text.elements(ruleset.differences(new, standing, NOW)))
     whole = nft_for(new)
     assert {name: one.elements for name, one in interpreter.sets.items()} == {
         name: one.elements for name, one in whole.sets.items()
@@ -185,9 +187,9 @@ def test_a_wall_that_stands_needs_nothing(friends: list[Friend]) -> None:
     found = built(friends, (55435,))
     standing = {
         name: {network: None if end is None else end - NOW for network, end in found.sets[name].items()}
-        for name in wall.SETS
+        for name in ruleset.SETS
     }
-    assert not any(wall.differences(found, standing, NOW).values())
+    assert not any(ruleset.differences(found, standing, NOW).values())
 
 
 @given(FRIENDS, PORTS, st.integers(0, 3), st.booleans())
@@ -196,14 +198,14 @@ def test_iptables_jumps_to_us_once_and_removal_leaves_nothing(
 ) -> None:
     found = built(friends, ports)
     interpreter = IptablesInterpreter()
-    for chain in iptables.CHAINS:
+    for chain in iptables_text.CHAINS:
         interpreter.chains[chain] = []
     foreign = ["-p", "tcp", "-j", "ACCEPT"]
     interpreter.chains["INPUT"] = [foreign, *([["-j", "NETPLAY"]] * jumps)]
-    interpreter.load(iptables.restore(iptables.frame(found, 4, ipset=False), jumps, bypassed=bypassed))
+    interpreter.load(iptables_text.restore(iptables_text.frame(found, 4, ipset=False), jumps, bypassed=bypassed))
     assert interpreter.chains["INPUT"].count(["-j", "NETPLAY"]) == 1
     assert (interpreter.chains["INPUT"][0] == foreign) == (jumps == 1 and not bypassed)
-    interpreter.load(iptables.removal(list(iptables.CHAINS), 1))
+    interpreter.load(iptables_text.removal(list(iptables_text.CHAINS), 1))
     assert interpreter.chains == {"INPUT": [foreign]}
 
 
@@ -274,7 +276,7 @@ def test_the_interpreters_do_not_take_everything_for_granted() -> None:
     anna = [Friend("anna", (ipaddress.ip_network("10.0.0.1/32"),), 1)]
     found = built(anna, (55435,))
     stranger = Packet(ipaddress.ip_address("10.9.9.9"), SSH)
-    text = nft.frame(found)
+    text = nftables_text.frame(found)
     for mutant in (
         text.replace("meta l4proto { tcp, udp } th dport { 55435 } jump gate", "jump gate"),
         text.replace("th dport { 55435 } ", ""),
@@ -283,7 +285,7 @@ def test_the_interpreters_do_not_take_everything_for_granted() -> None:
         interpreter = NftInterpreter()
         interpreter.load(mutant)
         assert interpreter.verdict(stranger) == "drop"
-    rules = [rule.replace(" -m multiport --dports 55435", "") for rule in iptables.frame(found, 4, ipset=False)]
+    rules = [rule.replace(" -m multiport --dports 55435", "") for rule in iptables_text.frame(found, 4, ipset=False)]
     other = IptablesInterpreter()
-    other.load(iptables.restore(rules, 0))
+    other.load(iptables_text.restore(rules, 0))
     assert other.verdict(stranger) == "drop"

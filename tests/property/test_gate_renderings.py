@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from relay.gate import ipset, iptables, nft, wall
-from relay.gate.friends import Friend
+from relay.gate.backends import ipset, iptables_text, nftables_text
+from relay.gate.policy import ruleset
+from relay.gate.policy.friends import Friend
 from tests.property.test_gate import FRIENDS, NOW, PORTS, built
 from tests.support.gate_host import MULTI
 from tests.support.namespace import PrivateNetwork, apart
@@ -50,11 +51,11 @@ def test_nft_takes_every_rendering_whole_and_as_a_change(
     datagrams: tuple[int, ...],
 ) -> None:
     first, second = built(before, ports, datagrams=datagrams), built(after, ports)
-    whole = nft.removal() + nft.frame(first) + nft.elements(wall.differences(first, {}, NOW))
+    whole = nftables_text.removal() + nftables_text.frame(first) + nftables_text.elements(ruleset.differences(first, {}, NOW))
     for check in (["-c"], []):
         taken(network, ["nft", *check, "-f", "-"], whole)
-    left = {name: {net: end and end - NOW for net, end in first.sets[name].items()} for name in wall.SETS}
-    taken(network, ["nft", "-c", "-f", "-"], nft.frame(second) + nft.elements(wall.differences(second, left, NOW)))
+    left = {name: {net: end and end - NOW for net, end in first.sets[name].items()} for name in ruleset.SETS}
+    taken(network, ["nft", "-c", "-f", "-"], nftables_text.frame(second) + nftables_text.elements(ruleset.differences(second, left, NOW)))
 
 
 @FEW
@@ -63,18 +64,18 @@ def test_iptables_takes_every_rendering_with_and_without_sets(
     network: PrivateNetwork, friends: list[Friend], ports: tuple[int, ...], datagrams: tuple[int, ...]
 ) -> None:
     found = built(friends, ports, datagrams=datagrams)
-    taken(network, ["ipset", "restore", "-exist"], ipset.elements(wall.differences(found, {}, NOW, ipset.LONGEST)))
+    taken(network, ["ipset", "restore", "-exist"], ipset.elements(ruleset.differences(found, {}, NOW, ipset.LONGEST)))
     for kind in ("nft", "legacy"):
         for version, word in ((4, "iptables"), (6, "ip6tables")):
             argv = [MULTI[kind], f"{word}-restore", "--noflush", "--test"]
             for by_set in (True, False):
-                taken(network, argv, iptables.restore(iptables.frame(found, version, ipset=by_set), 0))
+                taken(network, argv, iptables_text.restore(iptables_text.frame(found, version, ipset=by_set), 0))
 
 
 def test_a_rendering_with_a_mistake_is_not_taken(network: PrivateNetwork) -> None:
     nobody = built([], (55435,))
-    rules = iptables.restore(iptables.frame(nobody, 4, ipset=False), 0).replace("--dports", "--dprts")
+    rules = iptables_text.restore(iptables_text.frame(nobody, 4, ipset=False), 0).replace("--dports", "--dprts")
     with pytest.raises(AssertionError):
-        taken(network, ["nft", "-c", "-f", "-"], nft.frame(nobody).replace("dport", "dprt"))
+        taken(network, ["nft", "-c", "-f", "-"], nftables_text.frame(nobody).replace("dport", "dprt"))
     with pytest.raises(AssertionError):
         taken(network, [MULTI["legacy"], "iptables-restore", "--noflush", "--test"], rules)

@@ -9,12 +9,12 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay import protocol
+from relay.protocol import tunnel
 from relay.config import parse as parse_config
-from relay.gate import allowlist
-from relay.gate.friends import NOBODYS, network
-from relay.gate.friends import parse as parse_friends
-from relay.protocol import Control, Hello, JoinHello, LinkHello, Opening, Unknown
+from relay import allowlist
+from relay.gate.policy.friends import NOBODYS, network
+from relay.gate.policy.friends import parse as parse_friends
+from relay.protocol.tunnel import Control, Hello, JoinHello, LinkHello, Opening, Unknown
 from relay.tomlfile import ConfigError
 from tests.support import wire
 
@@ -71,16 +71,16 @@ def test_a_control_stream_means_the_same_however_it_is_cut(data: bytes, places: 
     control, messages = Control(), []
     for chunk in cut(data, places):
         messages += control.feed(chunk)
-        if messages and isinstance(messages[-1], protocol.Broken):
+        if messages and isinstance(messages[-1], tunnel.Broken):
             break
     assert messages == whole
 
 
 @given(IDS)
 def test_a_session_survives_being_typed(session: bytes) -> None:
-    text = protocol.session_text(session)
+    text = tunnel.session_text(session)
     assert len(text) == 16
-    assert protocol.session_id(text) == session
+    assert tunnel.session_id(text) == session
 
 
 @given(st.text())

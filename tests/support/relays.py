@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from relay import sockets
+from relay.net import sockets
 from relay.config import Config
-from relay.observe import Events
-from relay.server import Server
+from relay.logs import Events
+from relay.net.server import Server
 from tests.support.fakes import close_all
 
 BOUND = 60.0

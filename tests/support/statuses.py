@@ -1,4 +1,4 @@
-"""What a relay says of itself (relay/status.py), for tests of those who read it."""
+"""What a relay says of itself (relay/monitoring/status.py), for tests of those who read it."""
 
 from __future__ import annotations
 

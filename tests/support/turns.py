@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from relay import entry, selector
-from relay.selector import Events, Poll, Serve
+from relay import entry
+from relay.net import selector
+from relay.net.selector import Events, Poll, Serve
 
 KEPT = 20
 MANY = 2000

@@ -12,7 +12,8 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
-from relay.coreless import DEVICES, wire
+from relay.coreless import DEVICES
+from relay.netplay import wire
 from toolkit.bench import links, procfs, records
 from toolkit.bench.contenders import OurRelay, RelayError
 from toolkit.bench.judge import KEPT_WAITING

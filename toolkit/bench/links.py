@@ -11,14 +11,14 @@ import socket
 import struct
 from dataclasses import dataclass
 
-from relay import protocol
+from relay.protocol import tunnel
 
 HOST = "127.0.0.1"
 PATIENCE = 10.0
 # Every player has an address of its own, as on the internet: a relay may treat those of one house differently.
 HOSTS, CLIENTS = 1, 2
 
-HEADER = protocol.NETPLAY + struct.pack(">5I", 0x00040008, 1, 6, 5, 0x469)
+HEADER = tunnel.NETPLAY + struct.pack(">5I", 0x00040008, 1, 6, 5, 0x469)
 NICK, INFO, SYNC, PLAY, MODE = 0x20, 0x22, 0x23, 0x25, 0x26
 _CORE, _VERSION = b"Nestopia".ljust(32, b"\0"), b"1.52".ljust(32, b"\0")
 _YOU_PLAY = 1 << 31 | 1 << 30 | 1
@@ -61,15 +61,15 @@ def through_tunnel(port: int, number: int) -> Link:
     opened: list[socket.socket] = []
     try:
         opened.append(control := _connect(port, HOSTS, number))
-        control.sendall(protocol.session_message(protocol.NO_ID))
-        session = _receive(control, protocol.MESSAGE_SIZE)
+        control.sendall(tunnel.session_message(tunnel.NO_ID))
+        session = _receive(control, tunnel.MESSAGE_SIZE)
         opened.append(client := _connect(port, CLIENTS, number))
         client.sendall(session + HEADER)
-        client_id = _receive(control, protocol.MESSAGE_SIZE)[protocol.MAGIC_SIZE :]
+        client_id = _receive(control, tunnel.MESSAGE_SIZE)[tunnel.MAGIC_SIZE :]
         opened.append(host := _connect(port, HOSTS, number))
-        control.sendall(protocol.ADDRESS + client_id)
-        _receive(control, protocol.MESSAGE_SIZE + 16)
-        host.sendall(protocol.link_message(client_id))
+        control.sendall(tunnel.ADDRESS + client_id)
+        _receive(control, tunnel.MESSAGE_SIZE + 16)
+        host.sendall(tunnel.link_message(client_id))
         _receive(host, len(HEADER))
     except OSError as error:
         for sock in opened:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
-from relay.observe import blur
+from relay.logs import blur
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

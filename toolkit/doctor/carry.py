@@ -8,7 +8,8 @@ import socket
 import time
 from dataclasses import dataclass
 
-from relay import protocol, sockets
+from relay.protocol import tunnel
+from relay.net import sockets
 from toolkit.confirm import HEADER, UnexpectedError, link_for, read
 
 # Bytes each way: a dozen full packets. Seconds they may take: 33 kbit/s are enough.
@@ -58,10 +59,10 @@ def _attempt(address: str, port: int, segment: int) -> tuple[bool, bool] | None:
 
         try:
             control = connect()
-            control.sendall(protocol.session_message(protocol.NO_ID))
-            session = read(control, protocol.MESSAGE_SIZE, "gave no session")[protocol.MAGIC_SIZE :]
+            control.sendall(tunnel.session_message(tunnel.NO_ID))
+            session = read(control, tunnel.MESSAGE_SIZE, "gave no session")[tunnel.MAGIC_SIZE :]
             client = connect()
-            client.sendall(protocol.session_message(session) + HEADER)
+            client.sendall(tunnel.session_message(session) + HEADER)
             link = stack.enter_context(link_for(control, address, port, client, connect))
             read(link, len(HEADER), "lost the client's first bytes")
         except (OSError, UnexpectedError):

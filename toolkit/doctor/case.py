@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from relay.protocol import canonical
+from relay.protocol.tunnel import canonical
 
 if TYPE_CHECKING:
     from toolkit.doctor.carry import Carried

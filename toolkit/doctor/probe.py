@@ -12,14 +12,14 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from relay import protocol
+from relay.protocol import tunnel
 
 # Seconds. RetroArch waits 10 s for a connection and 5 s for an answer; nobody waits so long for a doctor.
 CONNECT, ANSWER = 5.0, 5.0
 SAMPLES, PAUSE = 16, 0.2
 # From here on a connection was not slow: its first packet was lost and sent again (after 1 s, RFC 6298).
 SENT_AGAIN = 0.95
-HEADER = protocol.NETPLAY + struct.pack(">5I", 0, 1, 6, 5, 0x469)
+HEADER = tunnel.NETPLAY + struct.pack(">5I", 0, 1, 6, 5, 0x469)
 WORDS = {
     errno.ECONNREFUSED: "refused",
     errno.ENETUNREACH: "no-way",
@@ -110,10 +110,10 @@ def talk(address: str, port: int) -> Talk | None:
             local = str(sock.getsockname()[0])
             sock.settimeout(ANSWER)
             # Its own address it asks for at once: that makes it a probe, whose session no player means.
-            sock.sendall(protocol.session_message(protocol.NO_ID) + protocol.PROBE)
-            answer = _read(sock, protocol.MESSAGE_SIZE)
-            if answer[: protocol.MAGIC_SIZE] == protocol.SESSION and len(answer) == protocol.MESSAGE_SIZE:
-                if answer[protocol.MAGIC_SIZE :] == protocol.NO_ID:
+            sock.sendall(tunnel.session_message(tunnel.NO_ID) + tunnel.PROBE)
+            answer = _read(sock, tunnel.MESSAGE_SIZE)
+            if answer[: tunnel.MAGIC_SIZE] == tunnel.SESSION and len(answer) == tunnel.MESSAGE_SIZE:
+                if answer[tunnel.MAGIC_SIZE :] == tunnel.NO_ID:
                     return Talk("old-relay", local, said=answer)
                 return Talk("relay", local, _seen(sock), answer)
         return _refusal(address, port, local, answer)
@@ -148,13 +148,13 @@ def local_address(address: str) -> str | None:
 
 def _seen(sock: socket.socket) -> str:
     """Return at which address the relay sees us, which a host may ask for (docs/protocol.md, Probes)."""
-    answer = protocol.PING
-    while answer == protocol.PING:  # a relay may ping its host just now
-        answer = _read(sock, protocol.MAGIC_SIZE)
-    answer += _read(sock, 2 * protocol.MESSAGE_SIZE - len(answer))
-    if len(answer) < 2 * protocol.MESSAGE_SIZE or not answer.startswith(protocol.ADDRESS + protocol.NO_ID):
+    answer = tunnel.PING
+    while answer == tunnel.PING:  # a relay may ping its host just now
+        answer = _read(sock, tunnel.MAGIC_SIZE)
+    answer += _read(sock, 2 * tunnel.MESSAGE_SIZE - len(answer))
+    if len(answer) < 2 * tunnel.MESSAGE_SIZE or not answer.startswith(tunnel.ADDRESS + tunnel.NO_ID):
         return ""
-    return str(protocol.canonical(str(ipaddress.IPv6Address(answer[protocol.MESSAGE_SIZE :]))))
+    return str(tunnel.canonical(str(ipaddress.IPv6Address(answer[tunnel.MESSAGE_SIZE :]))))
 
 
 def _refusal(address: str, port: int, local: str, answer: bytes) -> Talk:
@@ -163,15 +163,15 @@ def _refusal(address: str, port: int, local: str, answer: bytes) -> Talk:
         return Talk("other", local, said=answer)
     with closing(socket.create_connection((address, port), timeout=CONNECT)) as sock:
         sock.settimeout(ANSWER)
-        sock.sendall(protocol.session_message(secrets.token_bytes(protocol.ID_SIZE)) + HEADER)
+        sock.sendall(tunnel.session_message(secrets.token_bytes(tunnel.ID_SIZE)) + HEADER)
         begun = time.monotonic()
         said = _read(sock, len(HEADER))
         if not said and time.monotonic() - begun >= ANSWER:
             sock.sendall(b"\r\n\r\n")  # what waits for the end of a line, as web servers do, then says what it is
             said = _read(sock, len(HEADER))
-    kinds = {protocol.DENIED: "denied", protocol.FULL: "full"}
+    kinds = {tunnel.DENIED: "denied", tunnel.FULL: "full"}
     silent = "silent" if time.monotonic() - begun >= ANSWER else "closed"
-    return Talk(kinds.get(said[: protocol.MAGIC_SIZE], "other" if said else silent), local, said=said)
+    return Talk(kinds.get(said[: tunnel.MAGIC_SIZE], "other" if said else silent), local, said=said)
 
 
 def _read(sock: socket.socket, size: int) -> bytes:

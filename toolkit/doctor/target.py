@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay import config
-from relay.protocol import DEFAULT_PORT
+from relay.protocol.tunnel import DEFAULT_PORT
 from relay.tomlfile import ConfigError
 from toolkit import friends, inventory, join, pasted, ssh
 from toolkit.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from relay.protocol import DEFAULT_PORT, is_session_text
+from relay.protocol.tunnel import DEFAULT_PORT, is_session_text
 from toolkit import join, join_lines, join_rooms, join_show, pasted
 from toolkit.errors import UserError
 from toolkit.join_rooms import Room

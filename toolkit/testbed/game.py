@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from relay import protocol
+from relay.protocol import tunnel
 from toolkit import confirm
 from toolkit.errors import PROOF_FAILED, UserError, user_errors
 
@@ -58,10 +58,10 @@ def play(address: str, port: int, path: Path) -> None:
     standing = Standing()
     try:
         with closing(confirm.connect(address, port)) as control:
-            control.sendall(protocol.session_message(protocol.NO_ID))
-            session = confirm.read(control, protocol.MESSAGE_SIZE, "gave us no session")[protocol.MAGIC_SIZE :]
+            control.sendall(tunnel.session_message(tunnel.NO_ID))
+            session = confirm.read(control, tunnel.MESSAGE_SIZE, "gave us no session")[tunnel.MAGIC_SIZE :]
             with closing(confirm.connect(address, port)) as client:
-                client.sendall(protocol.session_message(session) + confirm.HEADER)
+                client.sendall(tunnel.session_message(session) + confirm.HEADER)
                 with closing(confirm.link_for(control, address, port, client)) as link:
                     confirm.read(link, len(confirm.HEADER), "lost the client's first bytes")
                     _play_on(control, client, link, standing, path)
@@ -107,7 +107,7 @@ def _play_on(
 def _answer_pings(control: socket.socket) -> None:
     """Give back what the relay asks the host with, as RetroArch does; without an answer the session would end."""
     try:
-        word = control.recv(protocol.MAGIC_SIZE)
+        word = control.recv(tunnel.MAGIC_SIZE)
     except BlockingIOError:
         return
     if not word:

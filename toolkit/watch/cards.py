@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from relay import report
+from relay.monitoring import report
 from relay.outcomes import Outcome
 from toolkit.watch import causes
 

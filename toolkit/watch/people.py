@@ -101,7 +101,7 @@ class Player:
         self._measure()
 
     def end(self, entry: dict[str, Any]) -> None:
-        """Take the end of it (relay/endings.py): the newest there is, and the last."""
+        """Take the end of it (relay/net/history.py): the newest there is, and the last."""
         facts = ("bytes_from_client", "bytes_from_host", "to_client", "to_host", "seen")
         self.state = {**self.state, **{name: entry[name] for name in facts if entry.get(name) is not None}}
         self.ended = entry

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from relay import report
+from relay.monitoring import report
 from toolkit import status
 from toolkit.tables import listing
 from toolkit.watch import cards

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from relay import pace, report
+from relay import pace
+from relay.monitoring import report
 from relay.before_end import BARE
 from relay.outcomes import Outcome
 from toolkit import roomview

@@ -1,6 +1,6 @@
 """What the packet filters of a host do with a port before any rule of ours sees it. Only read, nothing changed.
 
-What keeps a port shut in front of the relay is the gate's business (relay/gate/coexist.py): it opens it there.
+What keeps a port shut in front of the relay is the gate's business (relay/gate/coexist/survey.py): it opens it there.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-../../../relay/gate/lacking.py
+../../../relay/gate/backends/lacking.py

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from relay.gate.foreign.chain import UNREADABLE, Chain, Rule, both
 from relay.gate.foreign.packet import FLAGS, Packet, span
-from relay.gate.friends import Network
+from relay.gate.policy.friends import Network
 
 # What splitting at blanks alone gets wrong.
 _QUOTES = re.compile(r"""["'\\\0-\x08\x0b\x0c\x0e-\x1f\x7f]""")

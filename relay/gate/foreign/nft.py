@@ -10,7 +10,7 @@ from typing import Any
 
 from relay.gate.foreign.chain import UNREADABLE, Chain, Rule, both
 from relay.gate.foreign.packet import FLAGS, Packet, span
-from relay.gate.friends import Network
+from relay.gate.policy.friends import Network
 
 _XT_DROPS = ("REJECT", "DROP", "TARPIT")
 _XT_PASSES = (

@@ -8,7 +8,7 @@ import pytest
 
 from relay.coreless import CorelessRoom, CorelessSettings
 from relay.coreless.savestates import LOADS_LATE
-from relay.stream_versions import implementation
+from relay.netplay.releases import implementation
 from tests.support import netplay
 from tests.support.coreless import ASK, LOAD, Talk, load, state
 

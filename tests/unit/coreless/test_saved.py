@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from relay.coreless import CorelessRoom, CorelessSettings, saved
+from relay.coreless import CorelessRoom, CorelessSettings, snapshot
 from relay.coreless.game import Game, Peer
 from tests.support import netplay
 from tests.support.coreless import SPECTATE, Talk, load, state
@@ -31,8 +31,8 @@ def handed_over(talk: Talk) -> Talk:
 
 
 def test_nothing_is_forgotten() -> None:
-    assert {field.name for field in dataclasses.fields(Peer)} == {*saved.PLAIN, *OTHERWISE, *BEGINS_ANEW}
-    assert {field.name for field in dataclasses.fields(Game)} == {*saved.PLAIN_GAME, *OTHERWISE_GAME}
+    assert {field.name for field in dataclasses.fields(Peer)} == {*snapshot.PLAIN, *OTHERWISE, *BEGINS_ANEW}
+    assert {field.name for field in dataclasses.fields(Game)} == {*snapshot.PLAIN_GAME, *OTHERWISE_GAME}
 
 
 def test_a_game_in_every_stage_goes_on() -> None:

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, fronts, guard, places, push, remove, state
+from relay.gate import commit_confirm, lockout, files, apply, remove, state
+from relay.gate.coexist import frontends
 from relay.gate.agent import SURVEY, WHOLE, Agent
-from relay.gate.coexist import Coexistence, Finding
-from relay.gate.host import Gate, Outcome
-from relay.gate.names import JITTER, MOST_OFTEN, Lookups
+from relay.gate.coexist.survey import Coexistence, Finding
+from relay.gate.gate import Gate, Outcome
+from relay.gate.resolver import JITTER, MOST_OFTEN, Lookups
 from relay.gate.programs import ProgramError
-from relay.gate.push import Push
+from relay.gate.apply import Push
 from relay.gate.state import BusyError, State
-from relay.protocol import Address
+from relay.protocol.tunnel import Address
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from tests.support.waiting import wait_for
 
@@ -64,8 +65,8 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
     return Bench(tmp_path)
 
 
@@ -79,7 +80,7 @@ def test_it_puts_the_wall_up_and_then_has_nothing_to_do(bench: Bench) -> None:
 
 def test_it_is_ready_only_when_the_wall_stands(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     stood: list[tuple[str, bool]] = []
-    monkeypatch.setattr("relay.service.notify", lambda word: stood.append((word, bool(bench.gate.filter.rules))))
+    monkeypatch.setattr("relay.service_manager.notify", lambda word: stood.append((word, bool(bench.gate.filter.rules))))
     agent = Agent(bench.gate, tick=0.01)
     bench.gate.filter.refuses = "nft is busy"
     looks = 0
@@ -107,7 +108,7 @@ def test_after_ten_seconds_without_a_wall_it_keeps_nobody_waiting(
 ) -> None:
     said: list[str] = []
     now = [100.0]
-    monkeypatch.setattr("relay.service.notify", said.append)
+    monkeypatch.setattr("relay.service_manager.notify", said.append)
     agent = Agent(bench.gate, clock=lambda: now[0])
     bench.gate.filter.refuses = "this host has no nft that works"
     for moment, expected in ((100.0, []), (109.9, []), (110.0, ["READY=1"]), (115.0, ["READY=1"])):
@@ -120,7 +121,7 @@ def test_it_tries_again_at_once_what_somebody_elses_lock_prevented(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr("relay.service.notify", said.append)
+    monkeypatch.setattr("relay.service_manager.notify", said.append)
     monkeypatch.setattr(Agent, "_settle", busy_once(Agent._settle))
     bench.agent._round(told=True)
     assert said == []
@@ -301,7 +302,7 @@ def test_settings_that_are_refused_leave_those_of_before_in_force(
 ) -> None:
     break_settings(bench)
     monkeypatch.setattr(MemoryGate, "_check_ports", Gate._check_ports)
-    monkeypatch.setattr(guard, "ssh_ports", lambda: {2200})
+    monkeypatch.setattr(lockout, "ssh_ports", lambda: {2200})
     bench.gate.places.settings.write_text("[listen]\nport = 2200\n")
     bench.gate.filter.remove()
     outcome = bench.agent.look(told=True)
@@ -336,7 +337,7 @@ def test_a_filter_that_refuses_is_tried_again_and_said_once(bench: Bench, caplog
 def test_what_a_push_applied_is_not_undone(bench: Bench) -> None:
     bench.write(ANNA)
     bench.agent.look(told=True)
-    push.push(bench.gate, Push(friend("ben", 'ip = "5.6.7.9"')))
+    apply.push(bench.gate, Push(friend("ben", 'ip = "5.6.7.9"')))
     bench.agent.look(told=True)
     assert bench.gate.filter.holds() == {"5.6.7.9/32"}
     assert bench.state().healed["count"] == 0
@@ -352,11 +353,11 @@ def test_while_somebody_applies_it_waits_its_turn(bench: Bench, monkeypatch: pyt
 
 
 def test_a_push_whose_timer_was_lost_is_taken_back(bench: Bench) -> None:
-    push.push(bench.gate, Push(ANNA))
-    push.push(bench.gate, Push(friend("ben", 'ip = "5.6.7.9"'), rollback_after=60))
+    apply.push(bench.gate, Push(ANNA))
+    apply.push(bench.gate, Push(friend("ben", 'ip = "5.6.7.9"'), rollback_after=60))
     bench.agent.look(told=True)
     assert bench.gate.filter.holds() == {"5.6.7.9/32"}
-    bench.pass_time(60 + commit.GRACE + 1)
+    bench.pass_time(60 + commit_confirm.GRACE + 1)
     bench.agent.look(told=False)
     assert bench.gate.filter.holds() == {"5.6.7.8/32"}
     assert bench.state().rolled_back["why"] == "it was not confirmed in time"  # type: ignore[index]
@@ -400,7 +401,7 @@ def test_for_a_firewall_that_is_newer_than_the_service_and_cannot_be_written_to_
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     home = tmp_path / "ufw"
-    monkeypatch.setattr(fronts, "HOMES", (home,))
+    monkeypatch.setattr(frontends, "HOMES", (home,))
     answers = {"ufw status": "Status: active\n", "ufw allow": ProgramError(["ufw"], 1, "Read-only file system")}
     bench.gate.programs = ScriptedPrograms(answers)
     agents = [Agent(bench.gate, Lookups(bench._look_up), lambda: bench.time)]
@@ -444,23 +445,23 @@ def test_it_removes_nothing_while_somebody_writes(bench: Bench, monkeypatch: pyt
 
 def test_everything_that_is_written_is_written_under_the_lock(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the agent, at its start, could take away what another process is just writing."""
-    real, written = places._write, set()
+    real, written = files._write, set()
 
     def write(path: Path, text: str | None, like: Path | None) -> bool:
         assert state.holder(bench.gate.places.lock) == os.getpid(), f"{path.name} is written without the lock"
         written.add(path.name)
         return real(path, text, like)
 
-    monkeypatch.setattr(places, "_write", write)
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
-    monkeypatch.setattr(commit, "SYSTEMD", bench.gate.places.state_dir / "no systemd")
+    monkeypatch.setattr(files, "_write", write)
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", bench.gate.places.state_dir / "no systemd")
     bench.write(ANNA)
     assert bench.agent.look(told=True)
-    tokens = [push.push(bench.gate, Push(BEN, rollback_after=60))["token"] for _ in range(2)]
-    assert commit.confirm(bench.gate, tokens[1])
-    token = push.push(bench.gate, Push(ANNA, rollback_after=60))["token"]
+    tokens = [apply.push(bench.gate, Push(BEN, rollback_after=60))["token"] for _ in range(2)]
+    assert commit_confirm.confirm(bench.gate, tokens[1])
+    token = apply.push(bench.gate, Push(ANNA, rollback_after=60))["token"]
     bench.pass_time(100)
-    assert commit.overdue(bench.gate) == token
+    assert commit_confirm.overdue(bench.gate) == token
     assert bench.agent.look(told=True)
     bench.gate.filter.refuses = "no"
     bench.write(ANNA)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate.allowlist import Allowlist, parse, render
+from relay.allowlist import Allowlist, parse, render
 
 ANNA = ipaddress.ip_address("203.0.113.7")
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from relay.cli import main
-from relay.gate import commands, commit, events, guard, state, subject
+from relay.gate import commands, commit_confirm, netlink_monitor, lockout, state, subject
 from relay.gate.agent import Agent
 from relay.gate.commands import BAD_INPUT, BUSY, DONE, FAILED, NOT_CONFIRMED, REFUSED
 from relay.gate.programs import ProgramError, Programs
@@ -61,8 +61,8 @@ def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(commands, "Gate", lambda _: gate)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(subject, "SOCKET", tmp_path / "control.sock")
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
     return Terminal(gate, capsys, monkeypatch)
 
 
@@ -472,7 +472,7 @@ def test_a_state_of_a_newer_program_with_more_in_it_is_read(tmp_path: Path) -> N
     ],
 )
 def test_a_login_is_read(text: str, found: tuple[str, int] | None) -> None:
-    assert guard.login(text) == found
+    assert lockout.login(text) == found
 
 
 def test_the_ports_of_ssh_servers_are_found(tmp_path: Path) -> None:
@@ -483,15 +483,15 @@ def test_the_ports_of_ssh_servers_are_found(tmp_path: Path) -> None:
         (tmp_path / str(pid) / "fd").mkdir(parents=True)
         (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
         (tmp_path / str(pid) / "fd" / "3").symlink_to(f"socket:[{inode}]")
-    assert guard.ssh_ports(tmp_path) == {0x0898}
+    assert lockout.ssh_ports(tmp_path) == {0x0898}
 
 
 def test_systemd_keeps_the_timer_where_there_is_one(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path)
     unwaited: list[list[str]] = []
-    monkeypatch.setattr(commit, "_detach", unwaited.append)
+    monkeypatch.setattr(commit_confirm, "_detach", unwaited.append)
     programs = ScriptedPrograms({"systemd-run": "", "systemctl stop": ""})
     terminal.gate.programs = programs
     answer = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=ANNA)
@@ -525,10 +525,10 @@ def test_what_is_announced_is_read_away() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        assert not events.drain(ours)
+        assert not netlink_monitor.drain(ours)
         theirs.send(b"x")
-        wait_for(lambda: events.drain(ours), 5, "the announcement")
-        assert not events.drain(ours)
+        wait_for(lambda: netlink_monitor.drain(ours), 5, "the announcement")
+        assert not netlink_monitor.drain(ours)
 
 
 def test_an_iptables_that_cannot_be_listed_and_is_not_used_is_no_reason_to_leave_all_else(

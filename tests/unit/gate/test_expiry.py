@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from relay.gate import expiry
+from relay.gate.policy import expiry
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate.friends import network, parse, pinned, refuse_expired
+from relay.gate.policy.friends import network, parse, pinned, refuse_expired
 from relay.tomlfile import ConfigError
 from tests.support.gate_memory import friend
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import coexist, routes
-from relay.gate.coexist import Coexistence
-from relay.gate.fronts import Firewalld, Ufw
+from relay.gate.coexist import survey
+from relay.gate.foreign import uplinks
+from relay.gate.coexist.survey import Coexistence
+from relay.gate.coexist.frontends import Firewalld, Ufw
 from relay.gate.programs import ProgramError
 from tests.support.gate_memory import ScriptedPrograms
 
@@ -117,7 +118,7 @@ OPEN = {"55435/tcp", "55435/udp"}
 
 @pytest.fixture
 def firewalld(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeFirewalld:
-    monkeypatch.setattr(routes, "ROUTES", dict.fromkeys((4, 6), tmp_path / "no routes"))
+    monkeypatch.setattr(uplinks, "ROUTES", dict.fromkeys((4, 6), tmp_path / "no routes"))
     return FakeFirewalld()
 
 
@@ -199,7 +200,7 @@ def test_what_ufw_refuses_is_an_error() -> None:
 
 
 def test_a_chain_that_nft_cannot_name_is_an_error() -> None:
-    evil = coexist.Finding("nftables", "x", "x", [55435], where=("inet", "a; flush ruleset", "input"))
+    evil = survey.Finding("nftables", "x", "x", [55435], where=("inet", "a; flush ruleset", "input"))
     programs = ScriptedPrograms({"nft": ""})
     with pytest.raises(ProgramError, match="no way to name the chain"):
         Coexistence(programs, "nftables").open(evil)

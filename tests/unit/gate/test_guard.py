@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import guard
-from relay.gate.host import Gate
-from relay.gate.places import Places
+from relay.gate import lockout
+from relay.gate.gate import Gate
+from relay.gate.files import Places
 from relay.gate.state import State
 from relay.tomlfile import ConfigError
 from tests.support.gate_memory import ScriptedPrograms
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 RIGHTS = ("setpriv", "--bounding-set", "-all,+net_admin,+net_raw,+chown", "--inh-caps", "-all", "--no-new-privs", "--")
 LOOK = """
 import pathlib, sys
-from relay.gate import guard
+from relay.gate import lockout as guard
 print(*sorted(guard.ssh_ports(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))))
 """
 
@@ -67,7 +67,7 @@ def test_roots_ssh_server_is_found_without_the_right_to_look_into_processes(
                 command = [sys.executable, "-c", LOOK, str(proc_of(server.pid, tmp_path)), str(tmp_path)]
                 told = subprocess.run([*RIGHTS, *command], capture_output=True, text=True, check=True, cwd=ROOT)
                 assert told.stdout.split() == ports.format(port=port).split()
-                assert port in guard.ssh_ports(tmp_path / "proc"), "with all rights its socket is seen"
+                assert port in lockout.ssh_ports(tmp_path / "proc"), "with all rights its socket is seen"
             finally:
                 server.stdin.close()
 
@@ -76,17 +76,17 @@ def test_an_ssh_server_that_is_somebody_elses_is_not_taken_at_its_word(tmp_path:
     (tmp_path / "cmdline").write_bytes(b"sshd\0-p\0" + b"55435\0")
     os.chown(tmp_path, os.geteuid(), -1)
     wanted = {55435} if os.geteuid() == 0 else set()
-    assert guard._said(tmp_path, tmp_path) == wanted
+    assert lockout._said(tmp_path, tmp_path) == wanted
     if os.geteuid() == 0:
         os.chown(tmp_path, 4321, -1)
-        assert guard._said(tmp_path, tmp_path) == set()
+        assert lockout._said(tmp_path, tmp_path) == set()
 
 
 def test_the_ports_on_which_systemd_waits_for_ssh_are_found() -> None:
     active = "Listen=0.0.0.0:22 (Stream)\nListen=[::]:2022 (Stream)\nActiveState=active\n"
     off = "Listen=[::]:2200 (Stream)\nActiveState=inactive\n"
-    assert guard.socket_ports(f"{off}\n{active}") == {22, 2022}
-    assert guard.socket_ports("") == set()
+    assert lockout.socket_ports(f"{off}\n{active}") == {22, 2022}
+    assert lockout.socket_ports("") == set()
 
 
 def test_a_port_on_which_systemd_waits_for_ssh_is_never_filtered(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from relay import control, following
+from relay.net import control_socket
+from relay.monitoring import follow
 from relay.gate import subject
 
 BOUND = 20.0
@@ -62,27 +63,27 @@ def test_an_answer_that_comes_in_drips_is_waited_for_no_longer_than_said(tmp_pat
     with answering(tmp_path / "s", forever(b" "), pause) as path:
         began = time.monotonic()
         with pytest.raises(TimeoutError):
-            control.ask(path, "status", SECONDS)
+            control_socket.ask(path, "status", SECONDS)
         assert time.monotonic() - began < SECONDS + BOUND / 2
 
 
 def test_an_answer_without_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "LONGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(control_socket, "LONGEST_ANSWER", 1_000_000)
     with answering(tmp_path / "s", forever(bytes(65536))) as path, pytest.raises(ValueError, match="longer than"):
-        control.ask(path, "status", BOUND)
+        control_socket.ask(path, "status", BOUND)
 
 
 @pytest.mark.parametrize("line", [b"[" * 200_000, b'{"a":' * 100_000, b"7", b"[]", b"\xff\xfe", b"1" * 10_000, b""])
 def test_an_answer_that_is_none_is_told_as_that(tmp_path: Path, line: bytes) -> None:
     with answering(tmp_path / "s", iter([line])) as path, pytest.raises(ValueError):  # noqa: PT011 - any of them
-        control.ask(path, "status", BOUND)
+        control_socket.ask(path, "status", BOUND)
 
 
 def test_a_line_that_comes_in_drips_ends_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "PATIENCE", SECONDS)
-    monkeypatch.setattr(following, "RETRY", 0.0)
+    monkeypatch.setattr(follow, "PATIENCE", SECONDS)
+    monkeypatch.setattr(follow, "RETRY", 0.0)
     with answering(tmp_path / "s", forever(b" "), 0.01) as path:
-        line = next(following.lines(path, 0.0))
+        line = next(follow.lines(path, 0.0))
     assert line["relay"] is None
     assert "timed out" in line["problem"]
 
@@ -90,7 +91,7 @@ def test_a_line_that_comes_in_drips_ends_following(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("line", [b"[]", b"3", b"[" * 200_000])
 def test_a_line_that_is_no_state_is_a_problem(tmp_path: Path, line: bytes) -> None:
     with answering(tmp_path / "s", iter([line + b"\n"])) as path:
-        assert "no answer" in next(following.lines(path, 0.0))["problem"]
+        assert "no answer" in next(follow.lines(path, 0.0))["problem"]
 
 
 HOSTILE: list[tuple[str, Any]] = [

@@ -8,42 +8,44 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import ipset, iptables, openers, plan, wall
-from relay.gate.backend import FilterError, enforce
-from relay.gate.friends import Friend
+from relay.gate.backends import ipset, iptables_text
+from relay.gate.coexist import raw_rules
+from relay.gate.policy import plan, ruleset
+from relay.gate.backends.base import FilterError, enforce
+from relay.gate.policy.friends import Friend
 from relay.gate.programs import ProgramError
-from relay.gate.xtables import Iptables, variant
+from relay.gate.backends.iptables import Iptables, variant
 from tests.support.gate_memory import NOW, ScriptedPrograms
 
 ANNA = Friend("anna", (ipaddress.ip_network("1.2.3.4/32"), ipaddress.ip_network("2001:db8:1:2::/64")), 1)
-WALL = wall.build(plan.make([ANNA], {}, NOW), (55435,), 96)
+WALL = ruleset.build(plan.make([ANNA], {}, NOW), (55435,), 96)
 SETS = "create netplay4 hash:net family inet\nadd netplay4 1.2.3.4 timeout 0 packets 3 bytes 180\n"
 SETS6 = "create netplay6 hash:net family inet6\nadd netplay6 2001:db8:1:2::/64 timeout 59 packets 0 bytes 0\n"
 
 
-def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2, found: wall.Wall = WALL) -> str:
+def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2, found: ruleset.Wall = WALL) -> str:
     """Return what iptables-save -c prints of a wall, that above."""
-    rules = [f"[{count}:120] {rule}" for rule in iptables.frame(found, version, ipset=ipset)]
+    rules = [f"[{count}:120] {rule}" for rule in iptables_text.frame(found, version, ipset=ipset)]
     jump = ["[9:9] -A INPUT -j NETPLAY"] * jumps
-    chains = [f":{chain} - [0:0]" for chain in iptables.CHAINS]
+    chains = [f":{chain} - [0:0]" for chain in iptables_text.CHAINS]
     return "\n".join(["# Generated", "*filter", ":INPUT ACCEPT [5:5]", *chains, *jump, *rules, "COMMIT", ""])
 
 
 def test_one_text_replaces_our_chains_and_touches_nothing_else() -> None:
-    text = iptables.restore(iptables.frame(WALL, 4, ipset=True), jumps=0)
-    assert text.splitlines()[:4] == ["*filter", *(f":{chain} - [0:0]" for chain in iptables.CHAINS)]
+    text = iptables_text.restore(iptables_text.frame(WALL, 4, ipset=True), jumps=0)
+    assert text.splitlines()[:4] == ["*filter", *(f":{chain} - [0:0]" for chain in iptables_text.CHAINS)]
     assert text.splitlines()[-2:] == ["-I INPUT 1 -j NETPLAY", "COMMIT"]
     assert not [line for line in text.splitlines() if line.startswith(("-F", ":INPUT", ":FORWARD", ":OUTPUT"))]
 
 
 def test_many_ports_are_several_rules() -> None:
-    many = wall.build(plan.make([], {}, NOW), tuple(range(1, 33)), 9)
-    rules = [rule for rule in iptables.frame(many, 4, ipset=True) if rule.startswith("-A NETPLAY ")]
+    many = ruleset.build(plan.make([], {}, NOW), tuple(range(1, 33)), 9)
+    rules = [rule for rule in iptables_text.frame(many, 4, ipset=True) if rule.startswith("-A NETPLAY ")]
     assert len(rules) == 6
 
 
 def test_a_listing_is_read_with_entries_as_rules() -> None:
-    standing = iptables.parse({4: saved(4, ipset=False), 6: saved(6, ipset=False)}, None)
+    standing = iptables_text.parse({4: saved(4, ipset=False), 6: saved(6, ipset=False)}, None)
     assert standing is not None
     assert standing.shape
     assert standing.sets["host4"] == {ipaddress.ip_network("1.2.3.4/32"): None}
@@ -68,16 +70,16 @@ def test_what_another_release_prints_of_each_rule_changes_nothing(more: str, *, 
         return f"{line} {more}"
 
     plain = {version: saved(version, ipset=False) for version in (4, 6)}
-    before = iptables.parse(plain, None)
+    before = iptables_text.parse(plain, None)
     changed = {version: "\n".join(map(printed, text.splitlines())) + "\n" for version, text in plain.items()}
     assert changed != plain
-    assert iptables.parse(changed, None) == before
+    assert iptables_text.parse(changed, None) == before
 
 
 def test_the_order_in_which_states_are_printed_changes_nothing() -> None:
     plain = {version: saved(version, ipset=True) for version in (4, 6)}
     turned = {version: text.replace("RELATED,ESTABLISHED", "ESTABLISHED,RELATED") for version, text in plain.items()}
-    assert iptables.parse(turned, SETS) == iptables.parse(plain, SETS)
+    assert iptables_text.parse(turned, SETS) == iptables_text.parse(plain, SETS)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_the_order_in_which_states_are_printed_changes_nothing() -> None:
 def test_what_somebody_changes_in_our_chains_is_seen(rule: str, other: str) -> None:
     plain = {version: saved(version, ipset=False) for version in (4, 6)}
     changed = {**plain, 4: plain[4].replace(rule, other)}
-    before, after = iptables.parse(plain, None), iptables.parse(changed, None)
+    before, after = iptables_text.parse(plain, None), iptables_text.parse(changed, None)
     assert changed != plain
     assert before
     assert after
@@ -113,7 +115,7 @@ def test_what_another_release_prints_of_each_element_changes_nothing(more: str) 
 
 
 def test_a_listing_is_read_with_entries_in_sets() -> None:
-    standing = iptables.parse({4: saved(4, ipset=True), 6: saved(6, ipset=True)}, SETS + SETS6)
+    standing = iptables_text.parse({4: saved(4, ipset=True), 6: saved(6, ipset=True)}, SETS + SETS6)
     assert standing is not None
     assert standing.sets["host4"] == {ipaddress.ip_network("1.2.3.4/32"): None}
     assert standing.sets["host6"] == {ipaddress.ip_network("2001:db8:1:2::/64"): 59.0}
@@ -122,7 +124,7 @@ def test_a_listing_is_read_with_entries_in_sets() -> None:
 
 def test_counts_and_entries_are_no_change_of_the_rules_and_anything_else_is() -> None:
     def frame(text: str) -> str:
-        standing = iptables.parse({4: text}, None)
+        standing = iptables_text.parse({4: text}, None)
         assert standing is not None
         return standing.frame
 
@@ -136,7 +138,7 @@ def test_counts_and_entries_are_no_change_of_the_rules_and_anything_else_is() ->
 
 @pytest.mark.parametrize("jumps", [0, 2])
 def test_a_jump_too_few_or_too_many_is_noticed(jumps: int) -> None:
-    standing = iptables.parse({4: saved(4, ipset=False, jumps=jumps), 6: saved(6, ipset=False)}, None)
+    standing = iptables_text.parse({4: saved(4, ipset=False, jumps=jumps), 6: saved(6, ipset=False)}, None)
     assert standing is not None
     assert not standing.shape
 
@@ -170,9 +172,9 @@ def with_rules(rules: str, text: str) -> str:
     ],
 )
 def test_a_rule_that_lets_strangers_in_before_us_is_a_wall_that_does_not_stand(rules: str, shape: bool) -> None:
-    lan = wall.build(plan.make([ANNA], {}, NOW), (55435,), 96, (55436,))
+    lan = ruleset.build(plan.make([ANNA], {}, NOW), (55435,), 96, (55436,))
     listing = with_rules(rules, saved(4, ipset=False, found=lan))
-    standing = iptables.parse({4: listing, 6: saved(6, ipset=False)}, None)
+    standing = iptables_text.parse({4: listing, 6: saved(6, ipset=False)}, None)
     assert standing is not None
     assert standing.shape == shape
 
@@ -214,11 +216,11 @@ OURS = "-p tcp -m tcp --dport 55435"
     ],
 )
 def test_an_accept_before_us_that_may_be_for_strangers_is_a_way_past_us(rules: str, bypassed: bool) -> None:
-    ours = iptables.frame(WALL, 4, ipset=True)
+    ours = iptables_text.frame(WALL, 4, ipset=True)
     listing = f"*filter\n:INPUT ACCEPT [0:0]\n{rules}\n-A INPUT -j NETPLAY\nCOMMIT\n"
-    assert iptables.bypassed(listing, ours, ("eth0",)) == bypassed
+    assert iptables_text.bypassed(listing, ours, ("eth0",)) == bypassed
     moved = listing.replace("-A INPUT -j NETPLAY\n", "").replace(rules, f"-A INPUT -j NETPLAY\n{rules}")
-    assert not iptables.bypassed(moved, ours, ("eth0",)), "who is first has nothing left to do"
+    assert not iptables_text.bypassed(moved, ours, ("eth0",)), "who is first has nothing left to do"
 
 
 def test_what_somebody_put_into_our_chains_is_no_accident_of_ours() -> None:
@@ -226,7 +228,7 @@ def test_what_somebody_put_into_our_chains_is_no_accident_of_ours() -> None:
     listing = with_rules("[1:1] -A INPUT -p tcp -j ACCEPT\n", saved(4, ipset=False)).replace(
         "COMMIT", strange + "COMMIT"
     )
-    assert iptables.bypassed(listing, iptables.rules(listing))
+    assert iptables_text.bypassed(listing, iptables_text.rules(listing))
     broken = saved(4, ipset=False).replace("1.2.3.4/32", "1.2.3.4/255.0.255.0")
     scripted = ScriptedPrograms({"iptables-save": broken, "ip6tables-save": saved(6, ipset=False)})
     with pytest.raises(FilterError, match="cannot be read"):
@@ -235,7 +237,7 @@ def test_what_somebody_put_into_our_chains_is_no_accident_of_ours() -> None:
 
 def test_where_no_default_route_is_known_interfaces_are_trusted() -> None:
     listing = with_rules("[1:1] -A INPUT -i eth0 -j ACCEPT\n", saved(4, ipset=False))
-    assert not iptables.bypassed(listing, iptables.rules(listing))
+    assert not iptables_text.bypassed(listing, iptables_text.rules(listing))
 
 
 def test_what_ufw_and_tailscale_put_before_us_is_no_reason_to_fight_them() -> None:
@@ -262,13 +264,13 @@ def test_what_ufw_and_tailscale_put_before_us_is_no_reason_to_fight_them() -> No
 -A ufw-logging-deny -m limit --limit 3/min --limit-burst 10 -j LOG --log-prefix "[UFW BLOCK] "
 """
     listing = with_rules(theirs, saved(4, ipset=False))
-    assert not iptables.bypassed(listing, iptables.rules(listing), ("eth0",))
+    assert not iptables_text.bypassed(listing, iptables_text.rules(listing), ("eth0",))
 
 
 def test_what_comes_after_our_jump_is_the_business_of_others() -> None:
     jump = "[9:9] -A INPUT -j NETPLAY\n"
     after = saved(4, ipset=False).replace(jump, jump + "[1:1] -A INPUT -j ACCEPT\n")
-    standing = iptables.parse({4: after}, None)
+    standing = iptables_text.parse({4: after}, None)
     assert standing is not None
     assert standing.shape
 
@@ -297,28 +299,28 @@ def test_a_jump_that_others_bypass_is_made_the_first_rule_in_one_step() -> None:
 
 
 def test_of_several_jumps_one_is_left_and_it_is_the_first_rule() -> None:
-    text = iptables.restore([], jumps=2)
+    text = iptables_text.restore([], jumps=2)
     assert text.splitlines()[4:] == ["-D INPUT -j NETPLAY"] * 2 + ["-I INPUT 1 -j NETPLAY", "COMMIT"]
 
 
 def test_nothing_of_ours_is_nothing() -> None:
-    assert iptables.parse({4: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n"}, "") is None
+    assert iptables_text.parse({4: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j DROP\nCOMMIT\n"}, "") is None
 
 
 def test_the_chain_that_opens_other_filters_is_not_taken_for_ours() -> None:
     other = "*filter\n:INPUT DROP [0:0]\n:NETPLAY-OPEN - [0:0]\n-A INPUT -j NETPLAY-OPEN\nCOMMIT\n"
-    assert iptables.parse({4: other}, "") is None
-    assert iptables.rules(other) == []
+    assert iptables_text.parse({4: other}, "") is None
+    assert iptables_text.rules(other) == []
 
 
 def test_sets_are_changed_element_by_element() -> None:
     network = ipaddress.ip_network("1.2.3.4/32")
-    change = wall.Difference({network: 0.2}, {ipaddress.ip_network("1.2.3.5/32"): 5}, {})
+    change = ruleset.Difference({network: 0.2}, {ipaddress.ip_network("1.2.3.5/32"): 5}, {})
     assert ipset.elements({"host4": change}).splitlines() == [
         "del netplay4 1.2.3.5/32",
         "add netplay4 1.2.3.4/32 timeout 1",
     ]
-    forever = wall.Difference({network: None}, {}, {ipaddress.ip_network("10.0.0.0/8"): 1e12})
+    forever = ruleset.Difference({network: None}, {}, {ipaddress.ip_network("10.0.0.0/8"): 1e12})
     assert ipset.elements({"net4": forever}).splitlines() == [
         "add netplay4 10.0.0.0/8 timeout 2147483",
         "add netplay4 1.2.3.4/32 timeout 0",
@@ -345,7 +347,7 @@ def test_a_snapshot_of_sets_brings_back_what_remained() -> None:
     ],
 )
 def test_a_table_that_somebody_uses_is_not_bare(text: str, bare: bool) -> None:
-    assert iptables.is_bare(text) == bare
+    assert iptables_text.is_bare(text) == bare
 
 
 @pytest.mark.parametrize(
@@ -398,7 +400,7 @@ def test_legacy_iptables_whose_tables_are_not_in_the_kernel_holds_nothing_to_tak
     path = tmp_path / "names"
     if names is not None:
         path.write_text(names)
-    monkeypatch.setattr(openers, "LEGACY", {"iptables-legacy": path})
+    monkeypatch.setattr(raw_rules, "LEGACY", {"iptables-legacy": path})
     missing = ProgramError(["iptables-save"], 3, "Table does not exist")
     scripted = ScriptedPrograms({"iptables -V": "iptables v1.8.9 (legacy)", "iptables-save": missing})
     if asked:

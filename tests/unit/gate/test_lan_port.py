@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from relay import config
-from relay.gate import iptables, push, state
-from relay.gate.coexist import Coexistence
+from relay.gate.backends import iptables_text
+from relay.gate import apply, state
+from relay.gate.coexist.survey import Coexistence
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.foreign.nft import Ruleset
-from relay.gate.push import Push
+from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from toolkit import deploy, zipapp
 
@@ -23,7 +24,7 @@ UFW = "Status: active\n\n55440                      ALLOW       Anywhere        
 def applied(gate: MemoryGate, settings: str) -> dict[str, Any]:
     """Apply a list with settings; return the answer."""
     gate.places.settings.write_text(settings)
-    return push.push(gate, Push(ANNA, survey=True))
+    return apply.push(gate, Push(ANNA, survey=True))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_tcp_at_the_lans_port_is_nobodys_business_unless_it_is_the_relays(
     wanted = gate.wanted()
     made = gate.wall(wanted, gate.plan(wanted, state.load(gate.places.state)), state.load(gate.places.state))
     assert (made.ports, made.datagrams) == (ports, datagrams)
-    assert iptables.without_times(made).datagrams == datagrams
+    assert iptables_text.without_times(made).datagrams == datagrams
 
 
 @pytest.mark.parametrize(("settings", "asked"), [("port = 55440", [55435]), ("", [])])

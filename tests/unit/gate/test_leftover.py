@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from relay.gate import check, commit, leftover, push, state, status
+from relay.gate import check, commit_confirm, previous_backend, apply as push, state, status
 from relay.gate.agent import Agent
-from relay.gate.backend import Backend, FilterError
-from relay.gate.host import Gate
+from relay.gate.backends.base import Backend, FilterError
+from relay.gate.gate import Gate
 from relay.gate.programs import ProgramError
-from relay.gate.push import Push
+from relay.gate.apply import Push
 from relay.gate.remove import remove
 from relay.gate.state import Applied, State
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
@@ -84,8 +84,8 @@ class Host(MemoryGate):
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """Give a host without systemd."""
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
     return Host(tmp_path)
 
 
@@ -95,12 +95,12 @@ def test_what_could_not_be_taken_away_is_tried_again_until_it_is_gone(host: Host
     host.locked = False
     agent = Agent(host, clock=host.clock)
     agent.look(told=True)
-    host.now += leftover.AGAIN
+    host.now += previous_backend.AGAIN
     agent.look(told=True)
     assert host.rules == []
     assert host.status()["warnings"] == []
     tries = host.tries
-    host.now += leftover.AGAIN
+    host.now += previous_backend.AGAIN
     agent.look(told=True)
     assert host.tries == tries, "then there is nothing to do"
 
@@ -111,7 +111,7 @@ def test_it_is_tried_once_a_minute_however_often_the_agent_looks(host: Host) -> 
     agent = Agent(host, clock=host.clock)
     tries = host.tries
     for _ in range(20):
-        host.now += leftover.AGAIN / 20
+        host.now += previous_backend.AGAIN / 20
         agent.look(told=True)
     assert tries < host.tries <= tries + 2
 
@@ -132,7 +132,7 @@ def test_the_agent_says_it_once_and_once_that_it_is_gone(host: Host, caplog: pyt
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             agent.look(told=True)
-            host.now += leftover.AGAIN
+            host.now += previous_backend.AGAIN
         host.locked = False
         agent.look(told=True)
         agent.look(told=True)
@@ -177,15 +177,15 @@ def test_a_restart_of_the_host_takes_away_what_it_has_no_program_for(
     """Rules live in the kernel alone."""
     boot = tmp_path / "boot_id"
     boot.write_text("one\n")
-    monkeypatch.setattr(leftover, "BOOT", boot)
+    monkeypatch.setattr(previous_backend, "BOOT", boot)
     host.uninstall()
     assert host.apply(ANNA + BEN)
     agent = Agent(host, clock=host.clock)
-    host.now += leftover.AGAIN
+    host.now += previous_backend.AGAIN
     agent.look(told=True)
     assert host.status()["warnings"]
     boot.write_text("two\n")
-    host.now += leftover.AGAIN
+    host.now += previous_backend.AGAIN
     agent.look(told=True)
     assert host.status()["warnings"] == []
     assert [sentence for _, sentence in host.filters("ben")] == [
@@ -199,8 +199,8 @@ def test_who_may_not_read_when_the_host_was_started_forgets_nothing(
     """A service may see less of the host than a login does."""
     host.uninstall()
     assert host.apply(ANNA + BEN)
-    monkeypatch.setattr(leftover, "BOOT", tmp_path / "none")
-    host.now += leftover.AGAIN
+    monkeypatch.setattr(previous_backend, "BOOT", tmp_path / "none")
+    host.now += previous_backend.AGAIN
     Agent(host, clock=host.clock).look(told=True)
     assert host.status()["warnings"]
 
@@ -211,7 +211,7 @@ def test_a_program_that_is_installed_again_is_used(host: Host) -> None:
     host.apply(ANNA + BEN)
     host.install()
     host.locked = False
-    host.now += leftover.AGAIN
+    host.now += previous_backend.AGAIN
     Agent(host, clock=host.clock).look(told=True)
     assert host.rules == []
 
@@ -239,7 +239,7 @@ def test_a_push_comes_back_although_what_it_had_loaded_cannot_be_taken_away(
         raise FilterError("nft cannot list its tables: Operation not permitted")
 
     monkeypatch.setattr(host.filter, "remove", refuse)
-    assert commit.roll_back(host, token, "late")
+    assert commit_confirm.roll_back(host, token, "late")
     assert host.filter.holds() == {"5.6.7.8/32"}
     assert host.status()["complete"]
     assert host.status()["warnings"] == []

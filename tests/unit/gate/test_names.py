@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import names
-from relay.gate.names import Lookups, believed, record
+from relay.gate import resolver as names
+from relay.gate.resolver import Lookups, believed, record
 from relay.gate.state import Name
-from relay.protocol import Address
+from relay.protocol.tunnel import Address
 from tests.support.waiting import wait_for
 
 

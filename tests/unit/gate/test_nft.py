@@ -7,15 +7,16 @@ import json
 
 import pytest
 
-from relay.gate import nft, plan, wall
-from relay.gate.backend import FilterError, enforce
-from relay.gate.friends import Friend
-from relay.gate.nftables import Nftables
+from relay.gate.backends import nftables_text
+from relay.gate.policy import plan, ruleset
+from relay.gate.backends.base import FilterError, enforce
+from relay.gate.policy.friends import Friend
+from relay.gate.backends.nftables import Nftables
 from relay.gate.programs import ProgramError
 from tests.support.gate_memory import NOW, ScriptedPrograms
 
 ANNA = Friend("anna", (ipaddress.ip_network("1.2.3.4/32"), ipaddress.ip_network("10.0.0.0/8")), 1, until=int(NOW) + 90)
-WALL = wall.build(plan.make([ANNA], {}, NOW), (55435, 55440), 96)
+WALL = ruleset.build(plan.make([ANNA], {}, NOW), (55435, 55440), 96)
 MISSING = ProgramError(["nft"], 1, "Error: No such file or directory\nlist table inet netplay")
 REFUSED = ProgramError(["nft"], 1, "/dev/stdin:4:1-7: Error: Could not process rule: Operation not supported\nmore")
 
@@ -31,19 +32,19 @@ def listing(*, counters: bool = True, left: int | None = 89, packets: int = 0, e
         "net4": [{"elem": {"val": {"prefix": {"addr": "10.0.0.0", "len": 8}}, **counter}}],
     }
     entries: list[object] = [{"metainfo": {"version": "1.0.6"}}, {"table": {"family": "inet", "name": "netplay"}}]
-    for handle, name in enumerate(wall.SETS):
+    for handle, name in enumerate(ruleset.SETS):
         kind = {"type": f"ipv{name[-1]}_addr", "flags": ["timeout" if name.startswith("host") else "interval"]}
         held = {"elem": elements[name]} if name in elements else {}
         entries.append({"set": {**where, "name": name, "handle": handle, **kind, **held, **counted}})
     entries += [{"set": {**where, "name": f"many{n}", "type": f"ipv{n}_addr", "size": 65535}} for n in (4, 6)]
-    entries += [{"counter": {**where, "name": name, "packets": packets, "bytes": 5}} for name in wall.COUNTERS]
+    entries += [{"counter": {**where, "name": name, "packets": packets, "bytes": 5}} for name in ruleset.COUNTERS]
     hook = {"type": "filter", "hook": "input", "prio": -10, "policy": "accept"}
-    entries += [{"chain": {**where, "name": name, **(hook if name == "input" else {})}} for name in nft.CHAINS]
+    entries += [{"chain": {**where, "name": name, **(hook if name == "input" else {})}} for name in nftables_text.CHAINS]
     return json.dumps({"nftables": [*entries, *extra]})
 
 
 def test_every_rule_stands_on_a_line_of_its_own() -> None:
-    text = nft.frame(WALL)
+    text = nftables_text.frame(WALL)
     assert "\t\tmeta l4proto { tcp, udp } th dport { 55435, 55440 } jump gate\n" in text
     opened = [line for line in text.splitlines() if line.endswith("{")]
     assert text.count("}\n") == len(opened), "no block opens and ends on one line"
@@ -52,7 +53,7 @@ def test_every_rule_stands_on_a_line_of_its_own() -> None:
 
 def test_a_refreshed_time_is_added_deleted_and_added() -> None:
     network = ipaddress.ip_network("1.2.3.4/32")
-    text = nft.elements({"host4": wall.Difference({}, {}, {network: 3723.5})})
+    text = nftables_text.elements({"host4": ruleset.Difference({}, {}, {network: 3723.5})})
     assert text.splitlines() == [
         "add element inet netplay host4 { 1.2.3.4 }",
         "delete element inet netplay host4 { 1.2.3.4 }",
@@ -62,17 +63,17 @@ def test_a_refreshed_time_is_added_deleted_and_added() -> None:
 
 def test_thousands_of_elements_are_several_commands() -> None:
     many = {ipaddress.ip_network(f"10.0.{number // 256}.{number % 256}/32"): None for number in range(450)}
-    lines = nft.elements({"host4": wall.Difference(many, {}, {})}).splitlines()
+    lines = nftables_text.elements({"host4": ruleset.Difference(many, {}, {})}).splitlines()
     assert [line.count(",") + 1 for line in lines] == [200, 200, 50]
 
 
 def test_a_listing_is_read() -> None:
-    standing = nft.parse(listing(packets=7))
+    standing = nftables_text.parse(listing(packets=7))
     assert standing.shape
     assert standing.sets["host4"] == {ipaddress.ip_network("1.2.3.4/32"): 89.0}
     assert standing.sets["net4"] == {ipaddress.ip_network("10.0.0.0/8"): None}
     assert standing.seen[ipaddress.ip_network("1.2.3.4/32")] == 7
-    assert standing.packets == dict.fromkeys(wall.COUNTERS, 7)
+    assert standing.packets == dict.fromkeys(ruleset.COUNTERS, 7)
 
 
 def test_ranges_and_bare_values_are_read_too() -> None:
@@ -81,16 +82,16 @@ def test_ranges_and_bare_values_are_read_too() -> None:
     for entry in data["nftables"]:
         if entry.get("set", {}).get("name") in held:
             entry["set"]["elem"] = held[entry["set"]["name"]]
-    standing = nft.parse(json.dumps(data))
+    standing = nftables_text.parse(json.dumps(data))
     assert [str(network) for network in standing.sets["host6"]] == ["2001:db8:1:2::/64"]
     assert [str(network) for network in standing.sets["net4"]] == ["10.0.0.0/31", "10.0.0.2/32"]
 
 
 def test_counts_times_and_handles_are_no_change_of_the_rules_and_anything_else_is() -> None:
-    frame = nft.parse(listing()).frame
-    assert nft.parse(listing(left=5, packets=9)).frame == frame
+    frame = nftables_text.parse(listing()).frame
+    assert nftables_text.parse(listing(left=5, packets=9)).frame == frame
     rule = {"rule": {"family": "inet", "table": "netplay", "chain": "input", "handle": 9, "expr": [{"drop": None}]}}
-    assert nft.parse(listing(extra=(rule,))).frame != frame
+    assert nftables_text.parse(listing(extra=(rule,))).frame != frame
 
 
 @pytest.mark.parametrize(
@@ -102,13 +103,13 @@ def test_counts_times_and_handles_are_no_change_of_the_rules_and_anything_else_i
     ],
 )
 def test_a_table_with_other_sets_or_chains_is_not_filled_in_place(extra: object) -> None:
-    assert not nft.parse(listing(extra=(extra,))).shape
+    assert not nftables_text.parse(listing(extra=(extra,))).shape
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"nftables": [[]]}', '{"nftables": [{}]}'])
 def test_what_is_no_listing_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"Expecting value|not a listing"):
-        nft.parse(text)
+        nftables_text.parse(text)
 
 
 def programs(*answers: object, loads: object = "") -> ScriptedPrograms:

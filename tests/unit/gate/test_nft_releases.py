@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from relay.gate import nft
-from relay.gate.wall import Standing
+from relay.gate.backends import nftables_text
+from relay.gate.policy.ruleset import Standing
 
 # What nft printed of one ruleset of ours.
 LISTINGS = Path(__file__).parents[2] / "golden" / "listings"
@@ -27,7 +27,7 @@ def listing(release: str = RELEASES[-1]) -> dict[str, Any]:
 
 
 def read(listed: dict[str, Any]) -> Standing:
-    return nft.parse(json.dumps(listed))
+    return nftables_text.parse(json.dumps(listed))
 
 
 def everywhere(value: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

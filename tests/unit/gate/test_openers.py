@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay.gate import openers
+from relay.gate.coexist import raw_rules
 from tests.support.gate_memory import ScriptedPrograms
 
 SAVED = """*filter
@@ -22,7 +22,7 @@ COMMIT
 @pytest.mark.parametrize(("ports", "closed"), [("55435", False), ("55435,55440", True), ("55435:55440", True)])
 def test_a_range_that_somebody_wrote_into_our_chain_is_closed_with_it(ports: str, closed: bool) -> None:
     programs = ScriptedPrograms({"iptables-nft-save": SAVED.format(ports=ports), "iptables-nft-restore": ""})
-    assert openers.close_iptables(programs, keep=[55435]) == (["iptables-nft"] if closed else [])
+    assert raw_rules.close_iptables(programs, keep=[55435]) == (["iptables-nft"] if closed else [])
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_a_rule_with_our_comment_that_is_for_more_than_our_ports_is_closed(right
     }  # fmt: skip
     listed = json.dumps({"nftables": [{"rule": rule}]})
     programs = ScriptedPrograms({"nft -a -j list ruleset": listed, "nft delete rule": ""})
-    assert list(openers.close_chains(programs, keep=[55435])) == (["inet mine in"] if closed else [])
+    assert list(raw_rules.close_chains(programs, keep=[55435])) == (["inet mine in"] if closed else [])

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, places, push, state
-from relay.gate.coexist import Coexistence, Finding
+from relay.gate import commit_confirm, files, apply as push, state
+from relay.gate.coexist.survey import Coexistence, Finding
 from relay.gate.programs import ProgramError
-from relay.gate.push import Push
+from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
@@ -59,8 +59,8 @@ class Host(MemoryGate):
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """Give a host without systemd."""
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
     return Host(tmp_path)
 
 
@@ -171,20 +171,20 @@ def test_of_an_opening_that_failed_half_way_nothing_is_left_when_its_push_comes_
     refuse_the_second(host)
     token = two_rooms(host, rollback_after=60)["token"]
     assert host.allowed == ["55435"]
-    assert commit.roll_back(host, token, "late")
+    assert commit_confirm.roll_back(host, token, "late")
     assert host.allowed == []
 
 
 def test_where_nothing_can_be_written_down_nothing_is_opened(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """An opening that nobody remembers would stay for good."""
-    write = places.write
+    write = files.write
 
     def full(path: Path, text: str | None, like: Path | None = None) -> bool:
         if path == host.places.state and json.loads(text or "{}").get("opening"):
             raise OSError(28, "No space left on device")
         return write(path, text, like)
 
-    monkeypatch.setattr(places, "write", full)
+    monkeypatch.setattr(files, "write", full)
     answer = host.apply()
     assert host.allowed == []
     assert host.known().opened == []
@@ -193,14 +193,14 @@ def test_where_nothing_can_be_written_down_nothing_is_opened(host: Host, monkeyp
 
 def test_a_push_whose_list_cannot_be_written_leaves_nothing_open(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way back closes what was opened, or it was not opened yet."""
-    write = places.write
+    write = files.write
 
     def full(path: Path, text: str | None, like: Path | None = None) -> bool:
         if path == host.places.friends and text is not None:
             raise OSError(28, "No space left on device")
         return write(path, text, like)
 
-    monkeypatch.setattr(places, "write", full)
+    monkeypatch.setattr(files, "write", full)
     with pytest.raises(OSError, match="No space"):
         host.apply(rollback_after=60)
     assert host.allowed == []

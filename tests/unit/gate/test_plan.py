@@ -6,8 +6,9 @@ import ipaddress
 
 import pytest
 
-from relay.gate import allowlist, plan, wall
-from relay.gate.friends import Friend
+from relay import allowlist
+from relay.gate.policy import plan, ruleset
+from relay.gate.policy.friends import Friend
 from tests.support.gate_memory import NOW
 
 
@@ -111,23 +112,23 @@ def test_entries_go_to_the_set_of_their_kind_and_prefixes_inside_others_are_merg
     made = plan.make(
         [person("anna", "1.2.3.4/32", "2001:db8:1:2::/64", "2001:db8::1/128", "10.0.0.0/8", "10.1.0.0/16")], {}, NOW
     )
-    sets = wall.build(made, (7, 5, 7), 9).sets
-    assert {name: [str(network) for network in sets[name]] for name in wall.SETS} == {
+    sets = ruleset.build(made, (7, 5, 7), 9).sets
+    assert {name: [str(network) for network in sets[name]] for name in ruleset.SETS} == {
         "host4": ["1.2.3.4/32"],
         "host6": ["2001:db8:1:2::/64"],
         "net4": ["10.0.0.0/8"],
         "net6": ["2001:db8::1/128"],
     }
-    assert wall.build(made, (7, 5, 7), 9).ports == (5, 7)
+    assert ruleset.build(made, (7, 5, 7), 9).ports == (5, 7)
 
 
 def test_a_time_too_long_for_the_filter_is_cut_and_refreshed_when_half_of_it_is_over() -> None:
     made = plan.make([person("anna", "1.2.3.4/32", until=int(NOW) + 5000)], {}, NOW)
-    built = wall.build(made, (5,), 9)
+    built = ruleset.build(made, (5,), 9)
     network = ipaddress.ip_network("1.2.3.4/32")
 
-    def change(left: float | None) -> wall.Difference:
-        return wall.differences(built, {"host4": {} if left is None else {network: left}}, NOW, longest=1000)["host4"]
+    def change(left: float | None) -> ruleset.Difference:
+        return ruleset.differences(built, {"host4": {} if left is None else {network: left}}, NOW, longest=1000)["host4"]
 
     assert change(None).add == {network: 1000}
     assert not change(999)
@@ -137,10 +138,10 @@ def test_a_time_too_long_for_the_filter_is_cut_and_refreshed_when_half_of_it_is_
 
 def test_what_differs_by_less_than_filters_tell_is_the_same() -> None:
     made = plan.make([person("anna", "1.2.3.4/32", until=int(NOW) + 60)], {}, NOW)
-    built = wall.build(made, (5,), 9)
+    built = ruleset.build(made, (5,), 9)
     network = ipaddress.ip_network("1.2.3.4/32")
-    assert not wall.differences(built, {"host4": {network: 59}}, NOW)["host4"]
-    assert wall.differences(built, {"host4": {network: 50}}, NOW)["host4"].refresh == {network: 60}
-    assert wall.differences(built, {"host4": {network: None}}, NOW)["host4"].refresh == {network: 60}
+    assert not ruleset.differences(built, {"host4": {network: 59}}, NOW)["host4"]
+    assert ruleset.differences(built, {"host4": {network: 50}}, NOW)["host4"].refresh == {network: 60}
+    assert ruleset.differences(built, {"host4": {network: None}}, NOW)["host4"].refresh == {network: 60}
     other = ipaddress.ip_network("1.2.3.5/32")
-    assert wall.differences(built, {"host4": {network: 60, other: None}}, NOW)["host4"].remove == {other: None}
+    assert ruleset.differences(built, {"host4": {network: 60, other: None}}, NOW)["host4"].remove == {other: None}

@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, others, places, push, state
+from relay.gate import commit_confirm, others, files as places, apply as push, state
 from relay.gate.agent import Agent
-from relay.gate.backend import Backend, FilterError
-from relay.gate.coexist import Coexistence
-from relay.gate.host import Gate
-from relay.gate.names import Lookups
+from relay.gate.backends.base import Backend, FilterError
+from relay.gate.coexist.survey import Coexistence
+from relay.gate.gate import Gate
+from relay.gate.resolver import Lookups
 from relay.gate.programs import ProgramError
-from relay.gate.push import Push
+from relay.gate.apply import Push
 from relay.gate.state import Applied, State
-from relay.protocol import Address
+from relay.protocol.tunnel import Address
 from relay.tomlfile import ConfigError
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 
@@ -34,8 +34,8 @@ OWNER = Path("/home/me/friends.toml")
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryGate:
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
     return MemoryGate(tmp_path)
 
 
@@ -137,10 +137,10 @@ def test_a_push_waits_and_is_kept_by_its_token_alone(gate: MemoryGate) -> None:
     apply(gate, ANNA)
     answer = apply(gate, BEN, rollback_after=60)
     assert answer["rollback_at"] == int(gate.now) + 60
-    assert not commit.confirm(gate, "another")
-    assert commit.confirm(gate, answer["token"])
-    assert not commit.confirm(gate, answer["token"])
-    assert not commit.roll_back(gate, answer["token"], "late")
+    assert not commit_confirm.confirm(gate, "another")
+    assert commit_confirm.confirm(gate, answer["token"])
+    assert not commit_confirm.confirm(gate, answer["token"])
+    assert not commit_confirm.roll_back(gate, answer["token"], "late")
     assert gate.filter.holds() == {"5.6.7.9/32"}
 
 
@@ -164,7 +164,7 @@ def test_a_confirmation_is_on_the_disk_before_it_is_answered(
 ) -> None:
     answer = apply(gate, ANNA, rollback_after=60)
     synced.clear()
-    assert commit.confirm(gate, answer["token"])
+    assert commit_confirm.confirm(gate, answer["token"])
     (place, files), *_ = synced
     assert place == gate.places.state_dir
     assert "pending.json" not in files, "else it is back after a power loss, and a confirmed push is taken back"
@@ -195,7 +195,7 @@ def test_what_comes_back_is_filter_files_and_what_is_known(gate: MemoryGate) -> 
     apply(gate, ANNA)
     before = (gate.places.friends.read_text(), gate.places.allowlist.read_text())
     answer = apply(gate, BEN, rollback_after=60)
-    assert commit.roll_back(gate, answer["token"], "it was not confirmed in time")
+    assert commit_confirm.roll_back(gate, answer["token"], "it was not confirmed in time")
     assert gate.filter.holds() == {"5.6.7.8/32"}
     assert (gate.places.friends.read_text(), gate.places.allowlist.read_text()) == before
     known = state.load(gate.places.state)
@@ -210,7 +210,7 @@ def test_a_friend_by_name_whom_a_push_left_out_gets_in_again_when_it_comes_back(
     apply(gate, DORA)
     before = gate.places.allowlist.read_text()
     answer = apply(gate, ANNA, rollback_after=60)
-    assert commit.roll_back(gate, answer["token"], "it was not confirmed in time")
+    assert commit_confirm.roll_back(gate, answer["token"], "it was not confirmed in time")
     assert gate.filter.holds() == {"5.6.7.10/32"}, "nobody was asked in between"
     assert gate.places.allowlist.read_text() == before
 
@@ -221,7 +221,7 @@ def test_what_was_found_of_a_name_while_a_push_waited_is_kept_when_it_comes_back
     known = state.load(gate.places.state)
     known.names["dora.example.org"].addresses = ["5.6.7.11/32"]
     state.save(gate.places.state, known)
-    commit.roll_back(gate, answer["token"], "late")
+    commit_confirm.roll_back(gate, answer["token"], "late")
     assert gate.filter.holds() == {"5.6.7.11/32"}
 
 
@@ -229,7 +229,7 @@ def test_a_push_over_a_broken_list_that_comes_back_leaves_what_was_in_force(gate
     apply(gate, ANNA)
     gate.places.friends.write_text("[[friend]]\nname = ")
     answer = apply(gate, BEN, rollback_after=60)
-    commit.roll_back(gate, answer["token"], "late")
+    commit_confirm.roll_back(gate, answer["token"], "late")
     gate.filter.remove()
     Agent(gate).look(told=True)
     assert gate.filter.holds() == {"5.6.7.8/32"}
@@ -242,7 +242,7 @@ def test_what_comes_back_is_put_right_and_into_its_allowlist_with_broken_setting
     answer = apply(gate, BEN, rollback_after=60)
     gate.places.settings.write_text("[listen]\nport = ")
     gate.now += 60
-    commit.roll_back(gate, answer["token"], "late")
+    commit_confirm.roll_back(gate, answer["token"], "late")
     assert "5.6.7.8" in own.read_text()
     assert "5.6.7.9" not in own.read_text()
 
@@ -262,7 +262,7 @@ def test_a_push_that_another_release_armed_comes_back_too(gate: MemoryGate, chan
     held = json.loads(gate.places.pending.read_text())
     change(held)
     gate.places.pending.write_text(json.dumps(held))
-    assert commit.roll_back(gate, answer["token"], "late")
+    assert commit_confirm.roll_back(gate, answer["token"], "late")
     assert gate.filter.holds() == {"5.6.7.8/32"}
 
 
@@ -270,7 +270,7 @@ def test_what_ended_meanwhile_does_not_come_back(gate: MemoryGate) -> None:
     apply(gate, ANNA + friend("ben", 'ip = "5.6.7.9"', f"until = {moment(gate.now + 30)}"))
     answer = apply(gate, DORA, rollback_after=60)
     gate.now += 60
-    commit.roll_back(gate, answer["token"], "late")
+    commit_confirm.roll_back(gate, answer["token"], "late")
     assert gate.filter.holds() == {"5.6.7.8/32"}
     assert "5.6.7.9" not in gate.places.allowlist.read_text()
 
@@ -282,10 +282,10 @@ def moment(seconds: float) -> str:
 def test_a_timer_that_was_lost_is_made_up_for_by_whoever_comes_next(gate: MemoryGate) -> None:
     apply(gate, ANNA)
     apply(gate, BEN, rollback_after=60)
-    gate.now += 60 + commit.GRACE
-    assert commit.overdue(gate) is None, "the timer has its chance"
+    gate.now += 60 + commit_confirm.GRACE
+    assert commit_confirm.overdue(gate) is None, "the timer has its chance"
     gate.now += 1
-    assert commit.overdue(gate)
+    assert commit_confirm.overdue(gate)
     apply(gate)
     assert gate.filter.holds() == {"5.6.7.8/32"}
 
@@ -296,9 +296,9 @@ def test_the_same_push_again_while_the_first_waits_is_kept_by_its_own_confirmati
     second = apply(gate, ANNA + BEN, rollback_after=60)
     assert not second["changed"]
     assert second["token"] not in (None, first["token"])
-    assert commit.confirm(gate, second["token"])
+    assert commit_confirm.confirm(gate, second["token"])
     gate.now += 60
-    assert not commit.roll_back(gate, first["token"], "it was not confirmed in time")
+    assert not commit_confirm.roll_back(gate, first["token"], "it was not confirmed in time")
     assert gate.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
     assert gate.places.friends.read_text() == ANNA + BEN
 
@@ -307,7 +307,7 @@ def test_the_same_push_again_that_nobody_confirms_brings_back_what_stood_before_
     apply(gate, ANNA)
     apply(gate, ANNA + BEN, rollback_after=60)
     second = apply(gate, ANNA + BEN, rollback_after=60)
-    assert commit.roll_back(gate, second["token"], "it was not confirmed in time")
+    assert commit_confirm.roll_back(gate, second["token"], "it was not confirmed in time")
     assert gate.filter.holds() == {"5.6.7.8/32"}
     assert gate.places.friends.read_text() == ANNA
 
@@ -316,7 +316,7 @@ def test_a_push_for_good_ends_the_waiting_of_one_before(gate: MemoryGate) -> Non
     apply(gate, ANNA)
     answer = apply(gate, BEN, rollback_after=60)
     apply(gate, ANNA + BEN)
-    assert not commit.roll_back(gate, answer["token"], "late")
+    assert not commit_confirm.roll_back(gate, answer["token"], "late")
     assert gate.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
 
 
@@ -327,7 +327,7 @@ def test_a_second_push_that_is_refused_leaves_the_first_waiting(gate: MemoryGate
     with pytest.raises(FilterError):
         apply(gate, DORA, rollback_after=60)
     assert gate.filter.holds() == {"5.6.7.9/32"}
-    assert commit.confirm(gate, answer["token"])
+    assert commit_confirm.confirm(gate, answer["token"])
 
 
 def test_a_second_push_that_fails_half_way_takes_the_unconfirmed_first_back(gate: MemoryGate) -> None:
@@ -386,7 +386,7 @@ def test_the_relay_may_read_the_allowlist_that_came_back(gate: MemoryGate) -> No
     apply(gate, ANNA)
     answer = apply(gate, BEN, rollback_after=60)
     gate.filter.refuses = "nothing is put right afterwards"
-    assert commit.roll_back(gate, answer["token"], "late")
+    assert commit_confirm.roll_back(gate, answer["token"], "late")
     assert "5.6.7.8" in gate.places.allowlist.read_text()
     assert gate.places.allowlist.stat().st_gid == 4321
 
@@ -404,7 +404,7 @@ def test_an_allowlist_that_the_relay_cannot_read_is_mended_although_it_says_what
 
 
 def test_the_program_that_takes_a_push_back_is_this_one() -> None:
-    command = commit.own_command()
+    command = commit_confirm.own_command()
     assert Path(command[0]).is_absolute()
     assert "-I" in command
 
@@ -528,7 +528,7 @@ def test_a_former_packet_filter_that_is_gone_is_nothing_to_come_back_to(
     (tmp_path / "host").mkdir()
     changed = Changed(tmp_path / "host", former)
     answer = apply(changed, ANNA + BEN, rollback_after=60)
-    assert commit.roll_back(changed, answer["token"], "late")
+    assert commit_confirm.roll_back(changed, answer["token"], "late")
     assert changed.filter.holds() == {"5.6.7.8/32"}
     assert changed.places.friends.read_text() == ANNA
 
@@ -546,7 +546,7 @@ def test_what_a_push_opened_elsewhere_stays_known_when_it_cannot_be_closed(
         raise ProgramError(["ufw", "delete"], 1, "no")
 
     monkeypatch.setattr(Coexistence, "close", close)
-    assert commit.roll_back(gate, answer["token"], "late")
+    assert commit_confirm.roll_back(gate, answer["token"], "late")
     assert state.load(gate.places.state).opened == known.opened
 
 
@@ -557,7 +557,7 @@ def test_a_list_on_the_host_that_is_no_text_is_replaced_and_comes_back_as_it_was
     gate.places.friends.write_bytes(broken)
     answer = apply(gate, BEN, rollback_after=60)
     assert gate.filter.holds() == {"5.6.7.9/32"}
-    assert commit.roll_back(gate, answer["token"], "late")
+    assert commit_confirm.roll_back(gate, answer["token"], "late")
     assert gate.places.friends.read_bytes() == broken
     assert gate.filter.holds() == {"5.6.7.8/32"}
 
@@ -596,9 +596,9 @@ def test_what_comes_back_to_a_full_disk_is_the_filter_at_once_and_the_files_when
     with monkeypatch.context() as patched:
         patched.setattr(places, "write", full)
         with pytest.raises(OSError, match="No space"):
-            commit.roll_back(gate, token, "late")
+            commit_confirm.roll_back(gate, token, "late")
     assert gate.filter.holds() == {"5.6.7.8/32"}
-    assert commit.roll_back(gate, token, "late")
+    assert commit_confirm.roll_back(gate, token, "late")
     assert gate.places.friends.read_text() == ANNA
     assert "5.6.7.8" in gate.places.allowlist.read_text()
     assert gate.filter.holds() == {"5.6.7.8/32"}
@@ -613,7 +613,7 @@ def test_a_push_whose_timer_cannot_be_started_leaves_nothing_that_waits(
     def fails(_: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(commit, "_detach", fails)
+    monkeypatch.setattr(commit_confirm, "_detach", fails)
     with pytest.raises(OSError, match="Cannot allocate"):
         apply(gate, BEN, rollback_after=60)
     assert not gate.places.pending.exists()

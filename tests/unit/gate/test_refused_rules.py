@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import iptables
-from relay.gate.backend import FilterError
-from relay.gate.lacking import CAP, LOG, OPTIONAL, sentences
-from relay.gate.nftables import Nftables
+from relay.gate.backends import iptables_text
+from relay.gate.backends.base import FilterError
+from relay.gate.backends.lacking import CAP, LOG, OPTIONAL, sentences
+from relay.gate.backends.nftables import Nftables
 from relay.gate.programs import ProgramError, Programs
-from relay.gate.wall import SETS, Wall
-from relay.gate.xtables import Iptables
+from relay.gate.policy.ruleset import SETS, Wall
+from relay.gate.backends.iptables import Iptables
 from tests.support.gate_memory import ScriptedPrograms
 
 WALL = Wall((55435,), 8, {name: {} for name in SETS})
@@ -90,7 +90,7 @@ def test_every_feature_that_may_be_left_out_has_its_sentence(backend: str) -> No
     ],
 )
 def test_what_iptables_refuses_is_named(said: str, told: str) -> None:
-    assert told in iptables.refused(said, "*filter\n-A NETPLAY -m multiport --dports 1\nCOMMIT\n")
+    assert told in iptables_text.refused(said, "*filter\n-A NETPLAY -m multiport --dports 1\nCOMMIT\n")
 
 
 def test_a_lock_of_iptables_that_is_held_is_no_feature_that_is_missing() -> None:

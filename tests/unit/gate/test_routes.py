@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import iptables, plan, routes, wall
-from relay.gate.fronts import Firewalld
-from relay.gate.xtables import Iptables
+from relay.gate.backends import iptables_text
+from relay.gate.policy import plan, ruleset
+from relay.gate.foreign import uplinks
+from relay.gate.coexist.frontends import Firewalld
+from relay.gate.backends.iptables import Iptables
 from tests.support.gate_memory import NOW, ScriptedPrograms
 
 IPV4 = """\
@@ -32,19 +34,19 @@ def _two_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {4: tmp_path / "route", 6: tmp_path / "ipv6_route"}
     files[4].write_text(IPV4)
     files[6].write_text(IPV6)
-    monkeypatch.setattr(routes, "ROUTES", files)
+    monkeypatch.setattr(uplinks, "ROUTES", files)
 
 
 def test_each_family_has_the_interface_of_its_own_default_route() -> None:
     """A route that refuses everything is on lo, and nobody's way in."""
-    assert routes.uplinks(4) == ["ens3"]
-    assert routes.uplinks(6) == ["he-ipv6"]
+    assert uplinks.uplinks(4) == ["ens3"]
+    assert uplinks.uplinks(6) == ["he-ipv6"]
 
 
 def test_a_kernel_without_a_family_tells_of_no_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is not there then."""
-    monkeypatch.setattr(routes, "ROUTES", {6: tmp_path / "none"})
-    assert routes.uplinks(6) == []
+    monkeypatch.setattr(uplinks, "ROUTES", {6: tmp_path / "none"})
+    assert uplinks.uplinks(6) == []
 
 
 @pytest.mark.parametrize(
@@ -55,12 +57,12 @@ def test_a_rule_for_an_interface_is_judged_by_where_strangers_of_its_family_come
     version: int, interface: str, *, stands: bool
 ) -> None:
     """What is for another interface may stay in front of our jump."""
-    made = wall.build(plan.make([], {}, NOW), (55435,), 96)
+    made = ruleset.build(plan.make([], {}, NOW), (55435,), 96)
     listings = {}
     for family, program in ((4, "iptables-save"), (6, "ip6tables-save")):
         theirs = [f"-A INPUT -i {interface} -j ACCEPT"] if family == version else []
-        chains = [f":{chain} - [0:0]" for chain in iptables.CHAINS]
-        ours = [*chains, *theirs, "-A INPUT -j NETPLAY", *iptables.frame(made, family, ipset=False)]
+        chains = [f":{chain} - [0:0]" for chain in iptables_text.CHAINS]
+        ours = [*chains, *theirs, "-A INPUT -j NETPLAY", *iptables_text.frame(made, family, ipset=False)]
         listings[program] = "\n".join(["*filter", ":INPUT ACCEPT [5:5]", *ours, "COMMIT", ""])
     standing = Iptables(ScriptedPrograms(dict(listings))).standing()
     assert standing is not None
@@ -99,16 +101,16 @@ def test_a_private_network_that_the_host_has_a_way_to_is_near(network: str, *, n
     """Everywhere, the default route, is no such way; a VPN whose routes are in another table is seen by its address."""
     own = tmp_path / "fib_trie"
     own.write_text(CARRIER)
-    assert routes.Near(routes.ROUTES, own)(ipaddress.ip_network(network)) is near
-    assert not routes.Near(routes.ROUTES, tmp_path / "none")(ipaddress.ip_network("100.64.3.4/32"))
-    assert not routes.Near({4: tmp_path / "none", 6: tmp_path / "none"}, own)(ipaddress.ip_network("192.168.0.20/32"))
+    assert uplinks.Near(uplinks.ROUTES, own)(ipaddress.ip_network(network)) is near
+    assert not uplinks.Near(uplinks.ROUTES, tmp_path / "none")(ipaddress.ip_network("100.64.3.4/32"))
+    assert not uplinks.Near({4: tmp_path / "none", 6: tmp_path / "none"}, own)(ipaddress.ip_network("192.168.0.20/32"))
 
 
 def test_a_way_that_refuses_leads_nowhere(tmp_path: Path) -> None:
     (tmp_path / "route").write_text(f"{IPV4}*\t0000000A\t00000000\t0200\t0\t0\t0\t000000FF\t0\t0\t0\n")
     refuses = f"fd{'0' * 30} 08 {NOWHERE} 00 {NOWHERE} ffffffff 00000001 00000000 00200200       lo\n"
     (tmp_path / "ipv6_route").write_text(IPV6 + refuses)
-    near = routes.Near({4: tmp_path / "route", 6: tmp_path / "ipv6_route"}, tmp_path / "none")
+    near = uplinks.Near({4: tmp_path / "route", 6: tmp_path / "ipv6_route"}, tmp_path / "none")
     assert not near(ipaddress.ip_network("10.0.0.5/32"))
     assert not near(ipaddress.ip_network("fd00::/64"))
     assert near(ipaddress.ip_network("192.168.0.20/32"))

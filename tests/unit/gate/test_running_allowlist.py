@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from relay import control, report
-from relay.gate import check, push, status, subject
-from relay.gate.allowlist import Allowlist, digest
-from relay.gate.push import Push
+from relay.net import control_socket
+from relay.monitoring import report
+from relay.gate import check, apply, status, subject
+from relay.allowlist import Allowlist, digest
+from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, friend
 from tests.support.plain_relay import PlainRelay
 from toolkit import guests
@@ -56,7 +57,7 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryGate:
     text = f"[gate]\nallowlist = {json.dumps(str(gate.places.allowlist))}\n"
     gate.places.settings.write_text(text)
     monkeypatch.setattr(subject, "SOCKET", tmp_path / "control.sock")
-    push.push(gate, Push(ANNA))
+    apply.push(gate, Push(ANNA))
     return gate
 
 
@@ -70,7 +71,7 @@ def mend(gate: MemoryGate) -> None:
     """Do what `invoke friends.push` does there."""
     if gate.places.allowlist.is_dir():
         gate.places.allowlist.rmdir()
-    push.push(gate, Push(ANNA))
+    apply.push(gate, Push(ANNA))
 
 
 def sentences(answer: dict[str, Any], layer: str) -> str:
@@ -119,7 +120,7 @@ def test_the_relay_is_asked_about_each_address(gate: MemoryGate, relay: PlainRel
 
 @pytest.mark.parametrize("wrong", [None, 7, [7], ["x"], "9.9.9.9", [None]])
 def test_a_question_without_addresses_is_refused(gate: MemoryGate, relay: PlainRelay, wrong: Any) -> None:
-    answer = control.ask(relay.control, "allows", 10.0, addresses=wrong)
+    answer = control_socket.ask(relay.control, "allows", 10.0, addresses=wrong)
     assert "allows needs addresses" in answer["error"]
 
 

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate import iptables, openers, plan, saved, wall
+from relay.gate.backends import iptables_text
+from relay.gate.coexist import raw_rules, saved_rules
+from relay.gate.policy import plan, ruleset
 from relay.gate.agent import Agent
 from tests.support.gate_memory import NOW, MemoryGate, friend
 
-WALL = wall.build(plan.make([], {}, NOW), (55435,), 96)
+WALL = ruleset.build(plan.make([], {}, NOW), (55435,), 96)
 OWN = ["*filter", ":INPUT DROP [0:0]", "-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT", "COMMIT", ""]
 
 
 def rules(ipset: bool) -> str:
     """Return what iptables-save prints on a host with rules of its own and the wall."""
-    ours = [*(f":{chain} - [0:0]" for chain in iptables.CHAINS), iptables.JUMP, *iptables.frame(WALL, 4, ipset=ipset)]
+    ours = [*(f":{chain} - [0:0]" for chain in iptables_text.CHAINS), iptables_text.JUMP, *iptables_text.frame(WALL, 4, ipset=ipset)]
     return "\n".join([*OWN[:2], *ours, *OWN[2:]])
 
 
@@ -36,18 +38,18 @@ def test_saved_chains_of_ours_are_said_and_what_is_to_be_typed_takes_them_out(
     tmp_path: Path, ipset: bool, words: str, name: str
 ) -> None:
     path = host(tmp_path, name, rules(ipset))
-    (notice,) = saved.notices(tmp_path)
+    (notice,) = saved_rules.notices(tmp_path)
     assert notice.startswith(f"{name} holds rules of ours and {words}")
     *command, file = notice.partition("Take them out: ")[2].split()
     assert file == name
     subprocess.run([*command, path], check=True)
     assert path.read_text() == "\n".join(OWN)
-    assert saved.notices(tmp_path) == []
+    assert saved_rules.notices(tmp_path) == []
 
 
 def test_saved_openings_of_ours_are_said_too(tmp_path: Path) -> None:
-    host(tmp_path, "/etc/iptables/rules.v6", openers.opening([55435], ""))
-    assert len(saved.notices(tmp_path)) == 1
+    host(tmp_path, "/etc/iptables/rules.v6", raw_rules.opening([55435], ""))
+    assert len(saved_rules.notices(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("place", [("inet", "mine", "incoming"), ("ip", "filter", "INPUT")])
@@ -57,25 +59,25 @@ def test_a_saved_opening_in_a_chain_of_nftables_is_said_and_what_is_to_be_typed_
     """It lets everybody through that filter at each start, also when the relay is gone."""
     family, table, chain = place
     own = [f"table {family} {table} {{", f"\tchain {chain} {{", "\t\ttcp dport 22 accept", "\t}", "}", ""]
-    ours = [f"\t\t{' '.join(command[6:])}" for command in openers.insertions(place, [55435])]
+    ours = [f"\t\t{' '.join(command[6:])}" for command in raw_rules.insertions(place, [55435])]
     path = host(tmp_path, "/etc/nftables.conf", "\n".join([*own[:2], *ours, *own[2:]]))
-    (notice,) = saved.notices(tmp_path)
+    (notice,) = saved_rules.notices(tmp_path)
     typed = notice.partition("Take them out: ")[2]
     *command, file = typed.split()
     assert shlex.split(typed) == [*command, file], "a shell reads it as it stands"
     assert file == "/etc/nftables.conf"
     subprocess.run([*command, path], check=True)
     assert path.read_text() == "\n".join(own)
-    assert saved.notices(tmp_path) == []
+    assert saved_rules.notices(tmp_path) == []
 
 
 def test_an_opening_by_nft_that_iptables_saves_is_said_and_taken_out_with_all_that_is_ours(tmp_path: Path) -> None:
     """As iptables-save prints what was opened in its table by nft."""
-    commands = openers.insertions(("ip", "filter", "INPUT"), [55435])
+    commands = raw_rules.insertions(("ip", "filter", "INPUT"), [55435])
     tags = [command[-1].strip('"') for command in commands]
     ours = [f"-A INPUT -p tcp -m tcp --dport 55435 -m comment --comment {tag} -j ACCEPT" for tag in tags]
     path = host(tmp_path, "/etc/iptables/rules.v4", "\n".join([*OWN[:2], *ours, *OWN[2:]]))
-    (notice,) = saved.notices(tmp_path)
+    (notice,) = saved_rules.notices(tmp_path)
     *command, _ = notice.partition("Take them out: ")[2].split()
     subprocess.run([*command, path], check=True)
     assert path.read_text() == "\n".join(OWN)
@@ -87,14 +89,14 @@ def test_an_opening_by_nft_that_iptables_saves_is_said_and_taken_out_with_all_th
 )
 def test_a_saved_table_of_ours_is_said(tmp_path: Path, text: str, count: int) -> None:
     host(tmp_path, "/etc/nftables.conf", text).write_text(text, encoding="latin-1")
-    assert len(saved.notices(tmp_path)) == count
+    assert len(saved_rules.notices(tmp_path)) == count
 
 
 def test_it_is_said_where_other_firewalls_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "host").mkdir()
     gate = MemoryGate(tmp_path / "host")
     gate.places.friends.write_text(friend("anna", 'ip = "5.6.7.8"'))
-    monkeypatch.setattr(saved, "notices", lambda: ["it is saved"])
+    monkeypatch.setattr(saved_rules, "notices", lambda: ["it is saved"])
     outcome = Agent(gate).look(told=True)
     assert outcome is not None
     assert outcome.others == ["it is saved"]

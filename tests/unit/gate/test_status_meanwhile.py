@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from relay.gate import push, state, status
-from relay.gate.coexist import Coexistence, Finding
-from relay.gate.push import Push
+from relay.gate import apply, state, status
+from relay.gate.coexist.survey import Coexistence, Finding
+from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
@@ -22,7 +22,7 @@ BEN = friend("ben", 'ip = "5.6.7.9"')
 def gate(tmp_path: Path) -> MemoryGate:
     """Give a gate whose list has been applied."""
     made = MemoryGate(tmp_path)
-    push.push(made, Push(ANNA))
+    apply.push(made, Push(ANNA))
     return made
 
 
@@ -50,7 +50,7 @@ def test_while_other_firewalls_are_asked_the_wall_stands(gate: MemoryGate, monke
 
     monkeypatch.setattr(Coexistence, "survey", survey)
     gate.places.settings.write_text("[limits]\nconnections_per_address = 7\n")
-    assert push.push(gate, Push(BEN))["rules"]
+    assert apply.push(gate, Push(BEN))["rules"]
     gate.places.settings.write_text("[limits]\nconnections_per_address = 8\n")
     gate.settle(gate.wanted(), state.load(gate.places.state))
     assert [(one["present"], one["complete"], one["changing"]) for one in seen] == [(True, True, None)] * len(seen)
@@ -78,7 +78,7 @@ def test_a_change_that_ends_between_two_questions_is_no_fall_of_the_wall(
         if not pushed:
             pushed.append(None)
             gate.places.settings.write_text("[limits]\nconnections_per_address = 7\n")
-            push.push(gate, Push(BEN))
+            apply.push(gate, Push(BEN))
         return known
 
     monkeypatch.setattr(state, "load", load_before)

@@ -7,14 +7,14 @@ import struct
 
 import pytest
 
-from relay.gate import tables
+from relay.gate.backends import netlink
 from tests.support.gate_host import GateHost
 
-DROP = "import sys; from relay.gate import tables; print(tables.drop_empty('ip', sys.argv[1]))"
+DROP = "import sys; from relay.gate.backends import netlink as tables; print(tables.drop_empty('ip', sys.argv[1]))"
 
 
 def test_a_request_is_one_transaction_that_spares_what_is_not_empty() -> None:
-    text = tables.request(2, "filter")
+    text = netlink.request(2, "filter")
     kinds, place = [], 0
     while place < len(text):
         length, kind, flags = struct.unpack_from("=IHH", text, place)
@@ -27,12 +27,12 @@ def test_a_request_is_one_transaction_that_spares_what_is_not_empty() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"\0" * 19, struct.pack("=IHHIIi", 36, 3, 0, 1, 0, 0)])
 def test_what_is_no_acknowledgement_is_no_success(answer: bytes) -> None:
-    assert tables.code(answer) is None
+    assert netlink.code(answer) is None
 
 
 def test_an_acknowledgement_says_what_became_of_it() -> None:
-    assert tables.code(struct.pack("=IHHIIi", 36, 2, 0, 1, 0, 0)) == 0
-    assert tables.code(struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -errno.EBUSY)) == -errno.EBUSY
+    assert netlink.code(struct.pack("=IHHIIi", 36, 2, 0, 1, 0, 0)) == 0
+    assert netlink.code(struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -errno.EBUSY)) == -errno.EBUSY
 
 
 @pytest.mark.lab

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit, push, state, status
+from relay.gate import commit_confirm, apply, state, status
 from relay.gate.agent import Agent
-from relay.gate.names import Lookups
-from relay.gate.push import Push
+from relay.gate.resolver import Lookups
+from relay.gate.apply import Push
 from relay.gate.state import Applied, Leftover, Name, State
 from tests.support.gate_memory import NOW, MemoryGate, friend
 
@@ -64,7 +64,7 @@ def changed(data: dict[str, Any], path: tuple[Any, ...], wrong: Any) -> dict[str
 
 WRITTEN: dict[str, Any] = {"version": 1, **dataclasses.asdict(FULL)}
 PENDING: dict[str, Any] = dataclasses.asdict(
-    commit.Pending(
+    commit_confirm.Pending(
         "abc", NOW + 20, "nftables", {"table": "x"}, ANNA, "", dataclasses.asdict(FULL.applied or State()), [OPENED],
         {"anna.example.org": dataclasses.asdict(Name(["9.9.9.9/32"], NOW))}, ANNA,
     )
@@ -73,8 +73,8 @@ PENDING: dict[str, Any] = dataclasses.asdict(
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryGate:
-    monkeypatch.setattr(commit, "_detach", lambda _: None)
-    monkeypatch.setattr(commit, "SYSTEMD", tmp_path / "no systemd")
+    monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
+    monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
     gate = MemoryGate(tmp_path)
     gate.places.friends.write_text(ANNA)
     gate.places.state_dir.mkdir(exist_ok=True)
@@ -92,7 +92,7 @@ def works(gate: MemoryGate) -> None:
         gate.now += 30
     assert gate.filter.holds() >= {"5.6.7.8/32"}
     assert status.text(status.status(gate))
-    push.push(gate, Push(ANNA.replace('dns = "anna.example.org"\n', "")), Lookups(lambda _: []))
+    apply.push(gate, Push(ANNA.replace('dns = "anna.example.org"\n', "")), Lookups(lambda _: []))
     assert gate.filter.holds() == {"5.6.7.8/32"}
 
 
@@ -100,7 +100,7 @@ def test_what_was_written_well_is_read(gate: MemoryGate) -> None:
     gate.places.state.write_text(json.dumps(WRITTEN))
     assert state.load(gate.places.state) == FULL
     gate.places.pending.write_text(json.dumps(PENDING))
-    pending = commit.load(gate.places.pending)
+    pending = commit_confirm.load(gate.places.pending)
     assert pending
     assert dataclasses.asdict(pending) == PENDING
 
@@ -119,7 +119,7 @@ def test_a_push_written_with_a_wrong_type_anywhere_stops_nothing(gate: MemoryGat
     for wrong in WRONG:
         gate.places.pending.write_text(json.dumps(changed(PENDING, path, wrong)))
         other_list = path in (("friends",), ("allowlist",)) and isinstance(wrong, str | None)
-        if commit.load(gate.places.pending) is not None and not other_list:
+        if commit_confirm.load(gate.places.pending) is not None and not other_list:
             gate.filter.snapshot()
             works(gate)
         gate.places.pending.unlink(missing_ok=True)

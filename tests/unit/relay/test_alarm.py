@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from relay.alarm import Alarm
-from relay.readiness import Readiness
-from relay.selector import BATCH, LinkSelector
+from relay.net.wakeup import Alarm
+from relay.net.poller import Readiness
+from relay.net.selector import BATCH, LinkSelector
 
 BOUND = 60.0
 
@@ -103,9 +103,9 @@ def test_after_a_ring_every_earlier_signal_has_been_handled_however_much_is_read
 def test_it_rings_whatever_the_program_inherited(start: str) -> None:
     program = f"""
 import asyncio, signal
-from relay.alarm import Alarm
-from relay.readiness import Readiness
-from relay.selector import BATCH, LinkSelector
+from relay.net.wakeup import Alarm
+from relay.net.poller import Readiness
+from relay.net.selector import BATCH, LinkSelector
 {start}
 selector = LinkSelector()
 loop = asyncio.SelectorEventLoop(selector)
@@ -123,9 +123,9 @@ print("woke up")
 def test_a_program_whose_loop_is_closed_does_not_die_of_a_timer_that_was_left() -> None:
     program = """
 import asyncio, time
-from relay.alarm import Alarm
-from relay.readiness import Readiness
-from relay.selector import BATCH, LinkSelector
+from relay.net.wakeup import Alarm
+from relay.net.poller import Readiness
+from relay.net.selector import BATCH, LinkSelector
 selector = LinkSelector()
 loop = asyncio.SelectorEventLoop(selector)
 readiness = Readiness(loop, selector)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate.allowlist import RECHECK, Allowlist, UnusableError, parse
+from relay.allowlist import RECHECK, Allowlist, UnusableError, parse
 
 ANNA = ipaddress.ip_address("203.0.113.7")
 BEN = ipaddress.ip_address("2001:db8:1:2::7")

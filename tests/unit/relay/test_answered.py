@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from relay import answered, cli, control, metrics, pace, report, status
+from relay import answered, cli, pace
+from relay.net import control_socket
+from relay.monitoring import metrics, report, status
 from tests.support.every_state import CONFIG, everything
 
 WAY = {"rtt": 0.025, "jitter": 0.001, "retransmits": 0, "silence": None}
@@ -127,7 +129,7 @@ def changed(answer: Any, way: tuple[Any, ...], value: Any) -> Any:
 
 def typed(monkeypatch: pytest.MonkeyPatch, command: list[str], answer: Any) -> str:
     """Type a command that is given this answer; return its sentence, "" where it could use the answer."""
-    monkeypatch.setattr(control, "ask_first", lambda *_: answer)
+    monkeypatch.setattr(control_socket, "ask_first", lambda *_: answer)
     monkeypatch.setattr(cli.time, "sleep", lambda _: None)
     try:
         cli.main(command)
@@ -208,7 +210,7 @@ async def test_what_a_relay_says_is_its_shape_whatever_it_is_in_and_nothing_that
 
 def relay_view(table: dict[str, Any], links: bool) -> dict[str, Any]:
     """Return what stands for a game that may not be looked at."""
-    from relay.coreless.view import HIDDEN, HIDDEN_PLAYER
+    from relay.coreless.status import HIDDEN, HIDDEN_PLAYER
 
     if links:
         return {}

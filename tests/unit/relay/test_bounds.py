@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay import bounds, server
+from relay import bounds
+from relay.net import server
 from relay.config import Config
 from relay.limits import Buffers, Limits
 

@@ -299,7 +299,7 @@ def test_the_file_limit_is_raised_to_what_is_allowed() -> None:
 
 LIMITED = """
 import resource
-from relay import sockets
+from relay.net import sockets
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
 sockets.raise_file_limit()

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from relay import control, report, service
+from relay.net import control_socket
+from relay.monitoring import report
+from relay import service_manager
 from relay.cli import main
-from relay.control import ControlSocket
-from relay.status import of
+from relay.net.control_socket import ControlSocket
+from relay.monitoring.status import of
 from tests.support.fakes import playing
 from tests.support.relays import running
 
@@ -24,7 +26,7 @@ async def fine(_sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any]
 
 
 async def asked(path: Path, request: str) -> dict[str, Any]:
-    return await asyncio.to_thread(control.ask, path, request, 5.0)
+    return await asyncio.to_thread(control_socket.ask, path, request, 5.0)
 
 
 async def test_a_request_is_answered(tmp_path: Path) -> None:
@@ -85,14 +87,14 @@ async def test_a_request_carries_its_details(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     server = ControlSocket(path, {"kick": echo})
     server.open()
-    answer = await asyncio.to_thread(control.ask, path, "kick", 5.0, addresses=["203.0.113.7"])
+    answer = await asyncio.to_thread(control_socket.ask, path, "kick", 5.0, addresses=["203.0.113.7"])
     assert answer == {"was": {"do": "kick", "addresses": ["203.0.113.7"]}}
     server.close()
 
 
 def test_the_service_managers_runtime_directory_is_where_it_goes_by_itself() -> None:
-    assert control.default_path({"RUNTIME_DIRECTORY": "/run/netplay-relay"}) == Path("/run/netplay-relay/control.sock")
-    assert control.default_path({}) is None
+    assert control_socket.default_path({"RUNTIME_DIRECTORY": "/run/netplay-relay"}) == Path("/run/netplay-relay/control.sock")
+    assert control_socket.default_path({}) is None
 
 
 async def test_status_shows_who_plays() -> None:
@@ -113,7 +115,7 @@ async def test_status_shows_who_plays() -> None:
 
 
 def test_a_relay_that_is_not_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "status_command", lambda: "rc-service netplay-relay status")
+    monkeypatch.setattr(service_manager, "status_command", lambda: "rc-service netplay-relay status")
     with pytest.raises(SystemExit) as caught:
         main(["status", "--socket", str(tmp_path / "no.sock")])
     assert "Is the relay running? rc-service netplay-relay status" in str(caught.value.code)

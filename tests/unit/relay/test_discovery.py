@@ -1,4 +1,4 @@
-"""LAN discovery on real sockets; what an answer holds is tested with relay.lan."""
+"""LAN discovery on real sockets; what an answer holds is tested with relay.protocol.lan."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from relay import lan
-from relay.discovery import EVERY, Discovery
+from relay.protocol import lan
+from relay.net.lan_discovery import EVERY, Discovery
 from tests.support import wire
 from tests.support.fakes import playing
 from tests.support.relays import running

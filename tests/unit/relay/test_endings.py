@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from relay import followers
-from relay.endings import MOST, Endings
+from relay.monitoring import subscribers
+from relay.net.history import MOST, Endings
 from tests.support import netplay
 from tests.support.fakes import FakeClient
 from tests.support.relays import BOUND, running
@@ -28,8 +28,8 @@ async def test_why_a_room_without_a_host_let_somebody_go_is_told_in_its_words() 
 async def test_a_follower_is_told_of_each_ending_once_however_long_nothing_else_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(followers, "LONGEST", 0.001)
-    monkeypatch.setattr(followers, "SHORTEST", 0.001)
+    monkeypatch.setattr(subscribers, "LONGEST", 0.001)
+    monkeypatch.setattr(subscribers, "SHORTEST", 0.001)
     endings, asked, enough = Endings(), list[int](), asyncio.Event()
     endings.add("session")
 
@@ -42,7 +42,7 @@ async def test_a_follower_is_told_of_each_ending_once_however_long_nothing_else_
     ours, theirs = socket.socketpair()
     with theirs:
         ours.setblocking(False)
-        following = followers.Followers(look)
+        following = subscribers.Followers(look)
         await following.add(ours, {"every": 3600})
         await asyncio.wait_for(enough.wait(), BOUND)
         following.close()

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from relay.sockets import Listener
+from relay.net.sockets import Listener
 from tests.support.fakes import Stream
 from tests.support.relays import BOUND, running
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from relay.farewell import Farewells
+from relay.net.lingering_close import Farewells
 
 BOUND = 60.0
 # What a test that waits for it would fail at.

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from relay import following, status
+from relay.monitoring import follow, status
 from relay.config import Config
-from relay.control import ControlSocket
-from relay.followers import MOST, Followers
-from relay.stream_versions import implementation
+from relay.net.control_socket import ControlSocket
+from relay.monitoring.subscribers import MOST, Followers
+from relay.netplay.releases import implementation
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, playing
 from tests.support.relays import Relay, running
@@ -121,7 +121,7 @@ async def test_a_pause_that_is_no_number_is_refused(tmp_path: Path, every: objec
 
 
 async def test_a_follower_that_does_not_read_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("relay.control.SECONDS", 0.2)
+    monkeypatch.setattr("relay.net.control_socket.SECONDS", 0.2)
     async with running() as relay:
         state = {"ended": [], "much": "x" * 4_000_000}
         followers = Followers(lambda _: state)
@@ -137,9 +137,9 @@ def take(lines: Iterator[dict[str, Any]], count: int) -> list[dict[str, Any]]:
 
 
 async def test_a_relay_that_goes_away_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "RETRY", 0.05)
+    monkeypatch.setattr(follow, "RETRY", 0.05)
     path = tmp_path / "s"
-    lines = following.lines(path, 0.2, lambda: {"present": True})
+    lines = follow.lines(path, 0.2, lambda: {"present": True})
     assert "there is no socket" in (await asyncio.to_thread(take, lines, 1))[0]["problem"]
     assert (await asyncio.to_thread(take, lines, 1))[0] == {"gate": {"present": True}}
     async with running() as relay:
@@ -160,7 +160,7 @@ async def test_a_relay_older_than_following_is_asked_again_and_again(tmp_path: P
 
     control = ControlSocket(tmp_path / "s", {"status": old})
     control.open()
-    lines = following.lines(tmp_path / "s", 0.05)
+    lines = follow.lines(tmp_path / "s", 0.05)
     for line in await asyncio.to_thread(take, lines, 3):
         assert line["relay"]["program"] == "old"
     control.close()
@@ -170,7 +170,7 @@ async def test_a_gate_that_cannot_be_asked_says_why(tmp_path: Path) -> None:
     def broken() -> dict[str, Any]:
         raise ValueError("relay.toml:1: no")
 
-    lines = following.lines(tmp_path / "s", 0.2, broken)
+    lines = follow.lines(tmp_path / "s", 0.2, broken)
     assert (await asyncio.to_thread(take, lines, 2))[1] == {"gate": None, "problem": "relay.toml:1: no"}
 
 

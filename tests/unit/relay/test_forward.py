@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay import forward, spool
-from relay.forward import FLUSH_SIZE, GRACE, MESSAGE, READ_SIZE, Forwarder
+from relay.net import forwarder as forward
+from relay import spool
+from relay.net.forwarder import FLUSH_SIZE, GRACE, MESSAGE, READ_SIZE, Forwarder
 from relay.outcomes import Outcome
-from relay.readiness import Readiness
-from relay.server import SWEEP
-from relay.states import Conn
-from relay.stream import Watcher
+from relay.net.poller import Readiness
+from relay.net.server import SWEEP
+from relay.switchboard.connection import Conn
+from relay.netplay.watcher import Watcher
 
 BOUND = 60.0
 SLOW_CLIENT = 256 * 1024

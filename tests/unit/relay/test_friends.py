@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.gate.friends import load, parse
+from relay.gate.policy.friends import load, parse
 from relay.tomlfile import ConfigError
 
 FILE = Path("friends.toml")

@@ -9,10 +9,10 @@ from base64 import b64decode
 
 import pytest
 
-from relay import sockets
+from relay.net import sockets
 from relay.config import Config
 from relay.limits import Buffers
-from relay.states import State
+from relay.switchboard.connection import State
 from tests.support import netplay, wire
 from tests.support.every_state import CONFIG, PLAYERS, Ends, Maker, everything
 from tests.support.fakes import FakeClient

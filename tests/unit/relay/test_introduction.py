@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from relay import introduction, snapshot
-from relay.states import Send, Splice
+from relay.netplay import legacy_handshake
+from relay.switchboard import snapshot
+from relay.switchboard.connection import Send, Splice
 from tests.support import netplay
 from tests.unit.relay.test_switchboard import HOST, Board, ended
 
@@ -22,7 +23,7 @@ REST = b"whatever comes" + bytes(range(256))
 @pytest.mark.parametrize("cut", [1, 7, 24, 100, 10_000])
 def test_both_read_info_in_their_order_however_it_is_cut(cut: int) -> None:
     for to_host, said, wanted in ((True, FROM_CLIENT, FOR_HOST), (False, FROM_HOST, FOR_CLIENT)):
-        talk = introduction.Introduction()
+        talk = legacy_handshake.Introduction()
         pieces = [said[at : at + cut] for at in range(0, len(said), cut)]
         assert b"".join(talk.feed(to_host, piece) for piece in pieces) == wanted
         assert talk.feed(to_host, REST) == REST
@@ -30,7 +31,7 @@ def test_both_read_info_in_their_order_however_it_is_cut(cut: int) -> None:
 
 
 def test_a_password_and_a_question_go_by_as_they_are() -> None:
-    talk = introduction.Introduction()
+    talk = legacy_handshake.Introduction()
     said = OLD + netplay.nick("old") + netplay.password() + netplay.command(0x22)
     assert talk.feed(True, said) == said
     assert talk.feed(True, netplay.old_info(version="1.52.0")) == netplay.info()
@@ -40,16 +41,16 @@ def test_a_password_and_a_question_go_by_as_they_are() -> None:
     "said", [netplay.sync(), netplay.command(0x22, bytes(20)), b"\xff" * 40], ids=["sync", "info", "noise"]
 )
 def test_what_is_not_understood_is_passed_on(said: bytes) -> None:
-    talk = introduction.Introduction()
+    talk = legacy_handshake.Introduction()
     passed = talk.feed(False, netplay.host_header() + said) + talk.feed(False, REST)
     assert passed == netplay.host_header() + said + REST
 
 
 def test_only_the_releases_that_need_it_are_introduced() -> None:
-    assert introduction.needed(OLD)
-    assert introduction.needed(netplay.client_header(0x271, 0))
-    assert not introduction.needed(netplay.client_header(netplay.RA_1_9_14, 0))
-    assert not introduction.needed(netplay.client_header(netplay.RA_1_9_0, 6))
+    assert legacy_handshake.needed(OLD)
+    assert legacy_handshake.needed(netplay.client_header(0x271, 0))
+    assert not legacy_handshake.needed(netplay.client_header(netplay.RA_1_9_14, 0))
+    assert not legacy_handshake.needed(netplay.client_header(netplay.RA_1_9_0, 6))
 
 
 def test_a_link_is_forwarded_as_soon_as_both_are_introduced() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from relay.introduction import MOST_BODY, Way
+from relay.netplay.legacy_handshake import MOST_BODY, Way
 from tests.support import netplay
 
 

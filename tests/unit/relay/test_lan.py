@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.lan import Room, Throttle, answer, is_listed
+from relay.protocol.lan import Room, Throttle, answer, is_listed
 
 ASKER = ipaddress.ip_address("192.168.1.20")
 ROOM = Room(

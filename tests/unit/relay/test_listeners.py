@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay import listeners, sockets
+from relay.net import listeners, sockets
 from relay.config import Config, Listen, RoomConfig
-from relay.listeners import CannotListenError, Listeners
+from relay.net.listeners import CannotListenError, Listeners
 from tests.support import needs
 
 SIX = "::1"

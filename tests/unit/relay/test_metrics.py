@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay import metrics, status
+from relay.monitoring import metrics, status
 from relay.cli import main
 from relay.config import Config, RoomConfig
-from relay.control import ControlSocket
+from relay.net.control_socket import ControlSocket
 from tests.support import netplay
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import Relay, running

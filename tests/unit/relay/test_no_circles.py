@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.ends import End, Flow
+from relay.net.link import End, Flow
 from relay.spool import Backlog
-from relay.states import Conn, Session
+from relay.switchboard.connection import Conn, Session
 from tests.support import netplay
 from tests.support.fakes import FakeClient, FakeHost
 from tests.support.relays import running

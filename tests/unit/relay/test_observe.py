@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from relay.config import Log
-from relay.observe import Events, blur, log, set_up
+from relay.logs import Events, blur, log, set_up
 from relay.outcomes import Outcome
 
 ANNA = ipaddress.ip_address("203.0.113.7")

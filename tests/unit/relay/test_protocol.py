@@ -7,8 +7,8 @@ import ipaddress
 
 import pytest
 
-from relay import protocol
-from relay.protocol import (
+from relay.protocol import tunnel
+from relay.protocol.tunnel import (
     AddressQuery,
     Broken,
     Control,
@@ -99,20 +99,20 @@ def test_half_a_control_message_is_kept() -> None:
 
 
 def test_messages_have_the_sizes_of_the_protocol() -> None:
-    assert len(protocol.session_message(ID)) == 16
-    assert len(protocol.link_message(ID)) == 16
-    assert len(protocol.PING) == 4
-    assert len(protocol.address_message(ID, ipaddress.ip_address("203.0.113.7"))) == 32
+    assert len(tunnel.session_message(ID)) == 16
+    assert len(tunnel.link_message(ID)) == 16
+    assert len(tunnel.PING) == 4
+    assert len(tunnel.address_message(ID, ipaddress.ip_address("203.0.113.7"))) == 32
 
 
 def test_an_ipv4_address_is_told_in_ipv6_form() -> None:
-    message = protocol.address_message(ID, ipaddress.ip_address("203.0.113.7"))
+    message = tunnel.address_message(ID, ipaddress.ip_address("203.0.113.7"))
     assert message == b"RATA" + ID + ipaddress.ip_address("::ffff:203.0.113.7").packed
 
 
 def test_an_ipv6_address_is_told_as_it_is() -> None:
     address = ipaddress.ip_address("2001:db8::7")
-    assert protocol.address_message(ID, address)[16:] == address.packed
+    assert tunnel.address_message(ID, address)[16:] == address.packed
 
 
 @pytest.mark.parametrize(
@@ -122,29 +122,29 @@ def test_an_ipv6_address_is_told_as_it_is() -> None:
 def test_a_refusal_is_a_header_whose_first_word_retroarch_shows(
     reason: Reason, word: bytes, protocol_word: int
 ) -> None:
-    header = protocol.refusal(reason)
+    header = tunnel.refusal(reason)
     assert len(header) == 24
     assert header[:4] == word
     assert int.from_bytes(header[16:20], "big") == protocol_word
 
 
 def test_a_refusal_without_a_reason_is_silent() -> None:
-    assert protocol.refusal(Reason.NONE) == b""
+    assert tunnel.refusal(Reason.NONE) == b""
 
 
 def test_a_session_is_sixteen_characters_to_a_player() -> None:
     session = base64.b64decode("FridayNightRoom1")
-    assert protocol.session_text(session) == "FridayNightRoom1"
-    assert protocol.session_id("FridayNightRoom1") == session
+    assert tunnel.session_text(session) == "FridayNightRoom1"
+    assert tunnel.session_id("FridayNightRoom1") == session
 
 
 @pytest.mark.parametrize(
     "text", ["", "short", "A" * 16, "FridayNightRoom", "FridayNightRoom!", "FridayNightRoom1A", "é" * 16]
 )
 def test_other_texts_are_no_session(text: str) -> None:
-    assert not protocol.is_session_text(text)
+    assert not tunnel.is_session_text(text)
     with pytest.raises(ValueError, match="not a session id"):
-        protocol.session_id(text)
+        tunnel.session_id(text)
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_other_texts_are_no_session(text: str) -> None:
     [("203.0.113.7", "203.0.113.7"), ("::ffff:203.0.113.7", "203.0.113.7"), ("fe80::1%eth0", "fe80::1")],
 )
 def test_a_peer_has_one_address_however_the_socket_writes_it(given: str, address: str) -> None:
-    assert protocol.canonical(given) == ipaddress.ip_address(address)
+    assert tunnel.canonical(given) == ipaddress.ip_address(address)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.readiness import Readiness
-from relay.selector import Events, LinkSelector, Poll
+from relay.net.poller import Readiness
+from relay.net.selector import Events, LinkSelector, Poll
 
 BOUND = 60.0
 

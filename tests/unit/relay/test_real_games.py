@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from relay import sockets
+from relay.net import sockets
 from relay.config import Config, Gate, RoomConfig
-from relay.forward import GRACE
+from relay.net.forwarder import GRACE
 from relay.limits import Buffers, Limits
-from relay.rooms import Mode
-from relay.states import State
+from relay.switchboard.rooms import Mode
+from relay.switchboard.connection import State
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import Relay, running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 
-from relay.rooms import Room, RoomTable
+from relay.switchboard.rooms import Room, RoomTable
 
 ANNA = ipaddress.ip_address("203.0.113.1")
 BEN = ipaddress.ip_address("203.0.113.2")

@@ -15,9 +15,9 @@ import pytest
 
 from relay.config import Config, Log, RoomConfig, parse
 from relay.limits import Limits
-from relay.observe import JsonFormatter
+from relay.logs import JsonFormatter
 from relay.outcomes import Outcome
-from relay.states import Conn, Session, SessionEnded, SessionOpened, State
+from relay.switchboard.connection import Conn, Session, SessionEnded, SessionOpened, State
 from relay.tomlfile import ConfigError
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing

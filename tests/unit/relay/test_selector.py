@@ -11,11 +11,11 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from relay.forward import Forwarder
+from relay.net.forwarder import Forwarder
 from relay.outcomes import Outcome
-from relay.readiness import Readiness
-from relay.selector import Events, LinkSelector, Poll
-from relay.states import Conn
+from relay.net.poller import Readiness
+from relay.net.selector import Events, LinkSelector, Poll
+from relay.switchboard.connection import Conn
 
 BOUND = 60.0
 

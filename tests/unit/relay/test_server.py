@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from relay import sockets, switchboard
+from relay.net import sockets
+from relay.switchboard import machine
 from relay.config import Config, Coreless, Gate, RoomConfig
 from relay.coreless import CorelessSettings
 from relay.limits import Limits
 from relay.outcomes import Outcome
-from relay.rooms import Mode
-from relay.states import Action
+from relay.switchboard.rooms import Mode
+from relay.switchboard.connection import Action
 from tests.support import needs, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import running
@@ -283,7 +284,7 @@ async def test_a_link_sends_without_delay_and_notices_dead_peers() -> None:
             assert end.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
 
 
-@pytest.mark.parametrize("gone", [switchboard.GONE_SECONDS, CorelessSettings().gone_seconds])
+@pytest.mark.parametrize("gone", [machine.GONE_SECONDS, CorelessSettings().gone_seconds])
 def test_a_living_machine_of_which_one_probe_was_lost_keeps_its_place(gone: float) -> None:
     keep = sockets.DEAD_PEER
     far = 0.5  # seconds to the other side of the world and back

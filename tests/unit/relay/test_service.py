@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.service import inherited_sockets, notify, status_command
+from relay.service_manager import inherited_sockets, notify, status_command
 
 
 def test_sockets_are_taken_over_and_no_child_hears_of_them() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 
-from relay.states import State
-from relay.switchboard import HOSTS_A_TICK
+from relay.switchboard.connection import State
+from relay.switchboard.machine import HOSTS_A_TICK
 from tests.support import wire
 from tests.unit.relay.test_switchboard import ANNA, BEN, HOST, Board, ended
 

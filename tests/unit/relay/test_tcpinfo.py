@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
-from relay import tcpinfo
-from relay.tcpinfo import TcpInfo
+from relay.net import tcpinfo
+from relay.net.tcpinfo import TcpInfo
 from tests.support.deaf import deaf
 from tests.support.waiting import wait_for
 

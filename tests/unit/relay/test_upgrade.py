@@ -22,7 +22,9 @@ from typing import Any
 
 import pytest
 
-from relay import control, snapshot, upgrade
+from relay.net import control_socket as control
+from relay.switchboard import snapshot
+from relay import upgrade
 from relay.cli import BAD_INPUT, main
 from relay.config import load
 from relay.upgrade import Verdict

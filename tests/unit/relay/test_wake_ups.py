@@ -6,7 +6,7 @@ import asyncio
 import select
 import socket
 
-from relay.readiness import Readiness
+from relay.net.poller import Readiness
 
 
 async def test_who_is_forgotten_while_being_told_wakes_the_loop_once() -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from relay import metrics, report, sockets, status
+from relay.monitoring import metrics, report, status
+from relay.net import sockets
 from relay.config import Config, Watch
 from tests.support import netplay
 from tests.support.every_state import CONFIG, everything

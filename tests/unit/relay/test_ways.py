@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relay import status
+from relay.monitoring import status
 from relay.config import Config
 from tests.support import netplay
 from tests.support.deaf import deaf

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay.gate import lacking
+from relay.gate.backends import lacking
 from tests.support.templates import ROOT, plugin
 
 if TYPE_CHECKING:

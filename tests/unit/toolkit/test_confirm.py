@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay import protocol
+from relay.protocol import tunnel
 from relay.config import Config, Coreless
 from relay.limits import Limits
-from relay.rooms import Mode
+from relay.switchboard.rooms import Mode
 from tests.support.fakes import playing
 from tests.support.relays import running
 from toolkit import confirm
@@ -36,7 +36,7 @@ async def test_a_friend_plays_through_a_relay_with_the_id_and_without(address: s
         finding = await asyncio.to_thread(confirm.friend, address, relay.port)
         assert finding.good, finding.sentence
         assert finding.without_id == "works"
-        assert protocol.is_session_text(finding.session)
+        assert tunnel.is_session_text(finding.session)
         assert 0 < finding.round_trip_ms < 1000
         await relay.until(lambda: not relay.server.board.busy, "the probe is gone")
 
@@ -116,7 +116,7 @@ def answer(data: bytes) -> Callable[[socket.socket], None]:
     [
         (b"", "gave us no session"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no netplay relay"),
-        (protocol.session_message(protocol.NO_ID), "no netplay relay"),
+        (tunnel.session_message(tunnel.NO_ID), "no netplay relay"),
     ],
 )
 def test_something_else_on_the_port_is_told_from_a_relay(data: bytes, sentence: str) -> None:
@@ -165,8 +165,8 @@ def test_a_ping_between_the_answers_is_neither_taken_for_one_nor_answered(pings:
     ours, relays = socket.socketpair()
     with ours, relays:
         ours.settimeout(5)
-        relays.sendall(protocol.PING * pings + protocol.link_message(b"twelve bytes"))
-        assert confirm.told(ours, protocol.MESSAGE_SIZE, "said nothing") == protocol.link_message(b"twelve bytes")
+        relays.sendall(tunnel.PING * pings + tunnel.link_message(b"twelve bytes"))
+        assert confirm.told(ours, tunnel.MESSAGE_SIZE, "said nothing") == tunnel.link_message(b"twelve bytes")
         relays.setblocking(False)
         with pytest.raises(BlockingIOError):
             relays.recv(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from relay import report
+from relay.monitoring import report
 from tests.support import statuses
 from toolkit import join_lines, join_rooms, status
 from toolkit.doctor.case import Case

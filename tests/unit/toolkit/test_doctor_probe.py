@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from relay import protocol
+from relay.protocol import tunnel
 from relay.config import Config, Gate
 from relay.config import Limits as RelayLimits
 from tests.support.namespace import PrivateNetwork
@@ -62,10 +62,10 @@ async def test_a_relay_is_known_by_its_answer_and_tells_whom_it_sees() -> None:
 async def test_a_ping_before_the_answer_does_not_hide_whom_the_relay_sees() -> None:
     def pinging(sock: socket.socket) -> None:
         sock.recv(16)
-        sock.sendall(protocol.session_message(b"twelve bytes"))
+        sock.sendall(tunnel.session_message(b"twelve bytes"))
         asked = sock.recv(16)
-        if asked.startswith(protocol.ADDRESS):
-            sock.sendall(protocol.PING * 2 + protocol.address_message(protocol.NO_ID, protocol.canonical("192.0.2.7")))
+        if asked.startswith(tunnel.ADDRESS):
+            sock.sendall(tunnel.PING * 2 + tunnel.address_message(tunnel.NO_ID, tunnel.canonical("192.0.2.7")))
 
     with answering(pinging) as port:
         talk = await asyncio.to_thread(probe.talk, LOOPBACK, port)

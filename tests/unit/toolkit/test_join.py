@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relay.rooms import Mode
+from relay.switchboard.rooms import Mode
 from toolkit import join
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from relay import service
+from relay import service_manager
 from toolkit import gate, places, remote
 from toolkit.remote import Remote
 from toolkit.ssh import Connection
@@ -132,8 +132,8 @@ def test_a_push_tells_the_login(monkeypatch: pytest.MonkeyPatch) -> None:
 def kept_by(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return what lets a service manager run on the host, where the relay is deployed to."""
     root = tmp_path / "root"
-    managers = [(f"{str(root)[1:]}/{path}", typed) for path, typed in service.MANAGERS]
-    monkeypatch.setattr(service, "MANAGERS", tuple(managers))
+    managers = [(f"{str(root)[1:]}/{path}", typed) for path, typed in service_manager.MANAGERS]
+    monkeypatch.setattr(service_manager, "MANAGERS", tuple(managers))
     monkeypatch.setattr(remote, "PROGRAM", str(root / "current" / "netplay-relay.pyz"))
     (root / "release").mkdir(parents=True)
     (root / "current").symlink_to("release")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from relay import status as relay_status
+from relay.monitoring import status as relay_status
 from relay.config import Config, Watch
 from tests.support import wire
 from tests.support.fakes import FakeClient, playing

@@ -104,7 +104,7 @@ def test_every_printed_command_is_a_task_that_takes_what_it_is_given(monkeypatch
 
 @pytest.mark.parametrize(("address", "found"), [("203.0.113.7", True), ("2001:db8::1", False), ("localhost", True)])
 def test_hosting_is_explained_where_an_address_can_be_hosted_by(address: str, found: bool) -> None:
-    from relay.rooms import Mode
+    from relay.switchboard.rooms import Mode
 
     assert addresses.has_ipv4(address) is found
     said = str(join.type_lines(address, 55435, Mode.AUTO, hostable=found))

@@ -70,7 +70,7 @@ def test_one_changed_byte_is_another_release(tmp_path: Path, checkout: Path) -> 
 
 def test_it_holds_the_relay_and_nothing_else(tmp_path: Path) -> None:
     names = zipfile.ZipFile(built(tmp_path / "built", ROOT).path).namelist()
-    assert {"__main__.py", "relay/cli.py", "relay/relay.toml", "relay/gate/friends.py"} <= set(names)
+    assert {"__main__.py", "relay/cli.py", "relay/relay.toml", "relay/gate/policy/friends.py"} <= set(names)
     assert all(name.startswith("relay/") for name in names if name != "__main__.py")
 
 

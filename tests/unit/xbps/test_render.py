@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relay import config
-from relay.gate import friends
+from relay.gate.policy import friends
 from tests.support.templates import program, run
 from tests.support.xbps_sources import MAINTAINER, PACKAGES, settled, tarball
 from toolkit.errors import UserError

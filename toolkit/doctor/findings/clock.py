@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay import report
+from relay.monitoring import report
 from toolkit.doctor.finding import Finding, fine, note, warning
 
 if TYPE_CHECKING:

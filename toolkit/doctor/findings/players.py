@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from relay import pace, report
+from relay import pace
+from relay.monitoring import report
 from toolkit import roomview
 from toolkit.doctor.finding import Finding, fine, note, warning
 from toolkit.join_lines import FRIEND_MENU

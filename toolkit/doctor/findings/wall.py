@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from relay.gate import expiry
+from relay.gate.policy import expiry
 from toolkit.doctor.finding import Finding, fine, note, trouble, warning
 
 if TYPE_CHECKING:

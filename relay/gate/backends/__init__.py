@@ -1,0 +1,1 @@
+"""The packet filters a host may have: nftables, iptables with and without ipset."""

@@ -1,0 +1,1 @@
+"""Who is let in, worked out without touching the host: friends.toml, expiry, DNS names, the plan."""

@@ -1,0 +1,1 @@
+"""What a running relay tells: status, metrics, reports, and those who follow it."""

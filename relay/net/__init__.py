@@ -1,0 +1,1 @@
+"""The relay on its sockets: accepts, forwards, runs games without a host, and is asked."""

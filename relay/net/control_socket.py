@@ -1,0 +1,234 @@
+"""The relay's unix socket: one request a connection, a JSON object on a line, and a JSON object back.
+
+Who may use it is the file system's business: the socket is open to the relay's own user and root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from relay.net import sockets
+
+log = logging.getLogger("netplay-relay")
+
+MOST = 16
+SECONDS = 10.0
+# How long nothing is accepted when file descriptors have run out.
+PAUSE = 0.1
+REQUEST_SIZE = 65536
+# Where it is when neither settings nor a service manager say otherwise.
+DEFAULT = Path("/run/netplay-relay/control.sock")
+LONGEST_ANSWER = 16 * 1024 * 1024
+
+Handler = Callable[[socket.socket, dict[str, Any]], Awaitable[dict[str, Any] | None]]
+
+
+def default_path(environ: dict[str, str] | os._Environ[str] = os.environ) -> Path | None:
+    """Return where the socket goes by itself: the runtime directory the service manager made, if there is one."""
+    directory = environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return Path(directory) / "control.sock" if directory else None
+
+
+def places(configured: Path | None, default: Path | None = None) -> list[Path]:
+    """Return where a running relay may answer: at the socket that relay.toml names, else at the default one.
+
+    A relay that has not taken up other settings yet still answers where the earlier ones said; the default place leads
+    there.
+    """
+    return list(dict.fromkeys(path for path in (configured, default or default_path() or DEFAULT) if path))
+
+
+def find(there: list[Path]) -> Path:
+    """Return the first of some places where somebody answers; where nobody does, the first."""
+    return next((path for path in there if _answers(path)), there[0])
+
+
+def _answers(path: Path) -> bool:
+    """Tell whether somebody listens; what may not be asked counts, so that the person is told."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(SECONDS)
+        try:
+            sock.connect(str(path))
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+    return True
+
+
+class ControlSocket:
+    """Answers requests by name. A handler returns the answer, or None when it has kept the socket for itself."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sock: socket.socket | None = None
+
+    def open(self, inherited: int | None = None) -> None:
+        """Listen, on the descriptor an older program left or anew. Raises OSError.
+
+        A socket of somebody else at the path is replaced.
+        """
+        self._sock = sockets.inherit(inherited) if inherited is not None else self._listen()
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
+
+    def capture(self) -> dict[str, Any] | None:
+        """Return descriptor and path for a newer program."""
+        return {"fd": self._sock.fileno(), "path": str(self._path)} if self._sock else None
+
+    def _listen(self) -> socket.socket:
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        mask = os.umask(0o117)
+        try:
+            sock.bind(str(temporary))
+            sock.listen(MOST)
+            sock.setblocking(False)
+            temporary.replace(self._path)
+        except OSError:
+            sock.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            os.umask(mask)
+        return sock
+
+    def point(self, path: Path) -> None:
+        """Have another path lead here. Raises OSError."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(self._path)
+        temporary.replace(path)
+
+    def close(self) -> None:
+        """Stop listening; the path stays for whoever comes next."""
+        if self._sock:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
+            self._sock = None
+        for task in self._tasks:
+            task.cancel()
+
+    def _accept(self) -> None:
+        if not self._sock:
+            return
+        try:
+            sock, _ = self._sock.accept()
+        except OSError as error:
+            if error.errno in sockets.OUT_OF_FILES:
+                # What waits would wake the loop for ever.
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._sock.fileno())
+                loop.call_later(PAUSE, self._accept_again)
+            return
+        sock.setblocking(False)
+        if len(self._tasks) >= MOST:
+            sock.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(sock))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _accept_again(self) -> None:
+        if self._sock:
+            asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
+
+    async def _serve(self, sock: socket.socket) -> None:
+        kept = False
+        try:
+            async with asyncio.timeout(SECONDS):
+                request = await _request(sock)
+            name = str(request.get("do"))
+            handler = self._handlers.get(name)
+            if handler is None:
+                await answer(sock, {"error": f"no such request: {name!r}", "requests": sorted(self._handlers)})
+            elif (result := await handler(sock, request)) is None:
+                kept = True
+            else:
+                await answer(sock, result)
+        except (OSError, ValueError, TimeoutError) as error:
+            log.debug("control request failed: %s", error)
+        finally:
+            if not kept:
+                sock.close()
+
+
+async def _request(sock: socket.socket) -> dict[str, Any]:
+    data = b""
+    while not data.endswith(b"\n"):
+        chunk = await asyncio.get_running_loop().sock_recv(sock, REQUEST_SIZE)
+        data += chunk
+        if not chunk or len(data) > REQUEST_SIZE:
+            raise ValueError("a request is one line of JSON")
+    request = json.loads(data)
+    if not isinstance(request, dict):
+        raise ValueError("a request is an object")
+    return request
+
+
+async def answer(sock: socket.socket, result: dict[str, Any]) -> None:
+    """Send an answer, within a bound."""
+    async with asyncio.timeout(SECONDS):
+        await asyncio.get_running_loop().sock_sendall(sock, json.dumps(result).encode() + b"\n")
+
+
+def ask_first(paths: list[Path], request: str, seconds: float = 60.0, **details: Any) -> dict[str, Any]:
+    """Ask the relay at the first of some places where there is one. Raises as ask; of no relay, what the first said."""
+    missing: OSError | None = None
+    for path in paths:
+        try:
+            return ask(path, request, seconds, **details)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            missing = missing or error
+    raise missing or FileNotFoundError("no place to ask at")
+
+
+def ask(path: Path, request: str, seconds: float = 60.0, **details: Any) -> dict[str, Any]:
+    """Send a request to a running relay and return its answer, which must be whole within so many seconds.
+
+    Raises OSError, ValueError for an unusable answer. Whoever asks is root, often, and what answers is an account of
+    its own: nothing it says may keep the asking program waiting, or fill its memory.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(seconds)
+        end = time.monotonic() + seconds
+        sock.connect(str(path))
+        sock.sendall(json.dumps({"do": request, **details}).encode() + b"\n")
+        data = bytearray()
+        while chunk := receive(sock, end):
+            data += chunk
+            if len(data) > LONGEST_ANSWER:
+                raise ValueError(f"the relay's answer is longer than {LONGEST_ANSWER} bytes")
+    return decoded(data)
+
+
+def receive(sock: socket.socket, end: float) -> bytes:
+    """Return the next bytes that come before an end (of the monotonic clock); b"" when no more will. Raises OSError."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    sock.settimeout(left)
+    return sock.recv(65536)
+
+
+def decoded(data: bytes | bytearray) -> dict[str, Any]:
+    """Return an answer. Raises ValueError for what is none."""
+    try:
+        result = json.loads(data)
+    except RecursionError:
+        raise ValueError("the relay's answer is nested too deeply") from None
+    if not isinstance(result, dict):
+        raise ValueError("the relay's answer is not an object")
+    return result

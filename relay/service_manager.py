@@ -1,0 +1,49 @@
+"""What a service manager hands over and wants to hear: inherited sockets (LISTEN_FDS) and readiness (sd_notify).
+
+Both protocols are a few lines and stable (sd_listen_fds(3), sd_notify(3)); without the variables nothing happens, so
+the same program runs under systemd, runit or by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from relay.net.sockets import inherit
+
+FIRST_FD = 3
+# What shows which service manager runs, and how it is asked about the relay.
+MANAGERS = (
+    ("run/systemd/system", "systemctl status netplay-relay"),
+    ("run/openrc", "rc-service netplay-relay status"),
+    ("run/runit", "sv status netplay-relay"),
+    ("etc/runit/runsvdir", "sv status netplay-relay"),
+)
+
+
+def status_command(root: Path = Path("/")) -> str:
+    """Return what to type to see whether the relay's service runs; "" where no service manager is known."""
+    return next((command for path, command in MANAGERS if (root / path).exists()), "")
+
+
+def inherited_sockets(environ: MutableMapping[str, str] = os.environ, first_fd: int = FIRST_FD) -> list[socket.socket]:
+    """Return the sockets passed to this process, and take the variables out of environ so that no child sees them."""
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdigit():
+        return []
+    return [inherit(fd) for fd in range(first_fd, first_fd + int(count))]
+
+
+def notify(message: str, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell the service manager, as sd_notify does: "READY=1", "STATUS=...", "STOPPING=1"."""
+    path = environ.get("NOTIFY_SOCKET", "")
+    if not path:
+        return
+    address = "\0" + path[1:] if path.startswith("@") else path
+    # A manager that has gone away is no reason to stop a game.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.sendto(message.encode(), address)

@@ -1,0 +1,1 @@
+"""Who is connected to whom, decided without touching a socket."""
