@@ -3,7 +3,7 @@
 Escape sequences, C1 controls, characters that turn the direction of writing around, that have no width or that end a
 line are attacks: a nick or a host's answer could rename the window, fill the clipboard, or write a line of its own.
 Everything that is printed goes through here (toolkit/console.py, toolkit/errors.py), whoever wrote it; what a host
-answered does so once more when it is read (toolkit/shapes.py), where a line end is one of the attacks.
+answered does so once more when it is read (toolkit/ssh/shapes.py), where a line end is one of the attacks.
 """
 
 from __future__ import annotations

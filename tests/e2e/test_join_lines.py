@@ -17,8 +17,8 @@ from tests.support.plain_relay import PlainRelay
 from tests.support.play import play_in_step
 from tests.support.retroarch_settings import Role
 from tests.support.waiting import wait_for
-from toolkit import join_lines
-from toolkit.join_rooms import Room, rooms_of
+from toolkit.join import lines
+from toolkit.join.rooms import Room, rooms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,12 +46,12 @@ def role(command: str, folder: Path) -> Role:
     """Return what a line does, as a machine of the tests does it: with a core, a game and settings of its own."""
     program, *words = shlex.split(command)
     assert (program, words[-3:]) == ("retroarch", ["-L", "CORE", "GAME"])
-    return Role(tuple(str(folder / word) if word == join_lines.APPENDCONFIG else word for word in words[:-3]))
+    return Role(tuple(str(folder / word) if word == lines.APPENDCONFIG else word for word in words[:-3]))
 
 
 def host(room: Room, folder: Path) -> Role:
-    (folder / join_lines.APPENDCONFIG).write_text(join_lines.appendconfig(ADDRESS, room))
-    return role(join_lines.host_command(), folder)
+    (folder / lines.APPENDCONFIG).write_text(lines.appendconfig(ADDRESS, room))
+    return role(lines.host_command(), folder)
 
 
 def newer_than_1_16() -> bool:
@@ -72,17 +72,17 @@ def test_the_lines_of_a_room_lead_into_it(
     (opened,) = relay.status()["sessions"]
     assert (opened["id"], opened["port"]) == (friday.id, 55440)
     friday, _ = rooms_of(relay.status())
-    friend = start("friend", role(join_lines.friend_command(ADDRESS, friday), tmp_path), network.command)
+    friend = start("friend", role(lines.friend_command(ADDRESS, friday), tmp_path), network.command)
     assert friend.wait_until_joined() == 2
     play_in_step([player, friend], frames=30)
     # What a room is told to be is what the machines in it are.
     wait_for(lambda: rooms_of(relay.status())[0].core, 5, "the relay to have seen the core")
     friday, _ = rooms_of(relay.status())
     assert (friday.host, friday.players, friday.core) == ("player", ("friend",), "Nestopia")
-    assert join_lines.state_line(friday).startswith("player hosts it with friend; core Nestopia ")
+    assert lines.state_line(friday).startswith("player hosts it with friend; core Nestopia ")
     assert friend.quit() == 0
 
-    new = role(join_lines.friend_command_1_17(ADDRESS, friday), tmp_path)
+    new = role(lines.friend_command_1_17(ADDRESS, friday), tmp_path)
     if not newer_than_1_16():
         refused = subprocess.run(["retroarch", *new.arguments], capture_output=True, text=True, check=False, timeout=20)
         assert refused.returncode == 1
@@ -93,7 +93,7 @@ def test_the_lines_of_a_room_lead_into_it(
     assert late.wait_until_joined() == 2
     assert late.quit() == 0
     # Older ones cannot be run here; they have the two options of this line from the beginning.
-    older = join_lines.friend_command_1_9(ADDRESS, friday)
+    older = lines.friend_command_1_9(ADDRESS, friday)
     assert older is not None
     assert start("older", role(older, tmp_path), network.command).wait_until_joined() == 2
 
@@ -107,9 +107,9 @@ def test_of_two_rooms_on_one_port_the_lines_of_each_lead_into_it(
         # From one address: the second host gets the next room, the first being hosted.
         start(name, host(rooms_of(relay.status())[0], folder), network.command).wait_until_joined()
     for room in rooms_of(relay.status()):
-        assert join_lines.string(ADDRESS, room) == f"{ADDRESS}|{relay.port}|{room.id}"
-        assert join_lines.friend_command_1_9(ADDRESS, room) is None
-        friend = start(room.name, role(join_lines.friend_command(ADDRESS, room), tmp_path), network.command)
+        assert lines.string(ADDRESS, room) == f"{ADDRESS}|{relay.port}|{room.id}"
+        assert lines.friend_command_1_9(ADDRESS, room) is None
+        friend = start(room.name, role(lines.friend_command(ADDRESS, room), tmp_path), network.command)
         friend.wait_until_joined()
     joined = {session["id"]: len(session["clients"]) for session in relay.status()["sessions"]}
     assert joined == {"FridayNightRoom1": 1, "TheOtherRoom0002": 1}
@@ -123,7 +123,7 @@ def test_where_nobody_has_to_host_the_line_of_everybody_begins_a_game(
     assert (room.waits_for_host, room.can_be_hosted) == (False, True)
     machines = []
     for name in ("anna", "ben"):
-        machines.append(start(name, role(join_lines.friend_command(ADDRESS, room), tmp_path), network.command))
+        machines.append(start(name, role(lines.friend_command(ADDRESS, room), tmp_path), network.command))
         machines[-1].wait_until_joined()
     play_in_step(machines, frames=30)
     room, _ = rooms_of(relay.status())

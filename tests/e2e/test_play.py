@@ -13,7 +13,7 @@ from tests.support import retroarch_settings, rom
 from tests.support.play import play_in_step
 from tests.support.player_side import SERIALIZED, settings_of, typing
 from tests.support.waiting import wait_for
-from toolkit.join_rooms import rooms_of
+from toolkit.join.rooms import rooms_of
 from toolkit.play import asked, compare, content, cores, info
 from toolkit.play.log import sentence
 from toolkit.play.target import Target

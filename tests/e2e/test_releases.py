@@ -18,8 +18,8 @@ from tests.support.play import play_in_step, read, snapshot_of
 from tests.support.retroarch_releases import SUITES
 from tests.support.retroarch_settings import Role, four_players, may_pause
 from tests.support.waiting import wait_for
-from toolkit import join_lines
-from toolkit.join_rooms import Room, rooms_of
+from toolkit.join import lines
+from toolkit.join.rooms import Room, rooms_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,14 +56,14 @@ def relay(tmp_path: Path, network: PrivateNetwork, relay_toml: str) -> Iterator[
 def line_for(release: Release, room: Room, *, by_id: bool = False) -> str:
     """Return the line of `join` that a friend with this release takes."""
     if by_id and release.number >= (1, 17):
-        return join_lines.friend_command_1_17(ADDRESS, room)
+        return lines.friend_command_1_17(ADDRESS, room)
     if by_id:
-        return f'retroarch --connect "{join_lines.full_string(ADDRESS, room)}" -L CORE GAME'
+        return f'retroarch --connect "{lines.full_string(ADDRESS, room)}" -L CORE GAME'
     if release.number < (1, 9, 13):
-        older = join_lines.friend_command_1_9(ADDRESS, room)
+        older = lines.friend_command_1_9(ADDRESS, room)
         assert older is not None
         return older
-    return join_lines.friend_command(ADDRESS, room)
+    return lines.friend_command(ADDRESS, room)
 
 
 def typed(release: Release, line: str, appendconfig: str = "") -> Role:
@@ -75,9 +75,9 @@ def typed(release: Release, line: str, appendconfig: str = "") -> Role:
     assert enter is not None
 
     def command(folder: Path, argv: list[str]) -> list[str]:
-        file = folder / join_lines.APPENDCONFIG
+        file = folder / lines.APPENDCONFIG
         file.write_text(appendconfig)
-        return enter(folder, [str(file) if word == join_lines.APPENDCONFIG else word for word in argv])
+        return enter(folder, [str(file) if word == lines.APPENDCONFIG else word for word in argv])
 
     return replace(role, command=command)
 
@@ -95,7 +95,7 @@ class Players:
 
     def host(self, suite: str) -> Machine:
         """Start a host."""
-        role = typed(releases.need(suite), join_lines.host_command(), join_lines.appendconfig(ADDRESS, self.room()))
+        role = typed(releases.need(suite), lines.host_command(), lines.appendconfig(ADDRESS, self.room()))
         return self._machine(suite, may_pause(role))
 
     def friend(self, suite: str, *, by_id: bool = False) -> Machine:

@@ -14,7 +14,8 @@ from tests.support.lab_relay import UNIT
 from tests.support.play import FRAMES, assert_same_history, play_in_step, play_through, snapshot_of
 from tests.support.retroarch_settings import Role, host_through, join
 from tests.support.waiting import wait_for
-from toolkit import join_lines, join_show, last
+from toolkit.join import lines, show
+from toolkit.hosts import last
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,17 +68,17 @@ def test_the_player_and_a_friend_play_in_step(deployed: LabRelay, start: StartMa
 def test_what_join_prints_of_the_host_deployed_to_last_leads_into_its_game(
     deployed: LabRelay, start: StartMachine, tmp_path: Path
 ) -> None:
-    free = join_show.fetch(last.typed(None, None))
+    free = show.fetch(last.typed(None, None))
     (room,) = free.rooms
     assert (free.address, room.port, room.host) == (deployed.address, deployed.port, "")
-    settings = tmp_path / join_lines.APPENDCONFIG
-    settings.write_text(join_lines.appendconfig(free.address, room))
+    settings = tmp_path / lines.APPENDCONFIG
+    settings.write_text(lines.appendconfig(free.address, room))
     player = start("player", Role((f"--appendconfig={settings}", "--host")), deployed.inside("player"))
     player.wait_until_joined()
-    hosted = join_show.fetch(last.typed(None, None))
+    hosted = show.fetch(last.typed(None, None))
     (room,) = hosted.rooms
     assert room.host == deployed.lab.node("player").ipv4
-    string = join_lines.full_string(hosted.address, room)
+    string = lines.full_string(hosted.address, room)
     friend = start("friend", Role(("--connect", string)), deployed.inside("friend"))
     assert friend.wait_until_joined() == 2
 

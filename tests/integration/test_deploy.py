@@ -15,12 +15,14 @@ import pytest
 
 from tests.support import accounts as sudoers
 from tests.support.labs import a_lab
-from toolkit import deploy, login, places, ssh
+from toolkit.deploy import run
+from toolkit.hosts import login, target
+from toolkit.ssh import connection
 from toolkit.console import ROOT
-from toolkit.deploy import Request
+from toolkit.deploy.run import Request
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, PREFLIGHT_REFUSED
-from toolkit.hosts import HostName
-from toolkit.inventory import Entry
+from toolkit.hosts.names import HostName
+from toolkit.hosts.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC, Lab
 from toolkit.testbed.look_at_host import settled
 
@@ -86,7 +88,7 @@ class Owner:
         argv = [
             sys.executable,
             "-m",
-            "toolkit.confirm",
+            "toolkit.deploy.probe",
             "friend" if who == "friend" else "stranger",
             address,
             str(PORT),
@@ -247,9 +249,9 @@ def test_asking_for_a_password_without_a_terminal_is_refused(accounts: Owner) ->
 
 def test_a_login_with_a_password_for_sudo_finds_that_it_is_right_or_wrong(accounts: Owner) -> None:
     host = HostName(accounts.alias, accounts.alias)
-    with ssh.connection(accounts.alias, "keeper", accounts.lab.ssh_config) as link:
-        assert ssh.ask(link, "it is $ecret").sudo == "yes"
-        assert ssh.ask(link, "it's $ecret").sudo == "wrong"
+    with connection.connection(accounts.alias, "keeper", accounts.lab.ssh_config) as link:
+        assert connection.ask(link, "it is $ecret").sudo == "yes"
+        assert connection.ask(link, "it's $ecret").sudo == "wrong"
         assert login.visit(link, Entry(host, "keeper", True), "it is $ecret").become
 
 
@@ -257,10 +259,10 @@ def test_the_playbook_runs_through_sudo_with_the_password(
     story: Story, accounts: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(story.owner.folder))
-    monkeypatch.setattr(deploy, "ask_password", lambda _: "it is $ecret")
+    monkeypatch.setattr(run, "ask_password", lambda _: "it is $ecret")
     before = (story.owner.files / "inventory.yml").read_text()
-    place = places.real(accounts.alias, accounts.lab.ssh_config)
-    assert deploy.deploy(place, Request("keeper", ask_become=True, check=True)) == 0
+    place = target.real(accounts.alias, accounts.lab.ssh_config)
+    assert run.deploy(place, Request("keeper", ask_become=True, check=True)) == 0
     assert (story.owner.files / "inventory.yml").read_text() == before
 
 
@@ -300,7 +302,7 @@ def test_a_host_behind_a_jump_host_is_reached_and_its_view_of_us_not_trusted(own
     assert "Host behind\n" in inner
     config.write_text(f"Host behind\n  ProxyJump {owner.alias}\n\n{inner}\n{owner.lab.ssh_config.read_text()}")
     config.chmod(0o600)
-    with ssh.connection("behind", None, config) as link:
+    with connection.connection("behind", None, config) as link:
         visit = login.visit(link, Entry(HostName("behind", "behind")))
     assert (visit.account, visit.jumps, visit.my_addresses()) == ("root", True, [])
 

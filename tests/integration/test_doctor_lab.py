@@ -19,7 +19,8 @@ from tests.support.child import Child
 from tests.support.gate_lab import GateLab, a_gate_lab
 from tests.support.role_host import PORT
 from tests.support.waiting import wait_for
-from toolkit import status, visiting
+from toolkit.status import show
+from toolkit.hosts import session as visiting
 from toolkit.console import ROOT
 from toolkit.doctor import bundle, findings, gather, target
 from toolkit.doctor.case import Case
@@ -124,8 +125,8 @@ def test_a_relay_that_was_stopped_is_told(deployed: GateLab) -> None:
         ]
         assert any("does not answer" in sentence for sentence in sentences)
         with pytest.raises(UserError, match=r"no socket|no answer"):
-            status.fetch(deployed.place)
-        look = status.look(deployed.place)
+            show.fetch(deployed.place)
+        look = show.look(deployed.place)
         assert (look.relay, bool(look.gate)) == (None, True)
         for finding in services[:2]:
             subprocess.run(shlex.split(finding.cure), check=True, timeout=60)
@@ -299,7 +300,7 @@ def test_a_game_that_went_wrong_is_told_while_it_is_played_and_leaves_no_name_in
         worst = bad(deployed, "players")
         assert "Wombat plays now, and once the games differed" in worst.sentence
         assert "not the same content (00000001 there, 00000002 here)" in worst.sentence
-        state = status.fetch(deployed.place)
+        state = show.fetch(deployed.place)
         session = state["sessions"][0]["id"]
         case = looked_at(deployed)
         text = bundle.text(case, list(findings.every(case)))

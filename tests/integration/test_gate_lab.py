@@ -17,11 +17,13 @@ from tests.support import accounts as sudoers
 from tests.support.accounts import PASSWORD
 from tests.support.gate_lab import SOON, GateLab, a_gate_lab
 from tests.support.waiting import wait_for
-from toolkit import guests, inventory, removal
+from toolkit.friends import commands
+from toolkit.hosts import inventory
+from toolkit.deploy import remove
 from toolkit.console import ROOT
-from toolkit.deploy import Request, deploy
+from toolkit.deploy.run import Request, deploy
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, ROLLED_BACK, UserError
-from toolkit.friends_edit import Wish
+from toolkit.friends.edit import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,45 +58,45 @@ def relay(deployed: GateLab) -> Iterator[GateLab]:
 
 def test_who_is_added_gets_in_at_once_and_who_is_removed_does_not(relay: GateLab) -> None:
     assert (relay.plays("friend"), relay.plays("stranger")) == (IN, OUT)
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
-    guests.remove(relay.place, "guest", kick=False)
+    commands.remove(relay.place, "guest", kick=False)
     assert (relay.plays("friend"), relay.plays("stranger"), relay.connects("stranger")) == (IN, OUT, OUT)
 
 
 def test_a_game_goes_on_when_its_players_time_is_over_and_no_other_begins(relay: GateLab) -> None:
     end = int(time.time()) + 10
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
     with relay.a_game("stranger") as game:
         wait_for(lambda: time.time() > end + 1, SOON, "the end of the entry")
         assert relay.plays("stranger") == OUT
         assert game.goes_on()
     # Its time has come since it was written: no reason to refuse the list when somebody else is added.
-    guests.add(relay.place, Wish("other", ["192.0.2.9"]))
+    commands.add(relay.place, Wish("other", ["192.0.2.9"]))
     assert relay.plays("stranger") == OUT
 
 
 def test_a_removal_lets_the_game_end_and_a_kick_does_not(relay: GateLab) -> None:
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
     with relay.a_game("stranger") as game:
-        guests.remove(relay.place, "guest", kick=False)
+        commands.remove(relay.place, "guest", kick=False)
         assert (relay.plays("stranger"), game.goes_on()) == (OUT, True)
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
     with relay.a_game("stranger") as kicked, relay.a_game("friend") as other:
-        guests.remove(relay.place, "guest", kick=True)
+        commands.remove(relay.place, "guest", kick=True)
         assert kicked.ends()
         assert other.goes_on()
 
 
 def test_a_prefix_keeps_letting_in_whom_a_removed_address_was_in(relay: GateLab) -> None:
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
-    guests.add(relay.place, Wish("house", [relay.addresses("stranger")[0].rpartition(".")[0] + ".0/24"]))
-    guests.remove(relay.place, "guest", kick=False)
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, Wish("house", [relay.addresses("stranger")[0].rpartition(".")[0] + ".0/24"]))
+    commands.remove(relay.place, "guest", kick=False)
     assert relay.plays("stranger") == [True, False]
 
 
 def test_after_a_reboot_the_wall_stands_with_the_time_that_was_left(relay: GateLab) -> None:
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger"), until=int(time.time()) + 3600))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=int(time.time()) + 3600))
     until = {entry["network"]: entry["until"] for entry in relay.status()["entries"]}
     relay.lab.reboot(relay.host.node)
     wait_for(lambda: relay.host.property("netplay-relay.service", "ActiveState") == "active", SOON, "the relay")
@@ -102,7 +104,7 @@ def test_after_a_reboot_the_wall_stands_with_the_time_that_was_left(relay: GateL
     assert {entry["network"]: entry["until"] for entry in relay.status()["entries"]} == until
     assert "left" in relay.host.run("python3", "-I", "/opt/netplay-relay/current/netplay-relay.pyz", "gate", "status")
     assert "ordering cycle" not in relay.host.run("journalctl", "--boot", "--no-pager")
-    guests.remove(relay.place, "guest", kick=False)
+    commands.remove(relay.place, "guest", kick=False)
     assert relay.connects("stranger") == OUT
 
 
@@ -146,10 +148,10 @@ def test_a_name_is_looked_up_on_the_host_and_one_without_an_answer_is_refused(re
     relay.host.run("sh", "-c", f"echo '{ipv4} guest.example.test' >>/etc/hosts")
     before = relay.friends_file.read_text()
     try:
-        guests.add(relay.place, Wish("guest", names=["guest.example.test"]))
+        commands.add(relay.place, Wish("guest", names=["guest.example.test"]))
         assert relay.plays("stranger") == [True, False]
         with pytest.raises(UserError) as refused:
-            guests.add(relay.place, Wish("nobody", names=["nobody.example.test"]))
+            commands.add(relay.place, Wish("nobody", names=["nobody.example.test"]))
     finally:
         relay.host.run("sed", "-i", "/guest.example.test/d", "/etc/hosts")
     assert refused.value.exit_code == BAD_INPUT
@@ -167,7 +169,7 @@ def test_iptables_does_the_same_where_the_settings_ask_for_it(relay: GateLab) ->
         assert not relay.host.stands()
         assert (relay.plays("friend"), relay.connects("stranger")) == (IN, OUT)
         end = int(time.time()) + 10
-        guests.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
+        commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
         with relay.a_game("stranger") as game:
             wait_for(lambda: time.time() > end + 1, SOON, "the end of the entry")
             wait_for(lambda: relay.plays("stranger") == OUT, SOON, "the entry to be taken out")
@@ -188,29 +190,29 @@ def test_ten_thousand_entries_let_in_who_is_on_them_and_nobody_else(relay: GateL
     many += [f"2001:db8:{n:x}::/64" for n in range(5000)]
     entries = [f'[[friend]]\nname = "crowd {n}"\nip = {many[n::10]!r}\n'.replace("'", '"') for n in range(10)]
     relay.friends_file.write_text(relay.owners_list + "\n" + "\n".join(entries))
-    guests.push(relay.place)
+    commands.push(relay.place)
     state = relay.status()
     assert (len(state["entries"]), state["complete"]) == (before + len(many), True)
     assert (relay.plays("friend"), relay.connects("stranger")) == (IN, OUT)
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
 
 
 def test_the_owner_is_told_why_a_stranger_is_refused_and_a_friend_is_not(
     relay: GateLab, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not guests.check(relay.place, relay.addresses("stranger")[0])
+    assert not commands.check(relay.place, relay.addresses("stranger")[0])
     assert f"{relay.addresses('stranger')[0]} is refused" in capsys.readouterr().out
-    assert guests.check(relay.place, "friend")
+    assert commands.check(relay.place, "friend")
     assert "friend gets in" in capsys.readouterr().out
     with pytest.raises(UserError, match="neither a friend's name nor an address"):
-        guests.check(relay.place, "-x; id")
+        commands.check(relay.place, "-x; id")
 
 
 def test_the_list_shows_who_was_there(relay: GateLab, capsys: pytest.CaptureFixture[str]) -> None:
     with relay.a_game("friend"):
         state = wait_for(lambda: _seen(relay), SOON, "a count of connections")
-        guests.show(relay.place, state)
+        commands.show(relay.place, state)
     shown = capsys.readouterr().out
     assert "1 connected" in shown
     assert relay.addresses("friend")[0] in shown
@@ -304,7 +306,7 @@ def at_a_terminal(argv: list[str], typed: str, first_on_path: Path) -> tuple[int
 
 
 def test_a_removal_leaves_the_host_as_it_was_and_keeps_the_settings_if_it_is_told_to(relay: GateLab) -> None:
-    assert removal.remove(relay.place, keep_config=True) > 0
+    assert remove.remove(relay.place, keep_config=True) > 0
     kept = relay.host.run("find", "/etc/netplay-relay", "-printf", "%p %m %U:%G\n").split("\n")
     assert sorted(kept)[1:] == [
         "/etc/netplay-relay 700 0:0",
@@ -313,5 +315,5 @@ def test_a_removal_leaves_the_host_as_it_was_and_keeps_the_settings_if_it_is_tol
     ]
     # The settings are there, and the group they are to belong to is not made by a look ahead.
     assert deploy(relay.place, Request(check=True)) > 0
-    assert removal.remove(relay.place) > 0
+    assert remove.remove(relay.place) > 0
     assert relay.host.snapshot() == relay.before

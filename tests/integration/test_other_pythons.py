@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import RAN
-from toolkit import lock
-from toolkit.checks import FAST
+from toolkit.dev import lock
+from toolkit.dev.checks import FAST
 from toolkit.console import ROOT
 
 if TYPE_CHECKING:

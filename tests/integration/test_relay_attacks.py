@@ -22,8 +22,8 @@ import pytest
 from tests.integration.test_relay_bounds import BOUND, LEFT, MB, Running
 from tests.support import attacks, labs
 from tests.support.waiting import wait_for
-from toolkit import inventory, places
-from toolkit.deploy import Request, deploy
+from toolkit.hosts import inventory, target
+from toolkit.deploy.run import Request, deploy
 from toolkit.lab import DEFAULT_SPEC, Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -185,7 +185,7 @@ class Deployed:
 def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     with labs.a_name() as name:
-        place = places.lab(replace(DEFAULT_SPEC, name=name))
+        place = target.lab(replace(DEFAULT_SPEC, name=name))
         assert place.lab is not None
         rooms = "".join(
             f'\n[[room]]\nid = "FridayNightRoom{number}"\nport = {port}\nmode = "coreless"\n'

@@ -11,9 +11,11 @@ import pytest
 
 from tests.support.gate_lab import SOON, GateLab, a_gate_lab
 from tests.support.waiting import wait_for
-from toolkit import guests, inventory, removal
-from toolkit.deploy import Request, deploy
-from toolkit.friends_edit import Wish
+from toolkit.friends import commands
+from toolkit.hosts import inventory
+from toolkit.deploy import remove
+from toolkit.deploy.run import Request, deploy
+from toolkit.friends.edit import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,13 +58,13 @@ def test_who_is_added_gets_in_at_once_and_who_is_removed_does_not(
     relay: GateLab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (relay.plays("friend"), relay.plays("stranger")) == (IN, OUT)
-    guests.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
-    assert guests.check(relay.place, "guest")
-    guests.show(relay.place, relay.status())
+    assert commands.check(relay.place, "guest")
+    commands.show(relay.place, relay.status())
     assert "guest" in capsys.readouterr().out
-    guests.remove(relay.place, "guest", kick=False)
-    assert not guests.check(relay.place, relay.addresses("stranger")[0])
+    commands.remove(relay.place, "guest", kick=False)
+    assert not commands.check(relay.place, relay.addresses("stranger")[0])
     assert (relay.plays("friend"), relay.plays("stranger"), relay.connects("stranger")) == (IN, OUT, OUT)
 
 
@@ -134,5 +136,5 @@ def test_after_a_reboot_the_wall_stands_before_the_relay_listens(relay: GateLab)
 
 
 def test_a_removal_leaves_the_host_as_it_was(relay: GateLab) -> None:
-    assert removal.remove(relay.place) > 0
+    assert remove.remove(relay.place) > 0
     assert relay.host.snapshot() == relay.before

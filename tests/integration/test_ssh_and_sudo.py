@@ -16,14 +16,17 @@ import pytest
 from tests.support import accounts
 from tests.support.labs import a_lab
 from tests.support.waiting import wait_for
-from toolkit import ansible, answers, deploy, guests, inventory, login, places, ssh
-from toolkit.deploy import Request
+from toolkit.deploy import ansible, run as deploy
+from toolkit.ssh import answers, connection
+from toolkit.friends import commands
+from toolkit.hosts import inventory, login, target
+from toolkit.deploy.run import Request
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.friends_edit import Wish
-from toolkit.hosts import HostName
-from toolkit.inventory import Entry
+from toolkit.friends.edit import Wish
+from toolkit.hosts.names import HostName
+from toolkit.hosts.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC, Lab, NodeSpec
-from toolkit.remote import Remote
+from toolkit.hosts.remote import Remote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +60,7 @@ class Hosts:
         path.chmod(0o600)
         return path
 
-    def ansible_says(self, node: str, link: ssh.Connection, password: str = "") -> str:
+    def ansible_says(self, node: str, link: connection.Connection, password: str = "") -> str:
         """Return who Ansible is on a host, by the connection of a deployment; a file goes there by sftp before."""
         alias = self.lab.ssh_alias(node)
         host = Entry(HostName(alias, alias), link.user, become=True)
@@ -119,9 +122,9 @@ def test_what_a_configuration_says_for_a_terminal_is_off(hosts: Hosts, name: str
         free.close()
         config = hosts.config(name, TERMINAL[name].format(**ports))
         alias = hosts.lab.ssh_alias(CLASSIC)
-        place = places.real(alias, config)
-        with ssh.connection(alias, "helper", config) as link:
-            assert ssh.ask(link).account == "helper"
+        place = target.real(alias, config)
+        with connection.connection(alias, "helper", config) as link:
+            assert connection.ask(link).account == "helper"
             assert link.sockets is not None
             assert any(link.sockets.iterdir()), "one login is shared by all of a deployment"
             said = hosts.ansible_says(CLASSIC, link)
@@ -129,7 +132,7 @@ def test_what_a_configuration_says_for_a_terminal_is_off(hosts: Hosts, name: str
             assert "transfer mechanism failed" not in said, said
             shared = Remote(place, link, become=True).run([ECHO], "the list", program="-c")
             assert answers.find(shared.stdout) == {"given": "the list"}
-        alone = Remote(place, ssh.Connection(alias, "helper", config), become=True)
+        alone = Remote(place, connection.Connection(alias, "helper", config), become=True)
         assert answers.find(alone.run([ECHO], "the list", program="-c", login=True).stdout) == {"given": "the list"}
     assert not list(tmp_path.iterdir()), "no connection of ours is shared with windows of theirs"
 
@@ -137,9 +140,9 @@ def test_what_a_configuration_says_for_a_terminal_is_off(hosts: Hosts, name: str
 def test_what_leads_to_a_host_stays_theirs(hosts: Hosts) -> None:
     alias = hosts.lab.ssh_alias(CLASSIC)
     config = hosts.config("jump", f'Match originalhost {alias} exec "true"\n  ProxyJump {hosts.lab.ssh_alias(RUST)}')
-    with ssh.connection(alias, "helper", config) as link:
+    with connection.connection(alias, "helper", config) as link:
         assert login.visit(link, Entry(HostName(alias, alias), "helper", True)).jumps
-        assert ssh.ask(link).came_from == hosts.lab.node(RUST).ipv4
+        assert connection.ask(link).came_from == hosts.lab.node(RUST).ipv4
 
 
 SUDO = {
@@ -161,8 +164,8 @@ PAM = {
 def becomes_root(hosts: Hosts, node: str, password: str = accounts.PASSWORD) -> None:
     """Become root there with a password in each of the ways in which it is done."""
     alias = hosts.lab.ssh_alias(node)
-    place = places.real(alias, hosts.lab.ssh_config)
-    with ssh.connection(alias, "keeper", hosts.lab.ssh_config) as link:
+    place = target.real(alias, hosts.lab.ssh_config)
+    with connection.connection(alias, "keeper", hosts.lab.ssh_config) as link:
         visit = login.visit(link, Entry(HostName(alias, alias), "keeper", True), password)
         assert visit.become
         for _ in range(2):  # whatever sudo remembers of the first
@@ -194,7 +197,7 @@ def test_what_pam_says_before_the_prompt_is_in_nobodys_way(hosts: Hosts, node: s
 
 def test_an_account_whose_sudo_wants_no_password_may_have_typed_one(hosts: Hosts) -> None:
     alias = hosts.lab.ssh_alias(RUST)
-    with ssh.connection(alias, "helper", hosts.lab.ssh_config) as link:
+    with connection.connection(alias, "helper", hosts.lab.ssh_config) as link:
         visit = login.visit(link, Entry(HostName(alias, alias), "helper", True), "x")
         assert visit.password == ""
         assert "I am root" in hosts.ansible_says(RUST, link, visit.password)
@@ -205,11 +208,11 @@ def test_a_sudo_that_wants_a_terminal_is_told_in_its_own_words(hosts: Hosts) -> 
     alias = hosts.lab.ssh_alias(CLASSIC)
     entry = Entry(HostName(alias, alias), "keeper", True)
     try:
-        with ssh.connection(alias, "keeper", hosts.lab.ssh_config) as link:
+        with connection.connection(alias, "keeper", hosts.lab.ssh_config) as link:
             with pytest.raises(UserError, match=r"wants a terminal from keeper.*must have a tty") as caught:
                 login.visit(link, entry, accounts.PASSWORD)
             assert caught.value.exit_code == HOST_UNUSABLE
-            remote = Remote(places.real(alias, hosts.lab.ssh_config), link, True, accounts.PASSWORD)
+            remote = Remote(target.real(alias, hosts.lab.ssh_config), link, True, accounts.PASSWORD)
             with pytest.raises(UserError, match=r"wants a terminal.*must have a tty"):
                 remote.run(["status"])
             command = caught.value.fix.partition(": ")[2]
@@ -222,17 +225,17 @@ def test_a_sudo_that_wants_a_terminal_is_told_in_its_own_words(hosts: Hosts) -> 
 @pytest.mark.parametrize("node", [CLASSIC, RUST])
 def test_a_wrong_password_is_told_in_sudos_words_and_soon(hosts: Hosts, node: str) -> None:
     alias = hosts.lab.ssh_alias(node)
-    with ssh.connection(alias, "keeper", hosts.lab.ssh_config) as link:
+    with connection.connection(alias, "keeper", hosts.lab.ssh_config) as link:
         with pytest.raises(UserError, match="did not take that password from keeper"):
             login.visit(link, Entry(HostName(alias, alias), "keeper", True), "guess")
-        remote = Remote(places.real(alias, hosts.lab.ssh_config), link, True, "guess")
+        remote = Remote(target.real(alias, hosts.lab.ssh_config), link, True, "guess")
         with pytest.raises(UserError, match="did not take that password"):
             remote.run(["status"], seconds=25)
 
 
 def test_a_login_that_dies_in_the_middle_is_known_to_have_begun(hosts: Hosts) -> None:
     alias = hosts.lab.ssh_alias(CLASSIC)
-    remote = Remote(places.real(alias, hosts.lab.ssh_config), ssh.Connection(alias, None, hosts.lab.ssh_config), False)
+    remote = Remote(target.real(alias, hosts.lab.ssh_config), connection.Connection(alias, None, hosts.lab.ssh_config), False)
     caught: list[UserError] = []
 
     def run() -> None:
@@ -255,7 +258,7 @@ def deployed(hosts: Hosts) -> Iterator[Hosts]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(hosts.folder / "config"))
         patch.setattr(deploy, "ask_password", lambda _: accounts.PASSWORD)
-        place = places.real(hosts.lab.ssh_alias(RUST), hosts.lab.ssh_config)
+        place = target.real(hosts.lab.ssh_alias(RUST), hosts.lab.ssh_config)
         assert deploy.deploy(place, Request("keeper", ask_become=True)) > 0
         yield hosts
 
@@ -268,19 +271,19 @@ def listed(hosts: Hosts) -> list[str]:
 
 
 def test_a_deployment_and_a_list_of_friends_come_whole_through_sudo_rs(deployed: Hosts) -> None:
-    place = places.real(deployed.lab.ssh_alias(RUST), deployed.lab.ssh_config)
+    place = target.real(deployed.lab.ssh_alias(RUST), deployed.lab.ssh_config)
     assert listed(deployed) == ["me"], "sudo-rs keeps what comes with the password in one piece"
-    guests.add(place, Wish("anna", ["203.0.113.7"]), ask_become=True)
+    commands.add(place, Wish("anna", ["203.0.113.7"]), ask_become=True)
     assert listed(deployed) == ["anna", "me"]
-    assert guests.fetch(place, ask_become=True)["entries"]
+    assert commands.fetch(place, ask_become=True)["entries"]
 
 
 def test_friends_are_added_where_logins_are_limited(deployed: Hosts) -> None:
-    place = places.real(deployed.lab.ssh_alias(RUST), deployed.lab.ssh_config)
+    place = target.real(deployed.lab.ssh_alias(RUST), deployed.lab.ssh_config)
     deployed.on(RUST, "apt-get install --yes ufw && ufw limit 22/tcp && ufw --force enable")
     try:
         for number in range(4):
-            guests.add(place, Wish(f"friend{number}", [f"203.0.113.{10 + number}"]), ask_become=True)
+            commands.add(place, Wish(f"friend{number}", [f"203.0.113.{10 + number}"]), ask_become=True)
         assert len(listed(deployed)) >= 5
     finally:
         deployed.on(RUST, "ufw --force disable")

@@ -18,16 +18,18 @@ from tests.support.labs import a_lab
 from tests.support.waiting import wait_for
 from tests.support.xbps_host import TRIGGERS, VoidlikeHost
 from tests.support.xbps_sources import MAINTAINER
-from toolkit import deploy, guests, places, removal, rollback
+from toolkit.deploy import run, remove, rollback
+from toolkit.friends import commands
+from toolkit.hosts import target as places
 from toolkit.errors import DEPLOY_FAILED, UserError
-from toolkit.friends_edit import Wish
+from toolkit.friends.edit import Wish
 from toolkit.lab import NodeSpec
 from toolkit.xbps import build, repository, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
 
 # Building, which the first of these tests waits for, has bounds of its own.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600, func_only=True)]
@@ -204,7 +206,7 @@ def test_what_is_no_checkout_of_an_ordinary_account_is_refused(
 @pytest.fixture(scope="module")
 def deployed(built: Builder) -> Builder:
     """Deploy to it, which proves that a friend gets in and a stranger does not; return it."""
-    deploy.deploy(built.place, deploy.Request())
+    run.deploy(built.place, run.Request())
     return built
 
 
@@ -214,22 +216,22 @@ def test_a_deployment_takes_the_packages_of_the_hosts_own_repository(deployed: B
     process = deployed.host.run("ps", "-o", "user:20=,args=", "-p", str(deployed.host.pid()))
     assert process.split()[0] == "_netplay_relay"
     assert "netplay-relay serve --config /etc/netplay-relay/relay.toml" in process
-    guests.add(deployed.place, Wish("guest", [deployed.host.lab.node("stranger").ipv4]))
+    commands.add(deployed.place, Wish("guest", [deployed.host.lab.node("stranger").ipv4]))
     assert deployed.host.probe("friend")["good"] is True
-    assert guests.check(deployed.place, "guest")
-    guests.remove(deployed.place, "guest", kick=False)
+    assert commands.check(deployed.place, "guest")
+    commands.remove(deployed.place, "guest", kick=False)
     assert deployed.host.probe("stranger")["good"] is True  # good is what it should be: no connection
 
 
 def test_deploying_the_packages_again_changes_nothing(deployed: Builder) -> None:
     before = deployed.host.pid()
-    assert deploy.deploy(deployed.place, deploy.Request()) == 0
+    assert run.deploy(deployed.place, run.Request()) == 0
     assert deployed.host.pid() == before
 
 
 def test_deploying_packages_that_were_built_anew_keeps_friends_and_settings(deployed: Builder) -> None:
     """The packages are installed alone first: what a deployment writes afterwards does not hide what they did."""
-    guests.add(deployed.place, Wish("guest", ["198.51.100.7"]))
+    commands.add(deployed.place, Wish("guest", ["198.51.100.7"]))
     wait_for(lambda: "# guest" in deployed.host.run("cat", "/etc/netplay-relay/allowlist"), 15, "the guest on the list")
     try:
         before = settings(deployed.host)
@@ -240,14 +242,14 @@ def test_deploying_packages_that_were_built_anew_keeps_friends_and_settings(depl
         deployed.host.write(WATCHED, WATCHING, "755")
         deployed.host.run("ln", "-sfn", PROGRAM, "/usr/libexec/watched/xbps-install")
         deployed.host.run("ln", "-sfn", WATCHED, "/usr/bin/xbps-install")
-        assert deploy.deploy(deployed.place, deploy.Request()) > 0
+        assert run.deploy(deployed.place, run.Request()) > 0
         assert settings(deployed.host) == before
         noted = deployed.host.run("cat", "/srv/stand-in/settings")
         assert noted == "".join(before.values())
-        assert guests.check(deployed.place, "guest")
+        assert commands.check(deployed.place, "guest")
     finally:
         deployed.host.run("ln", "-sfn", PROGRAM, "/usr/bin/xbps-install")
-        guests.remove(deployed.place, "guest", kick=False)
+        commands.remove(deployed.place, "guest", kick=False)
 
 
 def test_a_package_beside_a_deployed_release_is_refused_and_neither_is_touched(
@@ -256,11 +258,11 @@ def test_a_package_beside_a_deployed_release_is_refused_and_neither_is_touched(
     deployed.host.run("mkdir", "/opt/netplay-relay/releases")
     try:
         with pytest.raises(UserError):
-            deploy.deploy(deployed.place, deploy.Request())
+            run.deploy(deployed.place, run.Request())
     finally:
         deployed.host.run("rmdir", "/opt/netplay-relay/releases")
     assert "without a package, and the package netplay-relay beside it. Take both off first" in capfd.readouterr().err
-    assert deploy.deploy(deployed.place, deploy.Request()) == 0
+    assert run.deploy(deployed.place, run.Request()) == 0
 
 
 def test_a_rollback_names_the_package_that_runs_there(deployed: Builder) -> None:
@@ -271,10 +273,10 @@ def test_a_rollback_names_the_package_that_runs_there(deployed: Builder) -> None
 
 def test_removing_takes_the_packages_off(deployed: Builder) -> None:
     try:
-        assert removal.remove(deployed.place) > 0
+        assert remove.remove(deployed.place) > 0
         left = "find /etc/sv /var/service/ /opt /etc/netplay-relay /var/lib/netplay-relay -name '*netplay-relay*'"
         assert deployed.host.run("sh", "-c", f"{left} 2>/dev/null || :") == ""
         assert "netplay" not in deployed.host.run("nft", "list", "ruleset")
     finally:
-        deploy.deploy(deployed.place, deploy.Request())
+        run.deploy(deployed.place, run.Request())
     assert deployed.host.probe("friend")["good"] is True

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.statuses import client, session, status, table
-from toolkit import join_lines, join_rooms
+from toolkit.join import lines, rooms as join_rooms
 from toolkit.errors import UserError
-from toolkit.play import info, known, launch, target
+from toolkit.play import info, launch, target
+from toolkit import known_cores
 from toolkit.play import settings as cfg
 from toolkit.play.content import Content
 from toolkit.play.cores import Core
@@ -55,13 +56,13 @@ def test_no_two_rooms_are_told_by_the_same_string_and_each_line_is_one_that_retr
     state: dict[str, object],
 ) -> None:
     rooms = join_rooms.rooms_of(state)
-    strings = [join_lines.string("relay.example.org", room) for room in rooms]
+    strings = [lines.string("relay.example.org", room) for room in rooms]
     assert rooms
     assert len(set(strings)) == len(strings)
     for room, string in zip(rooms, strings, strict=True):
-        meant = target.parse(join_lines.full_string("relay.example.org", room))
+        meant = target.parse(lines.full_string("relay.example.org", room))
         assert (meant.address, meant.room.port) == ("relay.example.org", room.port)
-        assert shlex.split(join_lines.friend_command("relay.example.org", room))[2] == string
+        assert shlex.split(lines.friend_command("relay.example.org", room))[2] == string
         assert not (room.waits_for_host and room.open)
         assert join_rooms.choose(rooms, room.id or str(room.port)).port == room.port
 
@@ -102,4 +103,4 @@ def test_a_nick_and_a_password_are_refused_or_reach_retroarch_as_they_are(nick: 
         return
     assert written.get("netplay_password", "") == password
     assert [word for word in plan.arguments if word.startswith("--nick=")] == ([f"--nick={nick}"] if nick else [])
-    assert known.CORES
+    assert known_cores.CORES

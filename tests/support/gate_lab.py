@@ -14,8 +14,9 @@ from tests.support import labs
 from tests.support.role_host import PORT, SETTINGS, RoleHost
 from tests.support.templates import ROOT
 from tests.support.waiting import wait_for
-from toolkit import guests, inventory, places
-from toolkit.deploy import Request, deploy
+from toolkit.friends import commands
+from toolkit.hosts import inventory, target
+from toolkit.deploy.run import Request, deploy
 from toolkit.lab import DEFAULT_SPEC, NodeSpec
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from toolkit.lab import Lab
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
 
 SOON = 20.0
 # Hosts a session and prints when each word of the relay came: "RATS" is the way in, "RATP" that the game goes on.
@@ -69,7 +70,7 @@ class GateLab:
 
     def status(self) -> dict[str, Any]:
         """Return what the gate says of itself."""
-        return guests.fetch(self.place)
+        return commands.fetch(self.place)
 
     def plays(self, node: str) -> list[bool]:
         """Whether the relay answers somebody at a node who hosts: by IPv4, by IPv6."""
@@ -124,7 +125,7 @@ class GateLab:
         """Let the list be again what it was after the deployment."""
         if self.friends_file.read_text() != self.owners_list:
             self.friends_file.write_text(self.owners_list)
-        guests.push(self.place)
+        commands.push(self.place)
 
     def flush(self) -> None:
         """Take away every rule on the host, as somebody there would."""
@@ -173,7 +174,7 @@ def a_gate_lab(folder: Path, rootfs: str = "bookworm") -> Iterator[GateLab]:
     """Bring up a lab of one's own and deploy to it; the caller has set a configuration folder apart."""
     with labs.a_name() as name:
         nodes = tuple(replace(node, rootfs=rootfs) if node.kind == "host" else node for node in DEFAULT_SPEC.nodes)
-        place = places.lab(replace(DEFAULT_SPEC, name=name, nodes=nodes))
+        place = target.lab(replace(DEFAULT_SPEC, name=name, nodes=nodes))
         assert place.lab is not None
         host = RoleHost.of(place.lab, folder)
         before = host.snapshot()
@@ -194,7 +195,7 @@ def prepared(lab: Lab, node: str, script: str, folder: Path) -> GateLab:
     assert done.returncode == 0, done.stdout + done.stderr
     folder.mkdir()
     host = RoleHost.of(lab, folder, node)
-    place = places.real(lab.ssh_alias(node), lab.ssh_config)
+    place = target.real(lab.ssh_alias(node), lab.ssh_config)
     before = host.snapshot()
     files = inventory.files_of(place.host)
     inventory.write(files.relay, SETTINGS.replace("[gate]\n", "[gate]\nprivate_names = true\n"))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tests.support import labs
 from tests.support.waiting import wait_for
-from toolkit import places
-from toolkit.deploy import Request, deploy
+from toolkit.hosts import target
+from toolkit.deploy.run import Request, deploy
 from toolkit.lab import DEFAULT_SPEC, Lab
 from toolkit.lab.inits import VOIDLIKE
 
@@ -102,7 +102,7 @@ def a_lab_relay(rootfs: str = "") -> Iterator[LabRelay]:
         nodes = tuple(
             replace(node, rootfs=rootfs or node.rootfs) if node.kind == "host" else node for node in DEFAULT_SPEC.nodes
         )
-        place = places.lab(replace(DEFAULT_SPEC, name=name, nodes=nodes))
+        place = target.lab(replace(DEFAULT_SPEC, name=name, nodes=nodes))
         assert place.lab is not None
         kind = RunitRelay if rootfs == VOIDLIKE else LabRelay
         yield kind(place.lab, deploy(place, Request()))

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.templates import ROOT
-from toolkit import zipapp
+from toolkit.deploy import zipapp
 from toolkit.testbed import look_at_host
 
 if TYPE_CHECKING:
     from toolkit.lab import Lab
-    from toolkit.zipapp import Release
+    from toolkit.deploy.zipapp import Release
 
 PORT = 55435
 SETTINGS = """\

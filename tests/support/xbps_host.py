@@ -117,7 +117,7 @@ class VoidlikeHost:
         """Play a host and a client through the relay from a client of the lab, or try to connect as a stranger."""
         address = self.lab.node("relay").ipv4
         role = "friend" if node == "friend" else "stranger"
-        argv = self.lab.command(node, [sys.executable, "-m", "toolkit.confirm", role, address, str(PORT)])
+        argv = self.lab.command(node, [sys.executable, "-m", "toolkit.deploy.probe", role, address, str(PORT)])
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
         found: dict[str, object] = json.loads(done.stdout)
         return found

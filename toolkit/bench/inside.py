@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import config as settings
-from toolkit import zipapp
+from toolkit.deploy import zipapp
 from toolkit.bench import plan as plans
 from toolkit.bench import records, tools
 from toolkit.bench.contenders import BarePython, Contender, Haproxy, Loopback, OurRelay, Reference, RelayError, Site

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from relay import config as settings
 from relay.tomlfile import ConfigError
 from toolkit.errors import UserError
-from toolkit.friends import as_user_error
+from toolkit.friends.parse import as_user_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

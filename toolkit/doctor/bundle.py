@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import relay
-from toolkit import roomview
+from toolkit.status import rooms as roomview
 from toolkit.doctor import blur
 
 if TYPE_CHECKING:

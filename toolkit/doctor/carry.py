@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from relay.protocol import tunnel
 from relay.net import sockets
-from toolkit.confirm import HEADER, UnexpectedError, link_for, read
+from toolkit.deploy.probe import HEADER, UnexpectedError, link_for, read
 
 # Bytes each way: a dozen full packets. Seconds they may take: 33 kbit/s are enough.
 SIZE = 16384

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from toolkit.doctor.probe import Latency, Reach, Talk
     from toolkit.doctor.target import Target
     from toolkit.errors import UserError
-    from toolkit.inventory import HostFiles
-    from toolkit.remote import Remote
+    from toolkit.hosts.inventory import HostFiles
+    from toolkit.hosts.remote import Remote
 
 
 @dataclass

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import answers, interpreter, inventory, replies, zipapp
+from toolkit.ssh import answers, replies
+from toolkit.hosts import interpreter, inventory
+from toolkit.deploy import zipapp
 from toolkit.console import step
 from toolkit.doctor import carry, igd, onhost, probe
 from toolkit.doctor.case import Case
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from toolkit.doctor.target import Target
-    from toolkit.remote import Remote
+    from toolkit.hosts.remote import Remote
 
 SCRIPT = Path(onhost.__file__)
 HOST_SECONDS = 120.0

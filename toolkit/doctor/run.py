@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from toolkit import console, inventory, last, paths, visiting
+from toolkit import console, paths
+from toolkit.hosts import inventory, last, session
 from toolkit.console import say, step
 from toolkit.doctor import bundle, findings, gather, show, target
 from toolkit.doctor.finding import Severity
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from toolkit.doctor.case import Case
     from toolkit.doctor.finding import Finding
-    from toolkit.places import Place
-    from toolkit.remote import Remote
+    from toolkit.hosts.target import Place
+    from toolkit.hosts.remote import Remote
 
 CODES = {
     Severity.FINE: 0, Severity.NOTE: 0, Severity.WARNING: WARNINGS_FOUND, Severity.TROUBLE: TROUBLE_FOUND,
@@ -37,7 +38,7 @@ def doctor(
         raise UserError(f"{file} is a folder", fix="Name a file: --bundle doctor.md")
     aim = target.parse(relay) if relay else None
     login: AbstractContextManager[Remote | None] = (
-        visiting.visit(place, ask_become=ask_become) if place and not aim else nullcontext()
+        session.visit(place, ask_become=ask_become) if place and not aim else nullcontext()
     )
     with login as remote:
         if remote and place:

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from relay import config
 from relay.protocol.tunnel import DEFAULT_PORT
 from relay.tomlfile import ConfigError
-from toolkit import friends, inventory, join, pasted, ssh
+from toolkit.friends import parse as friends
+from toolkit.hosts import inventory
+from toolkit.join import instructions
+from toolkit import pasted
+from toolkit.ssh import connection
 from toolkit.errors import UserError
-from toolkit.hosts import parse_host
+from toolkit.hosts.names import parse_host
 
 if TYPE_CHECKING:
-    from toolkit.places import Place
-    from toolkit.ssh import Connection
+    from toolkit.hosts.target import Place
+    from toolkit.ssh.connection import Connection
 
 _TYPED = re.compile(r"(?P<address>[^|]+)(?:\|(?P<port>[^|]*))?(?:\|[^|]*)?")
 
@@ -40,7 +44,7 @@ class Target:
     @property
     def typed(self) -> str:
         """The relay as RetroArch takes it."""
-        return join.target(self.address, self.port)
+        return instructions.target(self.address, self.port)
 
     @property
     def option(self) -> str:
@@ -65,7 +69,7 @@ def parse(text: str) -> Target:
 
 def of_place(place: Place, link: Connection) -> Target:
     """Return the relay on a host, by ssh's configuration and the owner's relay.toml. Raises UserError."""
-    resolved = ssh.resolve(link)
+    resolved = connection.resolve(link)
     file = inventory.files_of(place.host).relay
     try:
         ports = config.load(file).ports if file.exists() else (DEFAULT_PORT,)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit import join_rooms
-from toolkit.play import known
+from toolkit.join import rooms
+from toolkit import known_cores
 
 if TYPE_CHECKING:
-    from toolkit.join_rooms import Room
+    from toolkit.join.rooms import Room
     from toolkit.play.asked import Said
     from toolkit.play.content import Content
     from toolkit.play.cores import Core
@@ -50,8 +50,8 @@ def to_join(target: Target, core: Core, content: Content, said: Said) -> list[Fi
     if room.waits_for_host:
         message = f"nobody hosts {room.name} now: RetroArch would say no more than 'Failed to connect to host'"
         found.append(Finding(message, "Wait for the host, or host it yourself: invoke play.host", stops=True))
-    if core.entry.links and room.mode != join_rooms.TUNNEL and not room.host:
-        message = f"{core.name} needs somebody to host, to link machines: {known.NEED_A_HOST}"
+    if core.entry.links and room.mode != rooms.TUNNEL and not room.host:
+        message = f"{core.name} needs somebody to host, to link machines: {known_cores.NEED_A_HOST}"
         can = room.can_be_hosted
         found.append(Finding(message, "Type: invoke play.host" if can else "Have somebody host in another room."))
     found += [*_other_core(room, core, said), *_other_game(room, content)]
@@ -83,7 +83,7 @@ def _other_game(room: Room, content: Content) -> list[Finding]:
 def to_host(target: Target) -> list[Finding]:
     """Return what keeps a room from being hosted."""
     room = target.room
-    if room.mode == join_rooms.CORELESS or room.open:
+    if room.mode == rooms.CORELESS or room.open:
         what = "a game without a host goes on in it" if room.open else "everybody just connects"
         return [Finding(f"nobody can host {room.name}: {what}", "Type: invoke play.join", stops=True)]
     if target.live and room.host:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.errors import UserError
-from toolkit.play import info, known
+from toolkit.play import info
+from toolkit import known_cores
 from toolkit.play.info import SUFFIX, Info
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class Core:
         return self.infos / f"{self.name}{SUFFIX}.info"
 
     @property
-    def entry(self) -> known.Entry:
+    def entry(self) -> known_cores.Entry:
         """What our own list says of it; nothing for a core that is not in it."""
-        return known.CORES.get(self.name, known.Entry("", ""))
+        return known_cores.CORES.get(self.name, known_cores.Entry("", ""))
 
     @property
     def trapped(self) -> bool:
@@ -51,7 +52,7 @@ class Core:
         """
         if self.info.refused:
             return TRAP if self.trapped else NO
-        if self.info.hardware or self.entry.advice == known.LEAVE:
+        if self.info.hardware or self.entry.advice == known_cores.LEAVE:
             return RISKY
         return YES if self.info.features == "deterministic" or self.entry.advice else MAYBE
 
@@ -72,7 +73,7 @@ class Core:
     def reason(self) -> str:
         """The reason beside what its .info says of its savestates."""
         hardware = "it draws on the graphics card, whose picture is in no savestate" if self.info.hardware else ""
-        link = f"to link, somebody must host: {known.NEED_A_HOST}" if self.entry.links else ""
+        link = f"to link, somebody must host: {known_cores.NEED_A_HOST}" if self.entry.links else ""
         return "; ".join(each for each in (self.entry.reason or hardware, link) if each)
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def at(path: Path, infos: Path) -> Core:
 
 
 def _rank(core: Core) -> tuple[str, int, int, str]:
-    return core.info.system, ORDER[core.works], known.RANK[core.entry.advice], core.name
+    return core.info.system, ORDER[core.works], known_cores.RANK[core.entry.advice], core.name
 
 
 def choose(cores: Sequence[Core], typed: str, folder: Path) -> Core:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import join_lines, paths
+from toolkit.join import lines
+from toolkit import paths
 from toolkit.console import as_typed, say, step
 from toolkit.errors import UserError
 from toolkit.play import asked, compare, content, cores, folders, found, info, launch, run, target, ways
 
 if TYPE_CHECKING:
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
     from toolkit.play.asked import Said
     from toolkit.play.compare import Finding
     from toolkit.play.content import Content
@@ -121,7 +122,7 @@ def where(request: Request) -> Target:
     else:
         assert request.place is not None, "one of place and relay is given"  # noqa: S101 - the task sees to it
         meant = target.of(request.place, request.room, hosting=request.hosting, ask_become=request.ask_become)
-    said = f"; {join_lines.state_line(meant.room, hosting=request.hosting)}" if meant.live else ""
+    said = f"; {lines.state_line(meant.room, hosting=request.hosting)}" if meant.live else ""
     step("room", f"{meant.room.name} at {meant.address}{said}")
     return meant
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import join
+from toolkit.join import instructions
 from toolkit.errors import UserError
 from toolkit.play import settings
 from toolkit.play.ways import MOST
@@ -93,7 +93,7 @@ def host(
     installation: Installation, core: Core, content: Content, target: Target, wish: Wish, *, cured: bool = False
 ) -> Plan:
     """Return how a room is hosted. Raises UserError for a wish that RetroArch could not hold."""
-    values = join.host_settings(target.address, target.room.port) | _kept_apart()
+    values = instructions.host_settings(target.address, target.room.port) | _kept_apart()
     # An empty one would hide a password that the player's own settings ask for, so it is left out.
     for key, value in (("netplay_password", wish.password), ("netplay_spectate_password", wish.spectate_password)):
         if value:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit import join
+from toolkit.join import instructions
 from toolkit.errors import UserError, report
 from toolkit.play import settings
 
@@ -60,7 +60,7 @@ SETTINGS = {
     "netplay_nickname": "anna",
     "netplay_nat_traversal": "false",
     "netplay_max_connections": "3",
-    **join.host_settings(RELAY, 55435),
+    **instructions.host_settings(RELAY, 55435),
 }
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from toolkit.join_rooms import Room
+    from toolkit.join.rooms import Room
     from toolkit.play.found import Installation
     from toolkit.play.launch import Plan
 

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from toolkit.console import draw, say, width
 from toolkit.errors import UserError
-from toolkit.play import cores, folders, found, known
+from toolkit.play import cores, folders, found
+from toolkit import known_cores
 from toolkit.play.cores import MAYBE, NO, RISKY, TRAP, YES
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def _preferred(system: str) -> str:
     """Return which cores of our own list are for a system."""
     fitting = [
         name
-        for name, entry in known.CORES.items()
-        if system.lower() in entry.reason.lower() and entry.advice in (known.PREFER, known.GOOD)
+        for name, entry in known_cores.CORES.items()
+        if system.lower() in entry.reason.lower() and entry.advice in (known_cores.PREFER, known_cores.GOOD)
     ]
     return f"Netplay prefers: {', '.join(fitting)}" if fitting else "All there are: invoke play.cores"
 
@@ -107,7 +108,7 @@ def narrow(some: Sequence[Core]) -> Table:
 
 
 def _name(core: Core) -> str:
-    return f"{core.name} *" if core.entry.advice == known.PREFER else core.name
+    return f"{core.name} *" if core.entry.advice == known_cores.PREFER else core.name
 
 
 def as_dict(kept: Folders, some: Sequence[Core]) -> dict[str, Any]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.protocol.tunnel import DEFAULT_PORT, is_session_text
-from toolkit import join, join_lines, join_rooms, join_show, pasted
+from toolkit.join import instructions, lines, rooms, show
+from toolkit import pasted
 from toolkit.errors import UserError
-from toolkit.join_rooms import Room
+from toolkit.join.rooms import Room
 
 if TYPE_CHECKING:
-    from toolkit.join_show import Relay
-    from toolkit.places import Place
+    from toolkit.join.show import Relay
+    from toolkit.hosts.target import Place
 
 RELAY_FIX = "Write it as in the invitation: --relay 'relay.example.org|55435' or 'relay.example.org|55435|ROOM'"
 
@@ -31,20 +32,20 @@ class Target:
 
     def arguments(self, release: tuple[int, int, int]) -> tuple[str, ...]:
         """Return how a RetroArch of this version is told to join. Raises UserError where it cannot be told."""
-        if release >= join_lines.IDS_FROM:
-            return (f"--connect={join_lines.full_string(self.address, self.room)}",)
+        if release >= lines.IDS_FROM:
+            return (f"--connect={lines.full_string(self.address, self.room)}",)
         number = ".".join(map(str, release))
-        if join_lines.needs_id(self.address, self.room):
+        if lines.needs_id(self.address, self.room):
             raise UserError(
                 f"RetroArch {number} cannot name a room by its id, which needs 1.10",
                 fix="Update RetroArch, or have the owner give the room a port of its own (operating.md).",
             )
-        if release >= join_lines.BARS_FROM:
-            return (f"--connect={join.target(self.address, self.room.port)}",)
-        if release <= join_lines.DEAF_TO_PORT and self.room.port != DEFAULT_PORT:
+        if release >= lines.BARS_FROM:
+            return (f"--connect={instructions.target(self.address, self.room.port)}",)
+        if release <= lines.DEAF_TO_PORT and self.room.port != DEFAULT_PORT:
             raise UserError(
                 f"RetroArch {number} goes to port {DEFAULT_PORT} whatever its command line says",
-                fix=f"In its menu type {join.target(self.address, self.room.port)}, or update RetroArch.",
+                fix=f"In its menu type {instructions.target(self.address, self.room.port)}, or update RetroArch.",
             )
         return (f"--connect={self.address}", f"--port={self.room.port}")
 
@@ -60,13 +61,13 @@ def parse(text: str) -> Target:
     if session and not is_session_text(session):
         raise UserError(f"{session!r} is no room: an id is 16 characters out of A-Z a-z 0-9 + /", fix=RELAY_FIX)
     room = Room(session or None, int(port or DEFAULT_PORT), alone=not session)
-    return Target(join_show.check_address(address, RELAY_FIX), room, live=False)
+    return Target(show.check_address(address, RELAY_FIX), room, live=False)
 
 
 def of(place: Place, wanted: str | None, *, hosting: bool, ask_become: bool = False) -> Target:
     """Ask a host for its rooms and return the one that is meant, typed or the only one that fits. Raises UserError."""
-    relay = join_show.fetch(place, ask_become=ask_become)
-    room = join_rooms.choose(relay.rooms, wanted) if wanted is not None else _only(relay, hosting)
+    relay = show.fetch(place, ask_become=ask_become)
+    room = rooms.choose(relay.rooms, wanted) if wanted is not None else _only(relay, hosting)
     return Target(relay.address, room, live=True, owner=place.option)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
 
 HELP = {
     "host": "where to: a name that ssh knows; without it, the lab on this machine",
@@ -40,20 +40,21 @@ def deploy(
     ssh_config: str | None = None,
 ) -> None:
     """Put a relay on a host (or on this machine's lab), prove that it works, say what to type next."""
-    from toolkit import friends
-    from toolkit.deploy import Request, deploy
-    from toolkit.hosts import parse_user
+    from toolkit.friends import parse
+    from toolkit.deploy.run import Request, deploy
+    from toolkit.hosts.names import parse_user
 
-    wanted = tuple(friends.parse_option(text) for text in friend or ())
+    wanted = tuple(parse.parse_option(text) for text in friend or ())
     request = Request(None if user is None else parse_user(user), become, ask_become, check, wanted)
     deploy(place_typed(host, None if ssh_config is None else Path(ssh_config), check=check), request)
 
 
 def place_typed(host: str | None, ssh_config: Path | None, *, check: bool = False) -> Place:
     """Return the place a person means: a host, or (without one) the lab on this machine, which is made if need be."""
-    from toolkit import paths, places
+    from toolkit import paths
+    from toolkit.hosts import target
     from toolkit.lab import DEFAULT_SPEC
 
     if host is None:
-        return places.lab(DEFAULT_SPEC, check=check)
-    return places.real(host, None if ssh_config is None else paths.typed(ssh_config))
+        return target.lab(DEFAULT_SPEC, check=check)
+    return target.real(host, None if ssh_config is None else paths.typed(ssh_config))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
 
 WHERE = {
     "host": "whose: a host that was deployed to; without it, the one that was deployed to last",
@@ -53,15 +53,15 @@ def add(
     """Let a friend in, or in from another address too, at once."""
     import time
 
-    from toolkit import friends, guests
-    from toolkit.friends_edit import Wish
+    from toolkit.friends import parse, commands
+    from toolkit.friends.edit import Wish
 
     for address in ip or ():
-        friends.check_address(name, address)
+        parse.check_address(name, address)
     for text in dns or ():
-        friends.check_name(name, text)
-    end = friends.parse_end(for_, until, time.time())
-    guests.add(
+        parse.check_name(name, text)
+    end = parse.parse_end(for_, until, time.time())
+    commands.add(
         _place(host, ssh_config), Wish(name, tuple(ip or ()), tuple(dns or ()), end, note), ask_become=ask_become
     )
 
@@ -77,9 +77,9 @@ def remove(
     ssh_config: str | None = None,
 ) -> None:
     """Let a friend in no more; a game that runs may end first, unless --kick."""
-    from toolkit import guests
+    from toolkit.friends import commands
 
-    guests.remove(_place(host, ssh_config), name, kick=kick, ask_become=ask_become)
+    commands.remove(_place(host, ssh_config), name, kick=kick, ask_become=ask_become)
 
 
 @task(name="list", auto_shortflags=False, help={"json": "as JSON, for a program", **WHERE})
@@ -88,15 +88,15 @@ def show(
     _: Context, json: bool = False, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
     """Show who is let in on the host now, until when, by which entry, and who was there last."""
-    from toolkit import guests
+    from toolkit.friends import commands
     from toolkit.console import as_json
 
     place = _place(host, ssh_config, quiet=json)
-    state = guests.fetch(place, ask_become=ask_become)
+    state = commands.fetch(place, ask_become=ask_become)
     if json:
         as_json(state)
     else:
-        guests.show(place, state)
+        commands.show(place, state)
 
 
 @task(auto_shortflags=False, help={"subject": "a friend's name, or an address", **WHERE})
@@ -105,9 +105,9 @@ def check(
     _: Context, subject: str, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
     """Say why somebody gets in or is refused, layer by layer; exit code 1 when refused, or not let in for certain."""
-    from toolkit import guests
+    from toolkit.friends import commands
 
-    if not guests.check(_place(host, ssh_config), subject, ask_become=ask_become):
+    if not commands.check(_place(host, ssh_config), subject, ask_become=ask_become):
         raise SystemExit(1)
 
 
@@ -129,13 +129,13 @@ def push(
     ssh_config: str | None = None,
 ) -> None:
     """Make friends.toml, as you have edited it, the host's list."""
-    from toolkit import guests
+    from toolkit.friends import commands
 
-    guests.push(_place(host, ssh_config), ask_become=ask_become, keep=keep_theirs, drop=drop_theirs)
+    commands.push(_place(host, ssh_config), ask_become=ask_become, keep=keep_theirs, drop=drop_theirs)
 
 
 def _place(host: str | None, ssh_config: str | None, *, quiet: bool = False) -> Place:
-    from toolkit import last
+    from toolkit.hosts import last
 
     return last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=quiet)
 

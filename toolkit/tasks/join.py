@@ -40,15 +40,16 @@ def join(
     """Show what the host and each friend type, for each room: menu, command, QR code, a text for a chat."""
     from dataclasses import replace
 
-    from toolkit import join_rooms, join_show, last
+    from toolkit.join import rooms, show
+    from toolkit.hosts import last
     from toolkit.console import as_json
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
-    relay = join_show.fetch(place, address, ask_become=ask_become)
+    relay = show.fetch(place, address, ask_become=ask_become)
     if room is not None:
-        relay = replace(relay, rooms=[join_rooms.choose(relay.rooms, room)])
-    join_show.write_codes(relay, None if png is None else Path(png), None if svg is None else Path(svg))
+        relay = replace(relay, rooms=[rooms.choose(relay.rooms, room)])
+    show.write_codes(relay, None if png is None else Path(png), None if svg is None else Path(svg))
     if json:
-        as_json(join_show.as_dict(relay))
+        as_json(show.as_dict(relay))
     else:
-        join_show.show(relay)
+        show.show(relay)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @user_errors
 def lock(_: Context, upgrade: bool = False) -> None:
     """Write the exact versions that bootstrap installs into requirements/."""
-    from toolkit import lock as locks
+    from toolkit.dev import lock as locks
     from toolkit.console import short, step
 
     changed = locks.write(upgrade=upgrade)

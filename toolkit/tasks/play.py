@@ -13,7 +13,7 @@ from toolkit.errors import user_errors
 if TYPE_CHECKING:
     from invoke.context import Context
 
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
     from toolkit.play.flow import Request
     from toolkit.play.launch import Wish
 
@@ -162,7 +162,7 @@ def bios(
 
 
 def _place(task: str, host: str | None, relay: str | None, room: str | None, ssh_config: str | None) -> Place | None:
-    from toolkit import last
+    from toolkit.hosts import last
     from toolkit.errors import UserError
 
     if host is not None and relay is not None:

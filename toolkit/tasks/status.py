@@ -23,7 +23,9 @@ def status(
     _: Context, host: str | None = None, json: bool = False, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
     """Show what the relay is doing: rooms, players, round-trip times, the gate, how connections ended."""
-    from toolkit import guests, last, status
+    from toolkit.friends import commands
+    from toolkit.hosts import last
+    from toolkit.status import show as status
     from toolkit.console import as_json, draw, say
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
@@ -40,8 +42,8 @@ def status(
         say(status.outcomes(look.relay))
     if look.gate and not json:
         say(status.wall(look.gate))
-        draw(guests.table(look.gate))
-        for problem in guests.problems(look.gate):
+        draw(commands.table(look.gate))
+        for problem in commands.problems(look.gate):
             say(f"note: {problem}")
     for error in look.problems:
         report(error)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @user_errors
 def run_tests(_: Context, fast: bool = False) -> None:
     """Run every check and every test."""
-    from toolkit import checks
+    from toolkit.dev import checks
     from toolkit.console import ROOT, say, step
 
     if importlib.util.find_spec("xdist") is None:

@@ -23,8 +23,8 @@ def watch(
     _: Context, host: str | None = None, json: bool = False, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
     """Watch the relay: players, round trips, pauses, desyncs, a report when a game is over. Ctrl-C ends it."""
-    from toolkit import last, visiting
+    from toolkit.hosts import last, session
     from toolkit.watch.run import watch
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
-    watch(visiting.alone(place, ask_become=ask_become), as_json=json)
+    watch(session.alone(place, ask_become=ask_become), as_json=json)

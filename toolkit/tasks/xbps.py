@@ -174,11 +174,11 @@ def build(
     after: str = "",
 ) -> None:
     """Have xbps-src on a Void host build netplay-relay's packages, publish them there, and install them."""
-    from toolkit import places
-    from toolkit.hosts import parse_user
+    from toolkit.hosts import target
+    from toolkit.hosts.names import parse_user
     from toolkit.xbps import build, dist, request
 
-    place = places.real(host, paths.typed(ssh_config) if ssh_config else None)
+    place = target.real(host, paths.typed(ssh_config) if ssh_config else None)
     asked = request.Asked(
         commit=commit, date=date, version=version, distfile=distfile, maintainer=maintainer, homepage=homepage,
         after=after,

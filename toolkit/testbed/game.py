@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from relay.protocol import tunnel
-from toolkit import confirm
+from toolkit.deploy import probe
 from toolkit.errors import PROOF_FAILED, UserError, user_errors
 
 if TYPE_CHECKING:
@@ -57,15 +57,15 @@ def play(address: str, port: int, path: Path) -> None:
     """Host a session, join it, and play until this process is ended or something is not as it should be."""
     standing = Standing()
     try:
-        with closing(confirm.connect(address, port)) as control:
+        with closing(probe.connect(address, port)) as control:
             control.sendall(tunnel.session_message(tunnel.NO_ID))
-            session = confirm.read(control, tunnel.MESSAGE_SIZE, "gave us no session")[tunnel.MAGIC_SIZE :]
-            with closing(confirm.connect(address, port)) as client:
-                client.sendall(tunnel.session_message(session) + confirm.HEADER)
-                with closing(confirm.link_for(control, address, port, client)) as link:
-                    confirm.read(link, len(confirm.HEADER), "lost the client's first bytes")
+            session = probe.read(control, tunnel.MESSAGE_SIZE, "gave us no session")[tunnel.MAGIC_SIZE :]
+            with closing(probe.connect(address, port)) as client:
+                client.sendall(tunnel.session_message(session) + probe.HEADER)
+                with closing(probe.link_for(control, address, port, client)) as link:
+                    probe.read(link, len(probe.HEADER), "lost the client's first bytes")
                     _play_on(control, client, link, standing, path)
-    except (confirm.UnexpectedError, OSError) as error:
+    except (probe.UnexpectedError, OSError) as error:
         standing.problem = f"after {standing.rounds} rounds: the relay {error}"
         standing.save(path)
 
@@ -95,8 +95,8 @@ def _play_on(
         for one, other, way in ((client, link, "to the host"), (link, client, "to the client")):
             sent = secrets.token_bytes(SIZE)
             one.sendall(sent)
-            if confirm.read(other, SIZE, f"lost bytes on their way {way}") != sent:
-                raise confirm.UnexpectedError(f"changed bytes on their way {way}")
+            if probe.read(other, SIZE, f"lost bytes on their way {way}") != sent:
+                raise probe.UnexpectedError(f"changed bytes on their way {way}")
         _answer_pings(control)
         standing.longest = max(standing.longest, round(time.monotonic() - begun, 4))
         standing.rounds += 1
@@ -111,7 +111,7 @@ def _answer_pings(control: socket.socket) -> None:
     except BlockingIOError:
         return
     if not word:
-        raise confirm.UnexpectedError("ended the host's session")
+        raise probe.UnexpectedError("ended the host's session")
     control.sendall(word)
 
 

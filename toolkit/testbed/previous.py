@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from toolkit import zipapp
+from toolkit.deploy import zipapp
 from toolkit.console import ROOT
 from toolkit.errors import UserError, user_errors
 

@@ -15,7 +15,7 @@ from toolkit.watch.story import Card, Story
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from toolkit.remote import Remote
+    from toolkit.hosts.remote import Remote
 
 
 def watch(remote: Remote, *, as_json: bool = False) -> None:

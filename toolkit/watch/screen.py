@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from relay.monitoring import report
-from toolkit import status
+from toolkit.status import show as status
 from toolkit.tables import listing
 from toolkit.watch import cards
 

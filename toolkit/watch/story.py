@@ -13,7 +13,7 @@ from relay import pace
 from relay.monitoring import report
 from relay.before_end import BARE
 from relay.outcomes import Outcome
-from toolkit import roomview
+from toolkit.status import rooms as roomview
 from toolkit.watch.people import Player, Room, key_of
 
 # Ends of players who did not leave by themselves: the sentence behind the word is told with it.

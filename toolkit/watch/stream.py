@@ -10,14 +10,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toolkit import answers, replies, shapes
-from toolkit.bounded import Done
+from toolkit.ssh import answers, replies, shapes
+from toolkit.ssh.bounded import Done
 from toolkit.errors import HOST_UNUSABLE, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toolkit.remote import Remote
+    from toolkit.hosts.remote import Remote
 
 COMMAND = ("status", "--follow", "--gate")
 # Seconds: without a line the connection counts as lost (the relay's program says something every two, its gate may

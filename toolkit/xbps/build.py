@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from toolkit import ansible, inventory, login, ssh
+from toolkit.deploy import ansible
+from toolkit.hosts import inventory, login
+from toolkit.ssh import connection
 from toolkit.console import say, step
-from toolkit.deploy import ask_password
+from toolkit.deploy.run import ask_password
 from toolkit.errors import UserError
 from toolkit.xbps import render
 
 if TYPE_CHECKING:
-    from toolkit.places import Place
+    from toolkit.hosts.target import Place
     from toolkit.xbps.request import Request
 
 BUILD_SECONDS: Final = 2 * 7200.0 + 1200.0
@@ -64,7 +66,7 @@ def build(place: Place, wanted: Wanted, request: Request) -> int:
     entry = inventory.update_entry(files, place.host, wanted.user, wanted.become or wanted.ask_become)
     password = ask_password(place) if wanted.ask_become else ""
     with (
-        ssh.connection(entry.host.alias, entry.user, place.ssh_config) as link,
+        connection.connection(entry.host.alias, entry.user, place.ssh_config) as link,
         tempfile.TemporaryDirectory(prefix="netplay-relay-") as scratch,
     ):
         folder = Path(scratch)

@@ -1,4 +1,4 @@
-"""What a run came to, as JSON for the program that started ansible: see toolkit/ansible.py."""
+"""What a run came to, as JSON for the program that started ansible: see toolkit/deploy/ansible.py."""
 
 from __future__ import annotations
 

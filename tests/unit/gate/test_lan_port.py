@@ -15,7 +15,7 @@ from relay.gate.foreign.iptables import iptables_input
 from relay.gate.foreign.nft import Ruleset
 from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
-from toolkit import deploy, zipapp
+from toolkit.deploy import run, zipapp
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
 UFW = "Status: active\n\n55440                      ALLOW       Anywhere                   # netplay-relay\n"
@@ -50,7 +50,7 @@ def test_tcp_at_the_lans_port_is_nobodys_business_unless_it_is_the_relays(
 def test_a_deployment_looks_whether_somebody_has_the_lans_port(settings: str, asked: list[int]) -> None:
     path = Path("relay.toml")
     parsed = config.parse(f"[listen]\n{settings}\n[lan]\nanswer = true\n", path)
-    plan = deploy.Plan(parsed, [], zipapp.Release(path, "", 1))
+    plan = run.Plan(parsed, [], zipapp.Release(path, "", 1))
     assert plan.variables(path, become=False)["preflight_datagrams"] == asked
 
 

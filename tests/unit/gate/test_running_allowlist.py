@@ -17,15 +17,15 @@ from relay.allowlist import Allowlist, digest
 from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, friend
 from tests.support.plain_relay import PlainRelay
-from toolkit import guests
+from toolkit.friends import commands
 from toolkit.doctor import findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Severity
 from toolkit.doctor.findings import log
 from toolkit.doctor.probe import Talk
 from toolkit.doctor.target import Target
-from toolkit.hosts import parse_host
-from toolkit.places import Place
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.target import Place
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
 
@@ -94,7 +94,7 @@ def test_a_list_that_the_relay_cannot_use_lets_nobody_in_and_all_say_so(
     assert told["allowlist"]["lets_in"] is False
     assert "cannot be used, so nobody is let in" in told["allowlist"]["problem"]
     assert "cannot be used, so nobody is let in" in status.text(told)
-    assert any("invoke friends.push" in problem for problem in guests.problems(told))
+    assert any("invoke friends.push" in problem for problem in commands.problems(told))
     assert "cannot be used" in report.text(relay.status())
     mend(gate)
     assert check.check(gate, "anna")["verdict"] == "in"

@@ -47,7 +47,7 @@ def test_what_cannot_be_written_is_named(tmp_path: Path, before: str, script: st
 @pytest.mark.parametrize("before", [FULL, READ_ONLY])
 def test_a_release_that_cannot_be_unpacked_says_so_in_a_sentence(tmp_path: Path, before: str) -> None:
     """One file, as it is deployed."""
-    made = "import sys; from pathlib import Path; from toolkit import zipapp; zipapp.build(Path(sys.argv[1]))"
+    made = "import sys; from pathlib import Path; from toolkit.deploy import zipapp; zipapp.build(Path(sys.argv[1]))"
     built = f'{sys.executable} -c "{made}" {{0}}'
     program = str(tmp_path / "netplay-relay.pyz")
     done = on_a_disk(tmp_path, f"{built}\n{before}", sys.executable, "-I", program, "unpack")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.typed import invoke as invoke
-from toolkit import ssh
+from toolkit.ssh import connection
 
 PROGRAM = """\
 import json, sys
@@ -58,7 +58,7 @@ def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSsh:
     # Not Python's own first line: the kernel takes no path with a space in it.
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(folder / "ssh.py"))} "$@"\n')
     program.chmod(0o755)
-    ssh.release()  # of the real one, which is asked once
+    connection.release()  # of the real one, which is asked once
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     fake = FakeSsh(folder)
     fake.answers()

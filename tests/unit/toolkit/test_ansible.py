@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import ansible
+from toolkit.deploy import ansible
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, PREFLIGHT_REFUSED, UserError
-from toolkit.ssh import Connection
+from toolkit.ssh.connection import Connection
 
 LINK = Connection("myvps", None, Path("/home/me/my ssh config"))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from toolkit import answers
+from toolkit.ssh import answers
 
 STATE: dict[str, Any] = {"clients": [{"nick": "a{b"}, {"nick": "[c"}], "rooms": {"x": []}, "none": {}}
 GREETINGS = ["", "Welcome\n", "\n\n", "{welcome}\n[ok]\n", "no end: ", '{"a": 1}\n']

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import checks
-from toolkit.checks import Check
+from toolkit.dev import checks
+from toolkit.dev.checks import Check
 from toolkit.console import ROOT
 
 

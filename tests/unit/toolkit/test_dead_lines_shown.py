@@ -10,7 +10,8 @@ from rich.console import Console
 
 from relay.monitoring import report
 from tests.support import statuses
-from toolkit import join_lines, join_rooms, status
+from toolkit.join import lines, rooms
+from toolkit.status import show
 from toolkit.doctor.case import Case
 from toolkit.doctor.findings import outcomes, players
 from toolkit.doctor.target import Target
@@ -67,21 +68,21 @@ def test_a_silent_host_is_shown_as_one(silence: float | None) -> None:
     list(story.feed({"relay": state}, 0.0))
     everywhere = {
         "status on the host": report.text(state),
-        "status": shown([status.rooms(state, 200)]),
+        "status": shown([show.rooms(state, 200)]),
         "watch": shown(picture(story, 200)),
-        "join": join_lines.state_line(join_rooms.rooms_of(state)[0]),
+        "join": lines.state_line(rooms.rooms_of(state)[0]),
         "doctor": findings(state),
     }
     for where, text in everywhere.items():
         assert ("silent for" in text or "no sign of life for" in text) == (silence is not None), where
-    assert join_lines.as_dict("x", join_rooms.rooms_of(state)[0])["host_silence"] == silence
+    assert lines.as_dict("x", rooms.rooms_of(state)[0])["host_silence"] == silence
 
 
 def test_a_relay_that_does_not_tell_it_is_shown_as_before() -> None:
     state = a_state()
     del state["sessions"][0]["host"]["silence"]
     assert "20 ms" in report.text(state)
-    assert join_rooms.rooms_of(state)[0].silence is None
+    assert rooms.rooms_of(state)[0].silence is None
 
 
 def test_watch_tells_when_a_host_falls_silent_and_when_it_is_back() -> None:
@@ -99,13 +100,13 @@ def test_a_silent_player_is_shown_as_one() -> None:
     state = a_state(None)
     state["sessions"][0]["clients"] = [client]
     assert "silent for 9 s" in report.text(state)
-    assert "silent for 9 s" in shown([status.players(state, 250)])
+    assert "silent for 9 s" in shown([show.players(state, 250)])
     assert "ben has given no sign of life for 9 s" in findings(state)
 
 
 def test_who_was_sent_off_is_told_to_connect_again_until_it_has() -> None:
     state = a_state(None, ended=[sent_off()], outcomes={"host-came": 1})
-    for text in (report.text(state), status.outcomes(state), findings(state)):
+    for text in (report.text(state), show.outcomes(state), findings(state)):
         assert "198.51.100.4 was alone at port 55435, where 203.0.113.7 hosts now" in text
         assert "connect again" in text
     state["sessions"][0]["clients"] = [statuses.client("ben")]

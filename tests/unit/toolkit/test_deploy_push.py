@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolkit import deploy
+from toolkit.deploy import run
 from toolkit.errors import DEPLOY_FAILED, ROLLED_BACK, UserError
 
 if TYPE_CHECKING:
-    from toolkit.outgoing import Outgoing
+    from toolkit.friends.push import Outgoing
 
 
 class Refused:
@@ -27,7 +27,7 @@ class Refused:
 def pushed(outgoing: Refused, changed: int) -> UserError:
     made: Outgoing = outgoing  # type: ignore[assignment]
     with pytest.raises(UserError) as caught:
-        deploy._push(None, made, changed)  # type: ignore[arg-type]
+        run._push(None, made, changed)  # type: ignore[arg-type]
     return caught.value
 
 

@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from tests.support.statuses import status
-from toolkit import bounded, interpreter, places
-from toolkit.bounded import Done
+from toolkit.ssh import bounded
+from toolkit.hosts import interpreter, target
+from toolkit.ssh.bounded import Done
 from toolkit.doctor import findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Finding, Severity
 from toolkit.doctor.findings.log import standing
 from toolkit.doctor.target import Target
-from toolkit.hosts import parse_host
-from toolkit.remote import Remote
-from toolkit.ssh import MARK, Connection
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.remote import Remote
+from toolkit.ssh.connection import MARK, Connection
 
-MYVPS = places.Place(parse_host("myvps"))
+MYVPS = target.Place(parse_host("myvps"))
 UNITS = ("netplay-relay.socket", "netplay-relay.service")
 ACTIVE = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NRestarts": "0"}
 FAILING = {

@@ -18,7 +18,7 @@ import relay
 from relay.outcomes import Outcome
 from tests.support.statuses import client, session
 from tests.support.statuses import status as state
-from toolkit import last, places
+from toolkit.hosts import last, target
 from toolkit.console import ROOT
 from toolkit.doctor import bundle, findings, onhost, run, show
 from toolkit.doctor.case import Case
@@ -26,12 +26,12 @@ from toolkit.doctor.finding import Finding, Severity, fine, note, trouble, warni
 from toolkit.doctor.probe import Latency, Reach, Talk
 from toolkit.doctor.target import Target
 from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND, WARNINGS_FOUND, UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC
 from toolkit.play import launch, ways
-from toolkit.remote import Remote
-from toolkit.ssh import Connection
+from toolkit.hosts.remote import Remote
+from toolkit.ssh.connection import Connection
 from toolkit.tasks.doctor import doctor
 from toolkit.tasks.status import status
 from toolkit.tasks.watch import watch
@@ -43,7 +43,7 @@ FOLDER = ROOT / "toolkit" / "doctor" / "findings"
 
 
 def a_case(owner: bool = False, **more: Any) -> Case:
-    place = places.Place(parse_host("myvps")) if owner else None
+    place = target.Place(parse_host("myvps")) if owner else None
     return Case(Target(RELAY, (55435,), place), [RELAY], **more)
 
 
@@ -233,7 +233,7 @@ def test_what_is_typed_on_the_host_is_in_its_managers_words(manager: str, start:
 def test_what_is_typed_on_the_host_logs_in_as_the_deployment_did(
     config: str | None, entry: Entry, password: str, typed: str
 ) -> None:
-    place = places.Place(entry.host, None if config is None else Path(config))
+    place = target.Place(entry.host, None if config is None else Path(config))
     link = Connection(entry.host.alias, entry.user, place.ssh_config)
     case = a_case(owner=True, host={"system": SYSTEM})
     case.remote = Remote(place, link, entry.become, password)

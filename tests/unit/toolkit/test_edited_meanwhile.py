@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from relay.gate import state
-from toolkit import deploy, gate, guests, inventory, outgoing, places
-from toolkit.deploy import Request
+from toolkit.deploy import run
+from toolkit.hosts import gate, inventory, target
+from toolkit.friends import commands, push as outgoing
+from toolkit.deploy.run import Request
 from toolkit.errors import DEPLOY_FAILED, UserError
-from toolkit.friends_edit import Wish, put
-from toolkit.inventory import Entry, HostFiles
-from toolkit.login import Visit
-from toolkit.ssh import Connection
+from toolkit.friends.edit import Wish, put
+from toolkit.hosts.inventory import Entry, HostFiles
+from toolkit.hosts.login import Visit
+from toolkit.ssh.connection import Connection
 
-PLACE = places.real("myvps")
+PLACE = target.real("myvps")
 ANNA = Wish("anna", ["203.0.113.7"])
 BOB = Wish("bob", ["203.0.113.8"])
 DONE: dict[str, Any] = {
@@ -50,10 +52,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def deployed(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
     """Deploy, with a playbook that does nothing but what happens meanwhile."""
     visit = Visit(Connection("myvps"), "myvps", False, "root", "127.0.0.1", False)
-    monkeypatch.setattr(deploy.login, "visit", lambda *_: visit)
-    monkeypatch.setattr(deploy.ansible, "play", lambda *_: meanwhile() and 0)
-    monkeypatch.setattr(deploy.proof, "prove_from_here", lambda *_: None)
-    deploy.deploy(PLACE, Request(friends=(("carl", "203.0.113.9"),)))
+    monkeypatch.setattr(run.login, "visit", lambda *_: visit)
+    monkeypatch.setattr(run.ansible, "play", lambda *_: meanwhile() and 0)
+    monkeypatch.setattr(run.proof, "prove_from_here", lambda *_: None)
+    run.deploy(PLACE, Request(friends=(("carl", "203.0.113.9"),)))
 
 
 def test_who_is_added_while_a_playbook_runs_is_sent_and_stays_in_the_file(
@@ -92,7 +94,7 @@ def test_an_edit_by_hand_during_a_push_is_kept_and_the_owner_told(
         return DONE
 
     monkeypatch.setattr(gate, "push", push)
-    guests.add(PLACE, ANNA)
+    commands.add(PLACE, ANNA)
     assert "bob" in files.friends.read_text()
     said = capsys.readouterr().out
     assert "note: " in said
@@ -121,8 +123,8 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(own_configuration: Path) 
 
 def test_a_look_ahead_takes_no_lock_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
     visit = Visit(Connection("myvps"), "myvps", False, "root", "127.0.0.1", False)
-    monkeypatch.setattr(deploy.login, "visit", lambda *_: visit)
-    monkeypatch.setattr(deploy.ansible, "play", lambda *_: 0)
-    monkeypatch.setattr(deploy, "_look", lambda *_: 0)
-    deploy.deploy(PLACE, Request(check=True))
+    monkeypatch.setattr(run.login, "visit", lambda *_: visit)
+    monkeypatch.setattr(run.ansible, "play", lambda *_: 0)
+    monkeypatch.setattr(run, "_look", lambda *_: 0)
+    run.deploy(PLACE, Request(check=True))
     assert not inventory.files_of(PLACE.host).friends.parent.exists()

@@ -6,20 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import deploy, inventory, places, ssh
-from toolkit.deploy import Request
-from toolkit.inventory import Entry
-from toolkit.login import Visit
-from toolkit.ssh import Connection
+from toolkit.deploy import run
+from toolkit.hosts import inventory, target
+from toolkit.ssh import connection
+from toolkit.deploy.run import Request
+from toolkit.hosts.inventory import Entry
+from toolkit.hosts.login import Visit
+from toolkit.ssh.connection import Connection
 
-PLACE = places.real("myvps")
+PLACE = target.real("myvps")
 
 
 def made(visit: Visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the friends.toml of a first deployment by a login."""
-    monkeypatch.setattr(ssh, "other_address", lambda *_: None)
+    monkeypatch.setattr(connection, "other_address", lambda *_: None)
     files = inventory.files_of(PLACE.host)
-    deploy._make_files(PLACE, Entry(PLACE.host), files, visit, Request(), folder)
+    run._make_files(PLACE, Entry(PLACE.host), files, visit, Request(), folder)
     return files.friends.read_text()
 
 
@@ -45,8 +47,8 @@ def test_behind_a_jump_host_nobody_is_let_in_as_this_machine_and_that_is_told(
 
 def test_the_proof_does_not_take_a_jump_host_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(deploy.proof, "prove_from_here", lambda _host, _port, source, _listed: seen.append(source))
-    plan = deploy.Plan(deploy.config.Config(), [], None)  # type: ignore[arg-type]
+    monkeypatch.setattr(run.proof, "prove_from_here", lambda _host, _port, source, _listed: seen.append(source))
+    plan = run.Plan(run.config.Config(), [], None)  # type: ignore[arg-type]
     for visit in (a_visit(jumps=True), a_visit()):
-        deploy._prove(PLACE, visit, plan)
+        run._prove(PLACE, visit, plan)
     assert seen == ["", "192.0.2.1"]

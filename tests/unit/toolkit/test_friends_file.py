@@ -10,9 +10,9 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit import friends
+from toolkit.friends import parse
 from toolkit.errors import UserError
-from toolkit.friends_edit import Wish, _entry, put, sendable, wished, without
+from toolkit.friends.edit import Wish, _entry, put, sendable, wished, without
 
 OWN = """\
 # My friends
@@ -56,7 +56,7 @@ def test_another_address_of_a_friend_is_added_to_theirs(path: Path) -> None:
     assert put(path, Wish("anna", ["192.0.2.1"]))
     text = path.read_text()
     assert '"anna"   # from school' in text
-    assert [str(network) for network in friends.load(path)[0].addresses] == ["203.0.113.7/32", "192.0.2.1/32"]
+    assert [str(network) for network in parse.load(path)[0].addresses] == ["203.0.113.7/32", "192.0.2.1/32"]
 
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "203.0.113.7/32"])
@@ -68,7 +68,7 @@ def test_what_is_there_already_changes_nothing(path: Path, address: str) -> None
 
 def test_only_these_addresses_means_no_others(path: Path) -> None:
     assert put(path, Wish("bert", ["192.0.2.1"], only=True))
-    assert [str(network) for network in friends.load(path)[1].addresses] == ["192.0.2.1/32"]
+    assert [str(network) for network in parse.load(path)[1].addresses] == ["192.0.2.1/32"]
     assert not put(path, Wish("bert", ["192.0.2.1"], only=True))
 
 
@@ -77,7 +77,7 @@ def test_a_file_with_nobody_gets_its_first_friend_below_its_comments(tmp_path: P
     file.write_text("# Who may come in\n")
     put(file, Wish("anna", ["203.0.113.7", "2001:db8::7"]))
     assert file.read_text().startswith("# Who may come in\n\n[[friend]]\n")
-    assert len(friends.load(file)[0].addresses) == 2
+    assert len(parse.load(file)[0].addresses) == 2
 
 
 def test_a_broken_file_is_left_as_it_is(path: Path) -> None:
@@ -101,20 +101,20 @@ def test_a_bad_name_is_refused_and_nothing_is_written(path: Path) -> None:
 )
 def test_a_friend_typed_wrong_is_refused_before_anything_happens(text: str) -> None:
     with pytest.raises(UserError) as caught:
-        friends.parse_option(text)
+        parse.parse_option(text)
     assert caught.value.fix
 
 
 def test_a_friend_typed_right_is_name_and_address() -> None:
-    assert friends.parse_option("anna b = 2001:db8::/64") == ("anna b", "2001:db8::/64")
+    assert parse.parse_option("anna b = 2001:db8::/64") == ("anna b", "2001:db8::/64")
 
 
 def test_a_friend_may_come_by_name_for_a_time_and_be_changed_later(path: Path) -> None:
     assert put(path, Wish("dora", names=["dora.example.org"], until=2_000_000_000, note="new"))
-    dora = friends.load(path)[2]
+    dora = parse.load(path)[2]
     assert (dora.names, dora.until, dora.note) == (("dora.example.org",), 2_000_000_000, "new")
     assert put(path, Wish("dora", ["192.0.2.9"], ["dora.example.net"], 2_000_000_060))
-    dora = friends.load(path)[2]
+    dora = parse.load(path)[2]
     assert (dora.names, dora.until) == (("dora.example.org", "dora.example.net"), 2_000_000_060)
     assert [str(network) for network in dora.addresses] == ["192.0.2.9/32"]
 
@@ -128,8 +128,8 @@ def test_a_friend_without_an_address_is_refused_unless_already_known(path: Path)
 def test_a_friend_who_goes_takes_nothing_else_along(path: Path) -> None:
     left = without(OWN, path, "bert")
     assert left.startswith(OWN[: OWN.index('[[friend]]\nname = "bert"')].rstrip())
-    assert [friend.name for friend in friends.parse(left, path)] == ["anna"]
-    assert friends.parse(without(left, path, "anna"), path) == []
+    assert [friend.name for friend in parse.parse(left, path)] == ["anna"]
+    assert parse.parse(without(left, path, "anna"), path) == []
     assert "# My friends" in without(left, path, "anna")
     with pytest.raises(UserError, match="names no 'dora'") as caught:
         without(OWN, path, "dora")
@@ -145,8 +145,8 @@ def test_who_was_sent_before_the_end_is_left_out_after_it_and_lines_stay_where_t
     text = OWN + OVER + LATER
     left, over = sendable(text, path, text, NOW)
     assert [friend.name for friend in over] == ["carla"]
-    assert [(friend.name, friend.line) for friend in friends.parse(left, path)] == [
-        (friend.name, friend.line) for friend in friends.parse(text, path) if friend.name != "carla"
+    assert [(friend.name, friend.line) for friend in parse.parse(left, path)] == [
+        (friend.name, friend.line) for friend in parse.parse(text, path) if friend.name != "carla"
     ]
 
 
@@ -167,7 +167,7 @@ def test_an_end_that_has_come_is_refused_where_the_entry_cannot_be_left_out(path
 def test_a_local_time_is_sent_with_its_offset(path: Path) -> None:
     text = '[[friend]]\nname = "carla"\nip = "192.0.2.1"\nuntil = "2028-01-15 08:59"\n'
     left, _ = sendable(text, path, "", NOW)
-    assert friends.parse(left, path)[0].until == friends.parse(text, path)[0].until
+    assert parse.parse(left, path)[0].until == parse.parse(text, path)[0].until
     assert "08:59:00" in left
 
 
@@ -176,8 +176,8 @@ def test_a_local_time_is_sent_with_its_offset(path: Path) -> None:
     [("12h", None, NOW + 43200), ("1d12h", None, NOW + 129600), (None, "2027-01-15 09:00:01+01:00", NOW + 1)],
 )
 def test_an_end_is_typed_as_a_length_or_a_moment(length: str | None, until: str | None, end: float) -> None:
-    assert friends.parse_end(length, until, NOW) == end
-    assert friends.parse_end(None, None, NOW) is None
+    assert parse.parse_end(length, until, NOW) == end
+    assert parse.parse_end(None, None, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -186,5 +186,5 @@ def test_an_end_is_typed_as_a_length_or_a_moment(length: str | None, until: str 
 )
 def test_an_end_typed_wrong_is_refused(length: str | None, until: str | None) -> None:
     with pytest.raises(UserError) as caught:
-        friends.parse_end(length, until, NOW)
+        parse.parse_end(length, until, NOW)
     assert caught.value.fix

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit import gate, guests, last, places
+from toolkit.hosts import gate, last, target
+from toolkit.friends import commands
 from toolkit.errors import BAD_INPUT, DEPLOY_FAILED, HOST_UNUSABLE, ROLLED_BACK, UserError
-from toolkit.hosts import HostName
-from toolkit.places import Place
-from toolkit.remote import PROGRAM, Remote
-from toolkit.ssh import Connection
+from toolkit.hosts.names import HostName
+from toolkit.hosts.target import Place
+from toolkit.hosts.remote import PROGRAM, Remote
+from toolkit.ssh.connection import Connection
 
 if TYPE_CHECKING:
     from tests.unit.toolkit.conftest import FakeSsh
@@ -263,15 +264,15 @@ def test_what_changed_is_told_with_what_the_owner_should_know(capsys: pytest.Cap
 
 
 def test_friends_mean_the_host_of_the_last_deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "lab", lambda spec, *, check: (spec.name, check))
+    monkeypatch.setattr(target, "lab", lambda spec, *, check: (spec.name, check))
     config = tmp_path / "config file"
     config.write_text("")
-    last.remember(places.real("myvps", config))
+    last.remember(target.real("myvps", config))
     assert (last.typed(None, None).host.alias, last.typed(None, None).ssh_config) == ("myvps", config)
     assert last.typed("other", None).host.alias == "other"
-    last.forget(places.real("other"))
+    last.forget(target.real("other"))
     assert last.typed(None, None).host.alias == "myvps"
-    last.forget(places.real("myvps"))
+    last.forget(target.real("myvps"))
     assert last.typed(None, None) == ("lab", True)
 
 
@@ -281,12 +282,12 @@ def test_what_the_owner_should_worry_about_is_said_in_sentences() -> None:
         "rolled_back": {"at": 1, "why": "it was not confirmed in time", "token": "x"},
         "healed": {"count": 2, "at": 1, "what": "our rules were gone"},
     }  # fmt: skip
-    problems = guests.problems(state)
+    problems = commands.problems(state)
     assert len(problems) == 7
     for word in ("systemctl start", "sv start", "rc-service netplay-relay-firewall start"):
         assert word in problems[1]
     fine = {**state, "present": True, "agent": 7, "problem": "", "warnings": [], "others": [], "rolled_back": None}
-    assert guests.problems({**fine, "healed": {"count": 0, "at": None, "what": ""}}) == []
+    assert commands.problems({**fine, "healed": {"count": 0, "at": None, "what": ""}}) == []
 
 
 THEIRS = {

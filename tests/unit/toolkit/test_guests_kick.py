@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from toolkit import gate, guests, inventory, places
+from toolkit.hosts import gate, inventory, target
+from toolkit.friends import commands
 from toolkit.errors import DEPLOY_FAILED, UserError
-from toolkit.friends_edit import Wish, wished
-from toolkit.inventory import Entry
+from toolkit.friends.edit import Wish, wished
+from toolkit.hosts.inventory import Entry
 
-PLACE = places.real("myvps")
+PLACE = target.real("myvps")
 OVER = 1_600_000_000
 DONE: dict[str, Any] = {
     "changed": True, "checked": False, "rules": False, "added": [], "removed": [], "refreshed": [], "opened": [],
@@ -34,7 +35,7 @@ class Host:
         self.pushed: list[str] = []
 
     def ask(self, _: object, arguments: list[str], text: str = "", good: tuple[int, ...] = (0,)) -> dict[str, Any]:
-        """Answer as toolkit.gate.ask does."""
+        """Answer as toolkit.hosts.gate.ask does."""
         if arguments[0] == "status":
             return self.status
         assert arguments[0] == "kick"
@@ -44,7 +45,7 @@ class Host:
         return self.kick
 
     def push(self, _: object, text: str, *_more: object, **_options: object) -> dict[str, Any]:
-        """Take a list as toolkit.gate.push does."""
+        """Take a list as toolkit.hosts.gate.push does."""
         self.pushed.append(text)
         return DONE
 
@@ -71,7 +72,7 @@ def listed(*wishes: Wish) -> None:
 def test_who_is_let_in_alone_by_an_address_is_kicked_there(host: Host) -> None:
     listed(Wish("anna", ["203.0.113.7"]), Wish("ben", ["203.0.113.8"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "anna"), let_in("203.0.113.8/32", "ben")]
-    guests.remove(PLACE, "ben", kick=True)
+    commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == ["203.0.113.8/32"]
     assert "ben" not in host.pushed[-1]
 
@@ -79,21 +80,21 @@ def test_who_is_let_in_alone_by_an_address_is_kicked_there(host: Host) -> None:
 def test_a_friend_whose_time_is_over_and_who_plays_on_is_kicked(host: Host) -> None:
     listed(Wish("ben", ["203.0.113.8"], until=OVER))
     host.status["expired"] = [{"friend": "ben", "until": OVER}]
-    guests.remove(PLACE, "ben", kick=True)
+    commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == ["203.0.113.8/32"]
 
 
 def test_a_friend_whose_time_is_over_is_kicked_at_what_his_name_stood_for(host: Host) -> None:
     listed(Wish("ben", names=["ben.example.org"], until=OVER))
     host.status["names"] = {"ben.example.org": {"addresses": ["203.0.113.9/32"]}}
-    guests.remove(PLACE, "ben", kick=True)
+    commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == ["203.0.113.9/32"]
 
 
 def test_an_address_of_two_is_left_alone_and_that_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     listed(Wish("anna", ["203.0.113.7"]), Wish("ben", ["203.0.113.7", "203.0.113.8"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "ben"), let_in("203.0.113.8/32", "ben", "cara")]
-    guests.remove(PLACE, "ben", kick=True)
+    commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == []
     said = capsys.readouterr().out
     assert "nobody was kicked at 203.0.113.7/32: it is anna's address, too" in said
@@ -106,7 +107,7 @@ def test_a_network_that_holds_another_friends_address_is_left_alone(
 ) -> None:
     listed(Wish("anna", ["203.0.113.0/24", "198.51.100.1"]), Wish("ben", ["203.0.113.7", "198.51.100.1"]))
     host.status["entries"] = [let_in("203.0.113.0/24", "anna"), let_in("203.0.113.7/32", "ben")]
-    guests.remove(PLACE, gone, kick=True)
+    commands.remove(PLACE, gone, kick=True)
     assert host.kicked == []
     assert f"it is {stays}'s address, too" in capsys.readouterr().out
 
@@ -114,13 +115,13 @@ def test_a_network_that_holds_another_friends_address_is_left_alone(
 def test_who_may_not_play_any_more_keeps_nobody_from_being_kicked(host: Host) -> None:
     listed(Wish("anna", ["203.0.113.0/24"], until=OVER), Wish("ben", ["203.0.113.7", "2001:db8::/64"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "ben"), let_in("2001:db8::/64", "ben")]
-    guests.remove(PLACE, "ben", kick=True)
+    commands.remove(PLACE, "ben", kick=True)
     assert sorted(host.kicked) == ["2001:db8::/64", "203.0.113.7/32"]
 
 
 def test_that_no_address_is_known_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     listed(Wish("ben", names=["ben.example.org"]))
-    guests.remove(PLACE, "ben", kick=True)
+    commands.remove(PLACE, "ben", kick=True)
     assert "nobody was kicked: no address of ben is known" in capsys.readouterr().out
 
 
@@ -128,7 +129,7 @@ def test_a_kick_that_fails_is_told_in_a_sentence_after_the_removal(host: Host) -
     listed(Wish("ben", ["203.0.113.8"]))
     host.kick = {"kicked": None, "problem": "the relay does not run, or has no socket at /run/x", "conntrack": None}
     with pytest.raises(UserError, match="the relay does not run, or has no socket at /run/x") as caught:
-        guests.remove(PLACE, "ben", kick=True)
+        commands.remove(PLACE, "ben", kick=True)
     assert "ben is let in no more on myvps, but nobody was kicked" in caught.value.message
     assert "{" not in str(caught.value)
     assert (caught.value.exit_code, bool(caught.value.fix)) == (DEPLOY_FAILED, True)

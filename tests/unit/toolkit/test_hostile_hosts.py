@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import statuses
-from toolkit import answers, bounded, inventory, last, places, printable, remote, replies, ssh
+from toolkit.ssh import answers, bounded, replies, connection
+from toolkit.hosts import inventory, last, target, remote
+from toolkit import printable
 from toolkit.doctor import gather
 from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND
-from toolkit.hosts import HostName
-from toolkit.inventory import Entry
+from toolkit.hosts.names import HostName
+from toolkit.hosts.inventory import Entry
 from toolkit.watch import stream
 
 if TYPE_CHECKING:
@@ -64,13 +66,13 @@ SHOWING = (
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Return what makes the host do something whatever it is asked; it was deployed to, and waits cost little time."""
-    assert ssh.release() is not None
+    assert connection.release() is not None
     monkeypatch.setattr(remote, "SECONDS", 4.0)
     monkeypatch.setattr(gather, "HOST_SECONDS", 3.0)
-    monkeypatch.setattr(ssh, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 3.0)
     monkeypatch.setattr(stream, "SILENCE", 2.0)
     monkeypatch.setattr(stream, "FIRST_RETRY", 0.1)
-    place = places.real("myvps")
+    place = target.real("myvps")
     files = inventory.files_of(place.host)
     inventory.make_missing(files, Entry(HostName("myvps", "myvps"), None, False))
     files.friends.write_text('[[friend]]\nname = "anna"\nip = "198.51.100.4"\n')
@@ -294,13 +296,14 @@ def test_a_value_of_another_type_anywhere_is_refused_or_harmless(
     host: Callable[[str], None], invoke: Typing, wrong: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each value in turn: what its shape takes is shown without an error in Python; the rest is a sentence."""
-    from toolkit import guests, status
+    from toolkit.friends import commands
+    from toolkit.status import show as status
     from toolkit.tables import width
 
     assert width() > 0
     for make, shape, show in (
         (relay, replies.STATUS, lambda state: (status.summary(state), status.rooms(state), status.players(state))),
-        (gate, replies.GATE, lambda state: (status.wall(state), guests.table(state), guests.problems(state))),
+        (gate, replies.GATE, lambda state: (status.wall(state), commands.table(state), commands.problems(state))),
     ):
         for path in paths_of(make()):
             state = make()

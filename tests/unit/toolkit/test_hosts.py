@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import BAD_INPUT, UserError
-from toolkit.hosts import parse_host, parse_user
+from toolkit.hosts.names import parse_host, parse_user
 
 
 @pytest.mark.parametrize("name", ["myvps", "relay.example.org", "203.0.113.7", "a", "my_vps-2", "MyVPS"])

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from relay import config
-from toolkit import inventory, places
+from toolkit.hosts import inventory, target
 from toolkit.errors import UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
 from toolkit.xbps import build
 from toolkit.xbps.build import Wanted
 
@@ -96,7 +96,7 @@ def test_what_is_typed_after_a_build_reaches_the_host_as_the_build_did(
     wanted: Wanted, typed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is written down of a host that was only built on."""
-    build._say_built(places.real("myvps"), wanted, 1)
+    build._say_built(target.real("myvps"), wanted, 1)
     assert capsys.readouterr().out.endswith(f"To run it there: {typed}")
 
 

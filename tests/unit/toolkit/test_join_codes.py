@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from tests.support.needs import lack
-from toolkit import join_codes
+from toolkit.join import qr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,24 +46,24 @@ def read(path: Path) -> str:
 
 def test_what_the_terminal_shows_is_read_by_a_reader_of_codes(tmp_path: Path) -> None:
     picture = tmp_path / "terminal.png"
-    picture.write_bytes(grey(pixels(join_codes.drawn(join_codes.of(TEXT))), 6))
+    picture.write_bytes(grey(pixels(qr.drawn(qr.of(TEXT))), 6))
     assert read(picture) == TEXT
 
 
 def test_a_code_with_a_rooms_id_fits_into_forty_columns() -> None:
-    (wide,) = {len(line) for line in join_codes.drawn(join_codes.of("203.0.113.77|55435|FridayNightRoom1"))}
+    (wide,) = {len(line) for line in qr.drawn(qr.of("203.0.113.77|55435|FridayNightRoom1"))}
     assert wide <= 40
 
 
 def test_the_written_picture_is_read_too(tmp_path: Path) -> None:
     picture = tmp_path / "room.png"
-    join_codes.write(join_codes.of(TEXT), picture, "png")
+    qr.write(qr.of(TEXT), picture, "png")
     assert read(picture) == TEXT
     assert [path.name for path in tmp_path.iterdir()] == ["room.png"]
 
 
 def test_a_terminal_that_cannot_show_it_says_so() -> None:
-    code = join_codes.of(TEXT)
-    assert "this terminal has 36" in str(join_codes.for_terminal(code, 36, "utf-8"))
-    assert "no characters" in str(join_codes.for_terminal(code, 100, "ascii"))
-    assert "no characters" in str(join_codes.for_terminal(code, 100, "no such encoding"))
+    code = qr.of(TEXT)
+    assert "this terminal has 36" in str(qr.for_terminal(code, 36, "utf-8"))
+    assert "no characters" in str(qr.for_terminal(code, 100, "ascii"))
+    assert "no characters" in str(qr.for_terminal(code, 100, "no such encoding"))

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.statuses import client, session, status
-from toolkit import inventory, join_show, last, places
+from toolkit.hosts import inventory, last, target
+from toolkit.join import show
 from toolkit.console import ROOT
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
-from toolkit.join_rooms import Room
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
+from toolkit.join.rooms import Room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ def myvps() -> None:
     """Let myvps be the host that was deployed to last."""
     host = parse_host("relay.example.org")
     inventory.write(inventory.files_of(host).inventory, Entry(host).render())
-    last.remember(places.real("relay.example.org"))
+    last.remember(target.real("relay.example.org"))
 
 
 @pytest.mark.usefixtures("myvps")
@@ -118,7 +119,7 @@ def test_a_host_that_was_never_deployed_to_says_how_to_deploy(fake_ssh: FakeSsh,
 @pytest.mark.parametrize("typed", ["-x", "relay|55435", "a b", "x;id", "", "rélay"])
 def test_an_address_that_retroarch_could_not_take_is_refused(typed: str) -> None:
     with pytest.raises(UserError, match="no name and no address"):
-        join_show.check_address(typed)
+        show.check_address(typed)
 
 
 @pytest.mark.parametrize(
@@ -131,5 +132,5 @@ def test_an_address_that_retroarch_could_not_take_is_refused(typed: str) -> None
     ],
 )
 def test_an_address_that_friends_cannot_use_is_remarked(address: str, said: str) -> None:
-    assert any(said in remark for remark in join_show.remarks(join_show.Relay(address, [Room(None, 55440)])))
-    assert join_show.remarks(join_show.Relay("relay.example.org", [Room(None, 55440)])) == []
+    assert any(said in remark for remark in show.remarks(show.Relay(address, [Room(None, 55440)])))
+    assert show.remarks(show.Relay("relay.example.org", [Room(None, 55440)])) == []

@@ -13,7 +13,7 @@ from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from toolkit import lock
+from toolkit.dev import lock
 from toolkit.console import ROOT
 from toolkit.errors import UserError
 

@@ -6,17 +6,18 @@ import ipaddress
 
 import pytest
 
-from toolkit import login, ssh
+from toolkit.hosts import login
+from toolkit.ssh import connection
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
 
 HOST = parse_host("myvps")
-LINK = ssh.Connection("myvps")
+LINK = connection.Connection("myvps")
 
 
-def answers(uid: int = 1000, sudo: str = "yes", python: tuple[int, int] | None = (3, 11)) -> ssh.Answers:
-    return ssh.Answers(uid, "root" if uid == 0 else "admin", "198.51.100.4", python, "root" if uid == 0 else sudo)
+def answers(uid: int = 1000, sudo: str = "yes", python: tuple[int, int] | None = (3, 11)) -> connection.Answers:
+    return connection.Answers(uid, "root" if uid == 0 else "admin", "198.51.100.4", python, "root" if uid == 0 else sudo)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def answers(uid: int = 1000, sudo: str = "yes", python: tuple[int, int] | None =
         (Entry(HOST), answers(uid=0, python=None), "has no Python at /usr/bin/python3", "install"),
     ],
 )
-def test_what_keeps_us_from_the_work_is_said(entry: Entry, found: ssh.Answers, sentence: str, fix: str) -> None:
+def test_what_keeps_us_from_the_work_is_said(entry: Entry, found: connection.Answers, sentence: str, fix: str) -> None:
     with pytest.raises(UserError) as caught:
         login.check_root("myvps", entry, found)
     assert sentence in caught.value.message
@@ -46,7 +47,7 @@ def test_what_keeps_us_from_the_work_is_said(entry: Entry, found: ssh.Answers, s
         (Entry(HOST, None, True), answers(uid=0)),
     ],
 )
-def test_root_and_sudo_without_a_password_are_enough(entry: Entry, found: ssh.Answers) -> None:
+def test_root_and_sudo_without_a_password_are_enough(entry: Entry, found: connection.Answers) -> None:
     login.check_root("myvps", entry, found)
 
 
@@ -55,7 +56,7 @@ def visit(came_from: str, *, jumps: bool = False) -> login.Visit:
 
 
 def test_both_of_our_addresses_are_friends_because_retroarch_hosts_by_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh, "other_address", lambda _link, family: {4: "198.51.100.4"}.get(family))
+    monkeypatch.setattr(connection, "other_address", lambda _link, family: {4: "198.51.100.4"}.get(family))
     assert visit("2001:db8::5").my_addresses() == ["2001:db8::5", "198.51.100.4"]
     assert visit("198.51.100.4").my_addresses() == ["198.51.100.4"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from toolkit.outcomedocs import PAGE, page
+from toolkit.dev.outcome_docs import PAGE, page
 
 
 def test_the_page_of_outcomes_is_up_to_date() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: .venv/bin/python -m toolkit.outcomedocs"
+    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: .venv/bin/python -m toolkit.dev.outcome_docs"

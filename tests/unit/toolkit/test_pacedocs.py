@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from relay.pace import Cause
-from toolkit.pacedocs import PAGE, page, table
+from toolkit.dev.pace_docs import PAGE, page, table
 
 
 def test_the_table_of_cases_is_up_to_date() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(text), "write it anew: .venv/bin/python -m toolkit.pacedocs"
+    assert text == page(text), "write it anew: .venv/bin/python -m toolkit.dev.pace_docs"
     assert [line.split("`")[1] for line in table().splitlines()[2:]] == [cause.value for cause in Cause]
 
 

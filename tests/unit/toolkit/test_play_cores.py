@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
-from toolkit.play import cores, known
+from toolkit.play import cores
+from toolkit import known_cores
 from toolkit.play.cores import MAYBE, NO, RISKY, TRAP, YES
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ def test_without_any_core_the_next_step_is_named(mine: FakeMachine, invoke: Typi
 
 def test_the_list_of_our_own_has_a_reason_for_each_entry() -> None:
     for name in PREFERRED:
-        assert known.CORES[name].advice == known.PREFER
+        assert known_cores.CORES[name].advice == known_cores.PREFER
     for name in TOO_MUCH:
-        assert known.CORES[name].advice == known.LEAVE
-    for name, entry in known.CORES.items():
-        assert entry.advice in known.RANK
+        assert known_cores.CORES[name].advice == known_cores.LEAVE
+    for name, entry in known_cores.CORES.items():
+        assert entry.advice in known_cores.RANK
         assert len(entry.reason) > 20, name
     assert cores.ORDER.keys() == {YES, TRAP, MAYBE, RISKY, NO}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.machines import GOOD, NESTOPIA, FakeMachine
 from toolkit.errors import UserError
-from toolkit.join_rooms import Room
+from toolkit.join.rooms import Room
 from toolkit.play import cores, folders, found, run
 
 

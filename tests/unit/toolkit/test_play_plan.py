@@ -15,7 +15,7 @@ import pytest
 from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
 from tests.support.pasted import PASTED
 from tests.support.statuses import client, session, status, table
-from toolkit import join_rooms, join_show
+from toolkit.join import rooms as join_rooms, show
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.play import asked, compare, cores, flow, info, launch, settings, target, ways
 from toolkit.play.asked import Said
@@ -74,7 +74,7 @@ def test_what_comes_along_with_a_copied_invitation_is_left_out(typed: str) -> No
 def test_a_room_and_an_address_may_be_pasted_too(around: str) -> None:
     rooms = join_rooms.rooms_of(status([{"id": SESSION, "port": 55440, "mode": "hosted"}], []))
     assert join_rooms.choose(rooms, around.format("55440")).id == SESSION
-    assert join_show.check_address(around.format("relay.example.org")) == "relay.example.org"
+    assert show.check_address(around.format("relay.example.org")) == "relay.example.org"
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ import pytest
 from tests.support.machines import FakeMachine
 from tests.support.statuses import client, session, status
 from tests.support.waiting import wait_for
-from toolkit import inventory, last, places
+from toolkit.hosts import inventory, last, target
 from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
 from toolkit.play import settings
 from toolkit.play.printed import KEPT
 
@@ -199,7 +199,7 @@ def test_the_hosts_own_state_tells_which_room_and_what_differs(
     port = int(relay.partition("|")[2])
     host = parse_host("127.0.0.1")
     inventory.write(inventory.files_of(host).inventory, Entry(host).render())
-    last.remember(places.real("127.0.0.1"))
+    last.remember(target.real("127.0.0.1"))
     playing = session(SESSION, port, [client("ben", crc="FFFFFFFF")])
     fake_ssh.answers(json.dumps(status([{"id": SESSION, "port": port}], [playing], (port,))))
     typed = ("--core", "nestopia", "--content", str(mine.game()), "--retroarch", str(mine.bin / "retroarch"), "--print")

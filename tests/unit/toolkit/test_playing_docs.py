@@ -7,9 +7,10 @@ import re
 import pytest
 
 from tasks import ns
-from toolkit import join
+from toolkit.join import instructions
 from toolkit.console import ROOT
-from toolkit.play import firmware, info, known, pictures, ways
+from toolkit.play import firmware, info, pictures, ways
+from toolkit import known_cores
 
 PLAYING = (ROOT / "docs" / "playing.md").read_text()
 PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("playing.md", "controllers.md")}
@@ -46,7 +47,7 @@ def test_the_pictures_are_those_that_the_command_makes_and_small() -> None:
 
 
 def test_the_settings_and_the_firmware_are_the_real_ones() -> None:
-    for key, value in join.host_settings("relay.example.org", 55435).items():
+    for key, value in instructions.host_settings("relay.example.org", 55435).items():
         assert f'{key} = "{value}"' in PLAYING
     for each in firmware.PLAYSTATION_FILES:
         assert f"| {each.path} | {each.about.removeprefix('PlayStation BIOS ')} | {each.md5} |" in PLAYING
@@ -65,7 +66,7 @@ def test_the_cores_it_prefers_are_those_of_the_list() -> None:
     section = PLAYING[PLAYING.index("## Which core") : PLAYING.index("### ")]
     names = {"FinalBurn Neo": "fbneo", "QuickNES": "quicknes", "Snes9x": "snes9x", "gpSP": "gpsp"}
     names |= {"TGB Dual": "tgbdual", "SMS Plus GX": "smsplus", "PicoDrive": "picodrive"}
-    preferred = {name for name, entry in known.CORES.items() if entry.advice == known.PREFER}
+    preferred = {name for name, entry in known_cores.CORES.items() if entry.advice == known_cores.PREFER}
     assert preferred == set(names.values())
     assert all(name in section for name in names)
     assert all(word in PLAYING for word in info.TOO_WEAK)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.relays import running
-from toolkit import proof
+from toolkit.deploy import proof
 from toolkit.errors import PROOF_FAILED, UserError
 
 if TYPE_CHECKING:

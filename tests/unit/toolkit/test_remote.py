@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from relay import service_manager
-from toolkit import gate, places, remote
-from toolkit.remote import Remote
-from toolkit.ssh import Connection
+from toolkit.hosts import gate, target as places, remote
+from toolkit.hosts.remote import Remote
+from toolkit.ssh.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from relay import __version__
-from toolkit import places, releases, removal, rollback
+from toolkit.hosts import target
+from toolkit.deploy import releases, remove, rollback
 from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry, files_of, write
-from toolkit.login import Visit
-from toolkit.releases import Release
-from toolkit.ssh import Connection
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry, files_of, write
+from toolkit.hosts.login import Visit
+from toolkit.deploy.releases import Release
+from toolkit.ssh.connection import Connection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,10 +153,10 @@ def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
     monkeypatch.setattr(rollback.ansible.Run, "argv", lambda _: [sys.executable, "-c", "raise SystemExit(2)"])
     fake_ssh.answers(stdout=releases.as_json([OLD, MIDDLE, NEW]))
     with pytest.raises(UserError, match="half-way") as caught:
-        rollback.rollback(places.real("myvps"))
+        rollback.rollback(target.real("myvps"))
     assert "Roll back again with --to bbbb2222 when that is mended" in caught.value.fix
     with pytest.raises(UserError, match="half-way") as caught:
-        removal.remove(places.real("myvps"))
+        remove.remove(target.real("myvps"))
     assert "Remove it again when that is mended" in caught.value.fix
 
 
@@ -185,5 +186,5 @@ def test_nothing_is_touched_where_there_is_nothing_to_go_back_to(
     monkeypatch.setattr(rollback.ansible, "play", lambda *_: pytest.fail("a playbook was run"))
     fake_ssh.answers(stdout=releases.as_json([NEW]))
     with pytest.raises(UserError, match="no release on myvps that ran before"):
-        rollback.rollback(places.real("myvps"))
-    assert rollback.look(places.real("myvps")) == [NEW]
+        rollback.rollback(target.real("myvps"))
+    assert rollback.look(target.real("myvps")) == [NEW]

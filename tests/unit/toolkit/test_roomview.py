@@ -12,7 +12,8 @@ from relay.config import Config, Watch
 from tests.support import wire
 from tests.support.fakes import FakeClient, playing
 from tests.support.relays import Relay, running
-from toolkit import join_rooms, roomview, status
+from toolkit.join import rooms as join_rooms
+from toolkit.status import rooms as roomview, show
 from toolkit.doctor import bundle, findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.target import Target
@@ -46,7 +47,7 @@ async def test_a_game_without_a_host_is_shown_watched_and_examined_like_any_othe
         assert (room["mode"], room["port"], room["host"]) == (roomview.WITHOUT_HOST, relay.port, None)
         assert (room["clients"][0]["address"], room["clients"][0]["state"]) == (relay.address, "linked")
         for words in ("Wombat", relay.address, "joining", roomview.WITHOUT_HOST):
-            assert words in drawn(status.rooms(state)) + drawn(status.players(state))
+            assert words in drawn(show.rooms(state)) + drawn(show.players(state))
         assert list(story.feed({"relay": state}, 2.0)) == [f"room port {relay.port}: opened on port {relay.port}"]
 
         host = {"relay": state, "problems": {}, "time": 0.0}
@@ -80,7 +81,7 @@ async def test_who_plays_without_a_host_where_that_is_not_to_be_seen_is_shown_li
         (room,) = roomview.rooms(state)
         (player,) = room["clients"]
         assert (player["address"], player["seen"]) == (relay.address, None)
-        assert "linked" in drawn(status.players(state))
+        assert "linked" in drawn(show.players(state))
         assert join_rooms.rooms_of(state)[0].players == ("somebody",)
         story = Story()
         assert list(story.feed({"relay": state}, 1.0)) == []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolkit import ssh
+from toolkit.ssh import connection
 from toolkit.errors import HOST_UNUSABLE, UserError
 
 if TYPE_CHECKING:
@@ -24,22 +24,22 @@ netplay-relay:python=3.11
 netplay-relay:sudo=yes
 netplay-relay:end=yes
 """
-LINK = ssh.Connection("myvps", "admin")
+LINK = connection.Connection("myvps", "admin")
 
 
 def test_answers_are_found_among_whatever_a_login_prints(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(ANSWER, "a banner\n")
-    assert ssh.ask(LINK) == ssh.Answers(1000, "admin", "198.51.100.4", (3, 11), "yes")
+    assert connection.ask(LINK) == connection.Answers(1000, "admin", "198.51.100.4", (3, 11), "yes")
 
 
 def test_an_answer_is_found_behind_a_greeting_that_does_not_end_its_line(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(f"Welcome! {ANSWER.partition(chr(10))[2]}")
-    assert ssh.ask(LINK).uid == 1000
+    assert connection.ask(LINK).uid == 1000
 
 
 def test_the_host_stands_behind_all_options(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(ANSWER)
-    ssh.ask(LINK)
+    connection.ask(LINK)
     arguments, _ = fake_ssh.calls[0]
     assert arguments[-3:] == ["--", "myvps", "exec sh -s"]
     assert arguments[arguments.index("-l") + 1] == "admin"
@@ -48,7 +48,7 @@ def test_the_host_stands_behind_all_options(fake_ssh: FakeSsh) -> None:
 
 def test_a_password_is_in_no_command_line(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(ANSWER)
-    ssh.ask(LINK, "it's $ecret")
+    connection.ask(LINK, "it's $ecret")
     arguments, text = fake_ssh.calls[0]
     assert "ecret" not in " ".join(arguments)
     assert "ecret" in text
@@ -57,14 +57,14 @@ def test_a_password_is_in_no_command_line(fake_ssh: FakeSsh) -> None:
 def test_a_login_that_runs_no_commands_is_a_sentence(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers("This account is currently not available.\n", "", 1)
     with pytest.raises(UserError, match=r"runs no commands.*currently not available") as caught:
-        ssh.ask(LINK)
+        connection.ask(LINK)
     assert caught.value.exit_code == HOST_UNUSABLE
 
 
 def test_a_machine_without_ssh_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="no ssh program") as caught:
-        ssh.ask(LINK)
+        connection.ask(LINK)
     assert "openssh-client" in caught.value.fix
 
 
@@ -79,13 +79,13 @@ def test_a_machine_without_ssh_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_p
 )
 def test_ssh_itself_says_where_an_alias_leads(fake_ssh: FakeSsh, lines: str, hostname: str, jumps: bool) -> None:
     fake_ssh.answers(lines)
-    found = ssh.resolve(LINK)
+    found = connection.resolve(LINK)
     assert (found.hostname, found.jumps) == (hostname, jumps)
 
 
 def test_the_other_family_is_asked_over_a_connection_of_its_own(fake_ssh: FakeSsh, tmp_path: Path) -> None:
     fake_ssh.answers("Welcome!\nnetplay-relay:came_from=198.51.100.4\n")
-    assert ssh.other_address(ssh.Connection("myvps", sockets=tmp_path), 4) == "198.51.100.4"
+    assert connection.other_address(connection.Connection("myvps", sockets=tmp_path), 4) == "198.51.100.4"
     arguments, _ = fake_ssh.calls[0]
     assert "-4" in arguments
     assert [argument for argument in arguments if "ControlPath" in argument] == ["ControlPath=none"]
@@ -93,11 +93,11 @@ def test_the_other_family_is_asked_over_a_connection_of_its_own(fake_ssh: FakeSs
 
 def test_no_way_by_the_other_family_is_no_error(fake_ssh: FakeSsh) -> None:
     fake_ssh.answers("", "connect to host myvps port 22: Network is unreachable\n", 255)
-    assert ssh.other_address(LINK, 6) is None
+    assert connection.other_address(LINK, 6) is None
 
 
 def test_the_shared_login_leaves_nothing_behind(fake_ssh: FakeSsh) -> None:
-    with ssh.connection("myvps") as link:
+    with connection.connection("myvps") as link:
         assert link.sockets is not None
         (link.sockets / "socket").touch()
         folder = link.sockets
@@ -132,11 +132,11 @@ def asked(folder: Path, sudo: str | None, password: str) -> dict[str, str]:
         (folder / name).chmod(0o755)
     done = subprocess.run(
         ["/bin/sh", "-s"],
-        input=f"password={shlex.quote(password)}\n{ssh.QUESTIONS}",
+        input=f"password={shlex.quote(password)}\n{connection.QUESTIONS}",
         capture_output=True, text=True, check=True, timeout=20,
         env={"PATH": str(folder), "SSH_CONNECTION": "198.51.100.4 1 203.0.113.7 22"},
     )  # fmt: skip
-    lines = [line.removeprefix(ssh.MARK) for line in done.stdout.splitlines()]
+    lines = [line.removeprefix(connection.MARK) for line in done.stdout.splitlines()]
     return dict(line.split("=", 1) for line in lines)
 
 

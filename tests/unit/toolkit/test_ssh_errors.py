@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import HOST_UNUSABLE
-from toolkit.ssh import Connection
-from toolkit.ssh_errors import TABLE, explain
+from toolkit.ssh.connection import Connection
+from toolkit.ssh.errors import TABLE, explain
 
 LINK = Connection("myvps", "admin")
 CHANGED = """\

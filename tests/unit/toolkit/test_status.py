@@ -14,12 +14,14 @@ from rich.console import Console
 from relay import pace
 from tests.support.statuses import client, session, table
 from tests.unit.toolkit.conftest import FakeSsh
-from toolkit import guests, inventory, last, places, status
+from toolkit.friends import commands
+from toolkit.hosts import inventory, last, target
+from toolkit.status import show
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
 from toolkit.lab import DEFAULT_SPEC
-from toolkit.places import Place
+from toolkit.hosts.target import Place
 from toolkit.tasks.status import status as task
 
 WAY = {"rtt": 0.0254, "jitter": 0.0012, "retransmits": 0}
@@ -92,17 +94,17 @@ def drawn(what: Any, width: int = 160) -> str:
 
 
 def test_the_relay_itself_is_one_line() -> None:
-    assert status.summary(STATE) == (
+    assert show.summary(STATE) == (
         "netplay-relay 0.1.0 (732cdd98714b6c68), up 1 h 1 min, ports 55435, 55440, 3 of 1024 connections"
     )
 
 
 def test_a_relay_that_stops_says_so() -> None:
-    assert status.summary({**STATE, "draining": True}).endswith("stopping: no new rooms")
+    assert show.summary({**STATE, "draining": True}).endswith("stopping: no new rooms")
 
 
 def test_a_room_shows_its_host() -> None:
-    text = drawn(status.rooms(STATE, 160))
+    text = drawn(show.rooms(STATE, 160))
     for words in ("FridayNightRoom1", "55440", "198.51.100.9", "40 ms", "1 min"):
         assert words in text
     assert "mode" not in text
@@ -110,18 +112,18 @@ def test_a_room_shows_its_host() -> None:
 
 def test_a_room_without_a_host_is_shown_like_any_other() -> None:
     state = {"sessions": [], "tables": [table(55441, "ben", "cleo")]}
-    text = drawn(status.rooms(state, 160)) + drawn(status.players(state, 160))
+    text = drawn(show.rooms(state, 160)) + drawn(show.players(state, 160))
     for words in ("port 55441", "no host", "5 s", "ben", "cleo", "Nestopia", "30±"):
         assert words in text
 
 
 def test_a_player_shows_who_does_what_and_how_far_away() -> None:
-    text = drawn(status.players(STATE, 160))
+    text = drawn(show.players(STATE, 160))
     for words in ("anna", "playing 2, paused by anna, 3 desyncs", "Nestopia", "25±1 ms", "1.2 kB / 3.4 MB", "waiting"):
         assert words in " ".join(text.split())
 
 
-@pytest.mark.parametrize("what", [status.rooms, status.players])
+@pytest.mark.parametrize("what", [show.rooms, show.players])
 def test_what_does_not_fit_into_40_columns_becomes_a_block_for_each(what: Any) -> None:
     text = drawn(what(STATE, 40), 40)
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -131,21 +133,21 @@ def test_what_does_not_fit_into_40_columns_becomes_a_block_for_each(what: Any) -
 
 
 def test_who_is_let_in_survives_40_columns() -> None:
-    text = drawn(guests.table(GATE, 40), 40)
+    text = drawn(commands.table(GATE, 40), 40)
     for words in ("anna", "203.0.113.7/32", "for good", "2 connected"):
         assert words in text
 
 
 def test_outcomes_are_counted_in_a_line() -> None:
-    assert status.outcomes(STATE) == "ended so far: left 4, stranger 17"
-    assert status.outcomes({**STATE, "outcomes": {}}) == "ended so far: none"
-    told = status.outcomes({**STATE, "session_outcomes": {"host-left": 2, "left": 1}})
+    assert show.outcomes(STATE) == "ended so far: left 4, stranger 17"
+    assert show.outcomes({**STATE, "outcomes": {}}) == "ended so far: none"
+    told = show.outcomes({**STATE, "session_outcomes": {"host-left": 2, "left": 1}})
     assert told == "ended so far: left 4, stranger 17; sessions: host-left 2, left 1"
 
 
 def test_the_wall_is_one_line() -> None:
-    assert status.wall(GATE) == ("gate: the wall stands (nftables), 12 friends' connections let in, 34 packets refused")
-    assert "IS NOT THERE" in status.wall({**GATE, "present": False, "complete": False, "packets": {}})
+    assert show.wall(GATE) == ("gate: the wall stands (nftables), 12 friends' connections let in, 34 packets refused")
+    assert "IS NOT THERE" in show.wall({**GATE, "present": False, "complete": False, "packets": {}})
 
 
 @pytest.fixture
@@ -153,28 +155,28 @@ def place() -> Place:
     """Return a host that was deployed to, as far as this machine knows."""
     host = parse_host("myvps")
     inventory.write(inventory.files_of(host).inventory, Entry(host).render())
-    return places.real("myvps")
+    return target.real("myvps")
 
 
 def test_a_host_that_was_never_deployed_to_is_told_so() -> None:
     with pytest.raises(UserError, match="there is no relay on myvps") as caught:
-        status.look(places.real("myvps"))
+        show.look(target.real("myvps"))
     assert "invoke deploy --host myvps" in caught.value.fix
 
 
 def test_a_relay_that_does_not_answer_leaves_the_gate_to_be_seen(
     place: Place, fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = status.gate.ask
-    monkeypatch.setattr(status.gate, "ask", lambda *_: GATE)
+    asked = show.gate.ask
+    monkeypatch.setattr(show.gate, "ask", lambda *_: GATE)
     fake_ssh.answers(stderr="netplay-relay: no answer at /run/netplay-relay/control.sock: No such file", code=1)
-    look = status.look(place)
+    look = show.look(place)
     assert (look.relay, look.gate) == (None, GATE)
     assert "no answer at /run/netplay-relay/control.sock" in look.problems[0].message
     assert look.to_json()["problems"]
-    monkeypatch.setattr(status.gate, "ask", asked)
+    monkeypatch.setattr(show.gate, "ask", asked)
     with pytest.raises(UserError, match="no answer at"):
-        status.look(place)
+        show.look(place)
 
 
 def test_without_a_host_and_a_deployment_a_sentence_says_what_to_type(
@@ -190,7 +192,7 @@ def test_without_a_host_and_a_deployment_a_sentence_says_what_to_type(
 
 
 def test_both_states_are_one_object_in_json() -> None:
-    told = status.Look(STATE, GATE).to_json()
+    told = show.Look(STATE, GATE).to_json()
     assert json.loads(json.dumps(told))["gate"]["packets"]["refused"] == 34
     assert told["sessions"] == STATE["sessions"]
     assert "problems" not in told
@@ -218,10 +220,10 @@ def test_a_game_is_looked_at_often_enough_to_say_why_it_stutters(plays: bool, mo
         ben |= {"age": 60.0 + number}
         states.append({**STATE, "age": 60.0 + number, "sessions": [session("x", clients=[ben] if plays else [])]})
     remote = Asked(states)
-    monkeypatch.setattr(status, "visit", lambda *_, **__: nullcontext(remote))
-    monkeypatch.setattr(status.gate, "ask", lambda *_: GATE)
+    monkeypatch.setattr(show, "visit", lambda *_, **__: nullcontext(remote))
+    monkeypatch.setattr(show.gate, "ask", lambda *_: GATE)
     monkeypatch.setattr(pace, "BETWEEN", 0.0)
-    look = status.look(places.real("myvps"))
+    look = show.look(target.real("myvps"))
     assert remote.count == (pace.LOOKS if plays else 1)
     assert bool(look.to_json().get("stutters")) == plays
     if plays:
@@ -233,6 +235,6 @@ def test_a_game_is_looked_at_often_enough_to_say_why_it_stutters(plays: bool, mo
 def test_ssh_that_fails_is_explained_and_nothing_is_asked_twice(place: Place, fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(stderr="ssh: connect to host myvps port 22: Connection refused", code=255)
     with pytest.raises(UserError, match="nothing answers on its ssh port") as caught:
-        status.look(place)
+        show.look(place)
     assert caught.value.exit_code == HOST_UNUSABLE
     assert len([arguments for arguments, _ in fake_ssh.calls if "exit" not in arguments]) == 1

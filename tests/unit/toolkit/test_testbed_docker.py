@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from toolkit.checks import environment
+from toolkit.dev.checks import environment
 from toolkit.lab import programs
 from toolkit.lab.state import Node, State
 from toolkit.testbed import containers, docker, scenarios, support

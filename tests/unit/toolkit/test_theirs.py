@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.unit.toolkit.test_edited_meanwhile import ANNA, DONE, PLACE
-from toolkit import gate, guests, inventory
+from toolkit.hosts import gate, inventory
+from toolkit.friends import commands
 from toolkit.errors import UserError
-from toolkit.inventory import Entry, HostFiles
+from toolkit.hosts.inventory import Entry, HostFiles
 
 BEN = {"name": "ben", "ip": ["203.0.113.9/32"], "dns": [], "until": None, "note": "theirs"}
 OVER = {"name": "old", "ip": ["203.0.113.10/32"], "dns": [], "until": 5, "note": ""}
@@ -47,22 +48,22 @@ def host(monkeypatch: pytest.MonkeyPatch, files: HostFiles) -> Host:
 def test_an_older_list_does_not_remove_them(host: Host, files: HostFiles) -> None:
     before = files.friends.read_text()
     with pytest.raises(UserError, match="does not know: ben, old"):
-        guests.add(PLACE, ANNA)
+        commands.add(PLACE, ANNA)
     assert (host.texts, files.friends.read_text()) == ([], before)
 
 
 def test_they_are_taken_over_and_then_the_same_command_works(host: Host, files: HostFiles) -> None:
-    guests.push(PLACE, keep=True)
+    commands.push(PLACE, keep=True)
     for text in (host.texts[-1], files.friends.read_text()):
         assert 'name = "ben"\nip = "203.0.113.9/32"\nnote = "theirs"' in text
         assert '"old"' not in text
 
 
 def test_they_are_removed_where_that_is_said(host: Host) -> None:
-    guests.push(PLACE, drop=True)
+    commands.push(PLACE, drop=True)
     assert "ben" not in host.texts[-1]
 
 
 def test_both_at_once_are_refused() -> None:
     with pytest.raises(UserError, match="both given"):
-        guests.push(PLACE, keep=True, drop=True)
+        commands.push(PLACE, keep=True, drop=True)

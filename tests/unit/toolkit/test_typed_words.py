@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from tasks import ns
-from toolkit import addresses, console, join, last, places, words
+from toolkit import addresses, console, words
+from toolkit.join import instructions
+from toolkit.hosts import last, target
 from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT
-from toolkit.join_lines import state_line
-from toolkit.join_rooms import Room
+from toolkit.join.lines import state_line
+from toolkit.join.rooms import Room
 
 MISTAKES = [
     ("deploy myvps", "invoke deploy --host myvps"),
@@ -55,13 +57,13 @@ def test_what_can_be_read_is_no_mistake() -> None:
 
 def test_a_task_without_a_host_names_the_one_it_means_and_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("alpha", "beta"):
-        last.remember(places.real(name))
+        last.remember(target.real(name))
     assert last.typed(None, None).host.alias == "beta"
     said = capsys.readouterr().out
     assert re.match(r"host +beta\b.*alpha.*--host alpha", said)
     last.typed(None, None, quiet=True)
     assert capsys.readouterr().out == ""
-    last.forget(places.real("beta"))
+    last.forget(target.real("beta"))
     assert last.typed(None, None).host.alias == "alpha"
 
 
@@ -107,7 +109,7 @@ def test_hosting_is_explained_where_an_address_can_be_hosted_by(address: str, fo
     from relay.switchboard.rooms import Mode
 
     assert addresses.has_ipv4(address) is found
-    said = str(join.type_lines(address, 55435, Mode.AUTO, hostable=found))
+    said = str(instructions.type_lines(address, 55435, Mode.AUTO, hostable=found))
     assert ("Use Relay Server" in said) is found
     assert ("nobody can host" in said) is not found
 

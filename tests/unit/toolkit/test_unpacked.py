@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import zipapp
+from toolkit.deploy import zipapp
 
 WHERE = "import runpy, sys; sys.argv[0:] = [sys.argv[1], '--version']\ntry:\n    runpy.run_path(sys.argv[0])\nexcept "
 WHERE += "SystemExit:\n    print(sys.modules['relay.cli'].__file__)"

@@ -12,11 +12,11 @@ from rich.console import Console
 
 from tests.support.statuses import client, session, status
 from tests.unit.toolkit.conftest import FakeSsh
-from toolkit import inventory, places, visiting
+from toolkit.hosts import inventory, target, session as visiting
 from toolkit.errors import UserError
-from toolkit.hosts import parse_host
-from toolkit.inventory import Entry
-from toolkit.remote import Remote
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.inventory import Entry
+from toolkit.hosts.remote import Remote
 from toolkit.watch import run, screen, stream
 from toolkit.watch.stream import Back, Lost
 
@@ -29,7 +29,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     host = parse_host("myvps")
     inventory.write(inventory.files_of(host).inventory, Entry(host).render())
     monkeypatch.setattr(stream, "FIRST_RETRY", 0.01)
-    return visiting.alone(places.real("myvps"))
+    return visiting.alone(target.real("myvps"))
 
 
 def real(items: Iterator[stream.Item]) -> Iterator[Any]:

@@ -15,8 +15,8 @@ ADD = """
 import sys
 from pathlib import Path
 import tasks
-from toolkit import friends, guests, last
-from toolkit.friends_edit import Wish, wished
+from toolkit.friends import parse as friends, commands as guests; from toolkit.hosts import last
+from toolkit.friends.edit import Wish, wished
 wished("", Path("friends.toml"), Wish("anna", ["192.0.2.1"], note="new"))
 """
 

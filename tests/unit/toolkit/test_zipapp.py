@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from toolkit import zipapp
+from toolkit.deploy import zipapp
 from toolkit.console import ROOT
 from toolkit.errors import UserError
 

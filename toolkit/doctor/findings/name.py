@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from toolkit import join
+from toolkit.join import instructions
 from toolkit.doctor.finding import Finding, fine, trouble, warning
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def look(case: Case) -> Iterator[Finding]:
     shown = ", ".join(case.addresses)
     if not any(":" not in one for one in case.addresses):
         yield warning(
-            join.nobody_hosts(name).removesuffix("."),
+            instructions.nobody_hosts(name).removesuffix("."),
             shown,
-            join.IPV4_CURE,
+            instructions.IPV4_CURE,
         )
     elif not _is_address(name):
         yield fine(f"{name} is known", shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from toolkit import roomview
+from toolkit.status import rooms
 from toolkit.doctor.finding import Finding, note, warning
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def look(case: Case) -> Iterator[Finding]:
     """Say which old releases were seen, now on a link or since the relay started."""
     relay = case.told("relay") or {}
     seen = {name for name, count in relay.get("clients", {}).items() if count and OLD.match(name)}
-    for session in roomview.rooms(relay) if relay else []:
+    for session in rooms.rooms(relay) if relay else []:
         for client in session["clients"]:
             release = ((client.get("seen") or {}).get("client") or {}).get("retroarch", "")
             seen |= {release} if OLD.match(release) else set()

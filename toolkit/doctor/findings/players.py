@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from relay import pace
 from relay.monitoring import report
-from toolkit import roomview
+from toolkit.status import rooms
 from toolkit.doctor.finding import Finding, fine, note, warning
-from toolkit.join_lines import FRIEND_MENU
+from toolkit.join.lines import FRIEND_MENU
 from toolkit.watch import causes
 from toolkit.watch.people import Player
 
@@ -33,7 +33,7 @@ def look(case: Case) -> Iterator[Finding]:
     for verdict in judged:
         tell = note if verdict.cause in ORDINARY else warning
         yield tell(f"right now {verdict.sentence}", _evidence(verdict), _cure(verdict, case))
-    players = [Player(client, 0.0) for session in roomview.rooms(state) for client in session["clients"]]
+    players = [Player(client, 0.0) for session in rooms.rooms(state) for client in session["clients"]]
     bad = [(player, sentence) for player in players for sentence in causes.of_game(player)]
     for player, sentence in bad:
         yield warning(f"{player.name} plays now, and {sentence}", cure=f"invoke watch{case.target.option}")
@@ -56,7 +56,7 @@ def _cure(verdict: pace.Verdict, case: Case) -> str:
 
 def _silent(case: Case, state: dict[str, Any]) -> Iterator[Finding]:
     """Say of whom nothing comes any more, not even an acknowledgement."""
-    for session in roomview.rooms(state):
+    for session in rooms.rooms(state):
         host = session.get("host") or {}
         if host.get("silence") is not None:
             yield warning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit import friends
+from toolkit.friends import parse
 from toolkit.console import short
 from toolkit.doctor.finding import Finding, fine, trouble, warning
 from toolkit.errors import UserError
@@ -37,7 +37,7 @@ def _friends(case: Case) -> Iterator[Finding]:
         return
     where, push = short(case.files.friends), f"invoke friends.push{case.target.option}"
     try:
-        here = {str(address) for friend in friends.load(case.files.friends) for address in friend.addresses}
+        here = {str(address) for friend in parse.load(case.files.friends) for address in friend.addresses}
     except UserError as error:
         yield trouble("your list of friends has a mistake", error.message, error.fix)
         return
@@ -50,5 +50,5 @@ def _friends(case: Case) -> Iterator[Finding]:
 def _ended(case: Case) -> set[str]:
     """Return the addresses of friends whose time is over: they are in the file and rightly not in force."""
     over = {one["friend"] for one in case.told("gate")["expired"]}
-    listed = friends.load(case.files.friends) if case.files else []
+    listed = parse.load(case.files.friends) if case.files else []
     return {str(address) for friend in listed if friend.name in over for address in friend.addresses}

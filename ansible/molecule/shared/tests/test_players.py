@@ -25,8 +25,8 @@ def start(testbed: Testbed, who: str, *words: str) -> subprocess.Popen[str]:
 
 
 def probe(testbed: Testbed, who: str, role: str, address: str) -> subprocess.Popen[str]:
-    """Start the proof of a relay (toolkit/confirm.py) in a client of the testbed."""
-    return start(testbed, who, "-m", "toolkit.confirm", role, address, str(PORT))
+    """Start the proof of a relay (toolkit/deploy/probe.py) in a client of the testbed."""
+    return start(testbed, who, "-m", "toolkit.deploy.probe", role, address, str(PORT))
 
 
 def finding(process: subprocess.Popen[str]) -> dict[str, object]:

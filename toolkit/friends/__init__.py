@@ -1,0 +1,1 @@
+"""The owner's friends.toml: read, edited, pushed to a host."""

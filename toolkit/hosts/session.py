@@ -1,0 +1,40 @@
+"""One login to a host that was deployed to, shared by whatever looks at it: status, watch, doctor."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toolkit.ssh import connection
+from toolkit.hosts.remote import Remote, entry_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from toolkit.hosts.target import Place
+
+
+@contextmanager
+def visit(place: Place, *, ask_become: bool = False) -> Iterator[Remote]:
+    """Yield the relay's program on a host; ask_become: sudo there wants a password, ask the person for it.
+
+    The login is made when it is first used. Raises UserError for a host that was never deployed to.
+    """
+    entry, password = entry_of(place), _password(place, ask_become)
+    with connection.connection(entry.host.alias, entry.user, place.ssh_config) as link:
+        yield Remote(place, link, entry.become or ask_become, password)
+
+
+def alone(place: Place, *, ask_become: bool = False) -> Remote:
+    """Return the relay's program on a host, each run over a login of its own. Raises UserError as `visit`."""
+    entry, password = entry_of(place), _password(place, ask_become)
+    link = connection.Connection(entry.host.alias, entry.user, place.ssh_config)
+    return Remote(place, link, entry.become or ask_become, password)
+
+
+def _password(place: Place, ask_become: bool) -> str:
+    if not ask_become:
+        return ""
+    from toolkit.deploy.run import ask_password  # here: the rest of a deployment is only for those who are asked
+
+    return ask_password(place)

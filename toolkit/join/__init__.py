@@ -1,0 +1,1 @@
+"""What everybody types to play, as lines, tables and codes."""

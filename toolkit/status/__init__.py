@@ -1,0 +1,1 @@
+"""What the relay on a host is doing, as tables."""
