@@ -24,8 +24,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from relay.gate.policy.friends import Network
-from relay.protocol.tunnel import Address
+from relay.addresses import Address, Network
 
 log = logging.getLogger("netplay-relay.gate")
 

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import relay
-from relay import answered, pace, service_manager, unpack as unpacked, upgrade
-from relay.net import control_socket, listeners, sockets
-from relay.monitoring import follow, metrics, report
-from relay.switchboard import snapshot
+from relay import allowlist, answered, control_client, pace, service_manager, upgrade
 from relay import config as settings
+from relay import unpack as unpacked
 from relay.config import Config
 from relay.daemon import Daemon
 from relay.fileerrors import sentence
-from relay import allowlist
-from relay.gate.policy import friends
 from relay.gate import cli as gate
-from relay.net.listeners import Listeners
+from relay.gate.policy import friends
 from relay.logs import Events, set_up
+from relay.monitoring import follow, metrics, report
+from relay.net import listeners, sockets
+from relay.net.listeners import Listeners
 from relay.net.selector import LinkSelector
+from relay.switchboard import snapshot
 from relay.tomlfile import ConfigError
 
 Answer = TypeVar("Answer")
@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         ("upgrade", _upgrade, "let the running relay become the installed program, games going on"),
     ):
         asking = commands.add_parser(name, help=text)
-        asking.add_argument("--socket", type=Path, metavar="PATH", help=f"the relay's socket ({control_socket.DEFAULT})")
+        asking.add_argument(
+            "--socket", type=Path, metavar="PATH", help=f"the relay's socket ({control_client.DEFAULT})"
+        )
         asking.add_argument("--config", type=Path, metavar="FILE", help="a relay.toml that says where that socket is")
         asking.set_defaults(run=run)
         if name == "status":
@@ -215,7 +217,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _follow(arguments: argparse.Namespace) -> int:
-    path = control_socket.find(_places(arguments))
+    path = control_client.find(_places(arguments))
     try:
         for line in follow.lines(path, 1.0, _gate_state if arguments.gate else None):
             print(json.dumps(line), flush=True)  # noqa: T201 - the answer
@@ -225,8 +227,9 @@ def _follow(arguments: argparse.Namespace) -> int:
 
 
 def _gate_state() -> dict[str, Any]:
+    from relay.gate import files, status
+    from relay.gate import gate as host  # here: only --gate needs them
     from relay.gate.backends import base
-    from relay.gate import gate as host, files, status  # here: only --gate needs them
 
     try:
         return status.status(host.Gate(files.Places()))
@@ -259,7 +262,7 @@ def _places(arguments: argparse.Namespace) -> list[Path]:
     """Return where the running relay may be asked."""
     if arguments.socket:
         return [Path(arguments.socket)]
-    return control_socket.places(settings.load(arguments.config).control.socket if arguments.config else None)
+    return control_client.places(settings.load(arguments.config).control.socket if arguments.config else None)
 
 
 def _as_json(answer: dict[str, Any]) -> str:
@@ -273,7 +276,7 @@ def _ask(arguments: argparse.Namespace, request: str, read: Callable[[dict[str, 
     paths = _places(arguments)
     path = paths[0]
     try:
-        answer = control_socket.ask_first(paths, request)
+        answer = control_client.ask_first(paths, request)
         if "error" in answer and request == "status":
             raise ValueError(answered.clean(str(answer["error"])))
         return read(answer)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relay.protocol import tunnel
-from relay.net import sockets
+from relay import limits
 from relay.coreless import DEVICES
-from relay.netplay import wire
 from relay.limits import Buffers, Limits, Timeouts
+from relay.netplay import wire
+from relay.protocol import tunnel
 from relay.switchboard.rooms import Mode
 from relay.tomlfile import ConfigError, locate, read, read_toml
 
@@ -49,7 +49,7 @@ class Listen:
 
     port: int = tunnel.DEFAULT_PORT
     bind: tuple[str, ...] = ("0.0.0.0", "::")  # noqa: S104 - a relay's purpose; the gate decides who gets in
-    max_segment: int = sockets.MAX_SEGMENT
+    max_segment: int = limits.MAX_SEGMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +241,7 @@ class _Reader:
         if name == "listen.port":
             return self.port(table, key, value)
         if name == "listen.max_segment":
-            least, most = sockets.SEGMENTS
+            least, most = limits.SEGMENTS
             good = type(value) is int and (value == 0 or least <= value <= most)
             self.expect(table, key, good, f"0, or from {least} to {most} bytes", value)
             return value

@@ -13,19 +13,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from relay.net import control_socket, sockets
-from relay import service_manager, upgrade
-from relay.switchboard import snapshot
-from relay.monitoring import status
-from relay.net.wakeup import Alarm
+from relay import control_client, service_manager, upgrade
+from relay.addresses import canonical
 from relay.config import Config
-from relay.net.lan_discovery import Discovery, can_be_listed
-from relay.monitoring.subscribers import Followers
-from relay.net.listeners import Listeners
 from relay.logs import Events, log
-from relay.protocol.tunnel import canonical
+from relay.monitoring import status
+from relay.monitoring.subscribers import Followers
+from relay.net import control_socket, sockets
+from relay.net.lan_discovery import Discovery, can_be_listed
+from relay.net.listeners import Listeners
 from relay.net.selector import LinkSelector
 from relay.net.server import Server
+from relay.net.wakeup import Alarm
+from relay.switchboard import snapshot
 from relay.upgrade import Verdict
 
 # Turns of the event loop in which a signal that has come reaches its handler: wake-up, dispatch, handler.
@@ -105,7 +105,7 @@ class Daemon:
             raise upgrade.UnusableStateError(repr(error)) from error
 
     def _open_control(self, state: dict[str, Any] | None) -> control_socket.ControlSocket | None:
-        default = control_socket.default_path()
+        default = control_client.default_path()
         paths = dict.fromkeys(path for path in (self._config.control.socket, default) if path)
         handlers = {
             "status": self._answer_status,

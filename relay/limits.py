@@ -46,3 +46,11 @@ class Buffers:
     memory: int = 136 * 1024 * 1024
     waiting_client: int = 64 * 1024
     socket: int = 256 * 1024
+
+
+# The largest segment (bytes) that both sides send. Kernels learn what a path takes from messages of its hops (ICMP).
+# Where these are lost, nothing larger than the smallest hop ever arrives: not one savestate. This much fits through
+# 1280 bytes, which every hop of IPv6 must take, and nearly every tunnel, line and mobile network does.
+MAX_SEGMENT = 1220
+SEGMENTS = (88, 32767)
+"""What Linux takes for TCP_MAXSEG, but for 0."""

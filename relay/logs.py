@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from relay.addresses import Address
 from relay.config import Log
-from relay.protocol.tunnel import Address
 
 log = logging.getLogger("netplay-relay")
 # A record of nothing: what is the same in every line (thread, process, file) is not found out anew for each.

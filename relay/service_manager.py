@@ -12,9 +12,6 @@ import socket
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from relay.net.sockets import inherit
-
-FIRST_FD = 3
 # What shows which service manager runs, and how it is asked about the relay.
 MANAGERS = (
     ("run/systemd/system", "systemctl status netplay-relay"),
@@ -27,15 +24,6 @@ MANAGERS = (
 def status_command(root: Path = Path("/")) -> str:
     """Return what to type to see whether the relay's service runs; "" where no service manager is known."""
     return next((command for path, command in MANAGERS if (root / path).exists()), "")
-
-
-def inherited_sockets(environ: MutableMapping[str, str] = os.environ, first_fd: int = FIRST_FD) -> list[socket.socket]:
-    """Return the sockets passed to this process, and take the variables out of environ so that no child sees them."""
-    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
-    environ.pop("LISTEN_FDNAMES", None)
-    if pid != str(os.getpid()) or not count.isdigit():
-        return []
-    return [inherit(fd) for fd in range(first_fd, first_fd + int(count))]
 
 
 def notify(message: str, environ: MutableMapping[str, str] = os.environ) -> None:

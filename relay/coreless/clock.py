@@ -6,8 +6,8 @@ the next would be out of order for it, and it would leave.
 
 from __future__ import annotations
 
-from relay.netplay import wire
 from relay.coreless.game import Game, Peer
+from relay.netplay import wire
 from relay.outcomes import Outcome
 
 # A player whose input is always this many frames ahead of the clock, over that many frames, is told to wait: nothing

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relay.protocol import tunnel as protocol
-from relay.netplay import wire
 from relay.coreless.settings import CorelessSettings
+from relay.netplay import wire
+from relay.protocol import tunnel as protocol
 from relay.spool import Blob, Spool, SpoolFullError
 
 # A savestate of more bytes lies in blocks of its own while it arrives.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from relay.before_end import OWN_PADS
-from relay.netplay import wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import Framer, Header
-from relay.netplay.info import Info
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
+from relay.netplay import wire
+from relay.netplay.info import Info
 from relay.outcomes import Outcome
 from relay.spool import Blob, Spool
 

@@ -6,11 +6,11 @@ writes them, before the relay must write one itself.
 
 from __future__ import annotations
 
-from relay.protocol import tunnel
-from relay.netplay import info, wire
 from relay.coreless import roles, silent
 from relay.coreless.game import Game, Peer, Stage
+from relay.netplay import info, wire
 from relay.outcomes import Outcome
+from relay.protocol import tunnel
 
 # What RetroArch 1.10 and later speak with an older side.
 PROTOCOL = 5

@@ -7,9 +7,9 @@ sixty times a second, for as long as an older one has the game paused, and they 
 from __future__ import annotations
 
 from relay.coreless import clock
-from relay.netplay import wire
 from relay.coreless.clock import MOST_STALL
 from relay.coreless.game import Game, Peer
+from relay.netplay import wire
 
 FRAME = 1 / 60
 

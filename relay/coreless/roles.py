@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from relay.coreless import clock, pauses, savestates
-from relay.netplay import wire
 from relay.coreless.game import Game, Peer, StateRequest
+from relay.netplay import wire
 from relay.outcomes import Outcome
 
 WANTED_PADS = 0xFFFF

@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from relay.before_end import OWN_PADS
-from relay.coreless import clock, handshake, pauses, snapshot, savestates, roles, silent
-from relay.netplay import wire
+from relay.coreless import clock, handshake, pauses, roles, savestates, silent, snapshot
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import BrokenError, CorePacketError, Framer, StateLostError
 from relay.coreless.game import Game, Peer, Stage
 from relay.coreless.settings import Action, Close, Convert, CorelessSettings, Note, Rest, Send
 from relay.coreless.status import view
+from relay.netplay import wire
 from relay.outcomes import Outcome
 from relay.spool import Blob, Spool
 

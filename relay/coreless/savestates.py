@@ -14,9 +14,9 @@ from __future__ import annotations
 import zlib
 
 from relay.coreless import conversion
-from relay.netplay import wire
 from relay.coreless.conversion import Conversion
 from relay.coreless.game import Game, Peer
+from relay.netplay import wire
 from relay.outcomes import Outcome
 from relay.spool import Blob, SpoolFullError
 

@@ -16,8 +16,8 @@ from relay.coreless import savestates
 from relay.coreless.conversion import Conversion
 from relay.coreless.framing import Framer, Header
 from relay.coreless.game import Game, Peer, Stage, StateRequest
-from relay.netplay.info import Info
 from relay.coreless.settings import CorelessSettings
+from relay.netplay.info import Info
 from relay.spool import Spool
 
 PLAIN = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from relay.netplay import releases
 from relay.coreless.game import Game, Peer, Stage
+from relay.netplay import releases
 from relay.netplay.observed import Role, clean
 
 # What stands for all that is said in the game, where that is not to be shown.

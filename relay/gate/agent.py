@@ -19,16 +19,17 @@ from typing import Any
 
 from relay import service_manager
 from relay.fileerrors import sentence
-from relay.gate import commit_confirm, netlink_monitor, previous_backend, resolver, files as places, state
-from relay.gate.coexist import frontends
-from relay.gate.backends import lacking
+from relay.gate import commit_confirm, netlink_monitor, previous_backend, resolver, state
 from relay.gate import desired as files
+from relay.gate import files as places
+from relay.gate.backends import lacking
 from relay.gate.backends.base import FilterError
+from relay.gate.coexist import frontends
+from relay.gate.desired import Wanted
 from relay.gate.gate import Gate, Outcome
+from relay.gate.policy.ruleset import Wall
 from relay.gate.resolver import Lookups
 from relay.gate.state import BusyError, State
-from relay.gate.policy.ruleset import Wall
-from relay.gate.desired import Wanted
 from relay.tomlfile import ConfigError
 
 log = logging.getLogger("netplay-relay.gate")

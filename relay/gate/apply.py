@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relay.gate import commit_confirm, previous_backend, resolver, others, files as places, state
+from relay.gate import commit_confirm, others, previous_backend, resolver, state
+from relay.gate import files as places
 from relay.gate.backends import lacking
-from relay.gate.policy import friends as friendslist
 from relay.gate.backends.base import FilterError, enforce
-from relay.gate.gate import Gate, Outcome
-from relay.gate.resolver import Lookups
-from relay.gate.policy.plan import Plan
-from relay.gate.state import State
 from relay.gate.desired import Wanted
+from relay.gate.gate import Gate, Outcome
+from relay.gate.policy import friends as friendslist
+from relay.gate.policy.plan import Plan
+from relay.gate.resolver import Lookups
+from relay.gate.state import State
 from relay.tomlfile import ConfigError
 
 LOOK_UP_SECONDS = 6.0
@@ -126,7 +127,9 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
             changed = places.write(gate.places.friends, wish.text) or changed
     except (ConfigError, FilterError, OSError):
         if armed["token"]:
-            commit_confirm.roll_back(gate, armed["token"], "the push after it could not be applied" if unconfirmed else "")
+            commit_confirm.roll_back(
+                gate, armed["token"], "the push after it could not be applied" if unconfirmed else ""
+            )
         raise
     if wish.text is not None and wish.rollback_after is None:
         places.write(gate.places.pending, None)

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from relay import allowlist
-from relay.gate.policy import expiry
-from relay.gate import previous_backend, files, state, subject
+from relay.addresses import Network
+from relay.gate import files, previous_backend, state, subject
 from relay.gate.backends.base import FilterError
 from relay.gate.coexist.survey import Coexistence
-from relay.gate.policy.friends import Friend, Network
+from relay.gate.desired import Wanted
 from relay.gate.gate import Gate
+from relay.gate.policy import expiry
+from relay.gate.policy.friends import Friend
+from relay.gate.policy.ruleset import Standing
 from relay.gate.state import State
 from relay.gate.subject import Subject
-from relay.gate.policy.ruleset import Standing
-from relay.gate.desired import Wanted
 from relay.gate.way import Way
 
 

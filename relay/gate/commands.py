@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from relay.fileerrors import sentence
-from relay.gate.policy import expiry
 from relay.gate import state
 from relay.gate.backends.base import FilterError
 from relay.gate.errors import AgentRunsError, UnknownSubjectError
+from relay.gate.files import Places
 from relay.gate.gate import Gate
 from relay.gate.others import OthersError
-from relay.gate.files import Places
+from relay.gate.policy import expiry
 from relay.gate.programs import ProgramError
 from relay.gate.state import BusyError
 from relay.tomlfile import ConfigError, unreadable
@@ -136,9 +136,8 @@ def _of(noted: dict[str, Any] | None, token: str) -> dict[str, Any] | None:
 
 def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
     # All of it now: while this waits, the file it comes from may be replaced.
-    from relay.gate.coexist import survey
     from relay.gate import commit_confirm
-    from relay.gate.backends import nftables, iptables  # noqa: F401 - see above
+    from relay.gate.backends import iptables, nftables  # noqa: F401 - see above
 
     pending = commit_confirm.load(gate.places.pending)
     token = arguments.token or (pending.token if pending else "")
@@ -178,8 +177,8 @@ def _kick(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
 
 def _survey(gate: Gate, _: argparse.Namespace) -> Answer:
-    from relay.gate.coexist import saved_rules
     from relay.gate import way
+    from relay.gate.coexist import saved_rules
     from relay.gate.coexist.survey import Coexistence
 
     known = state.load(gate.places.state)

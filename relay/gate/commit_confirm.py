@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import relay
-from relay.gate import previous_backend, files, state, typed
+from relay.gate import files, previous_backend, state, typed
 from relay.gate.backends.base import FilterError, Snapshot
 from relay.gate.gate import Gate
 from relay.gate.programs import ProgramError

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from relay import config, tomlfile
 from relay.config import Config
-from relay.gate.policy import friends as friendslist
 from relay.gate import files
-from relay.gate.policy.friends import Friend
 from relay.gate.files import Places
+from relay.gate.policy import friends as friendslist
+from relay.gate.policy.friends import Friend
 from relay.gate.state import State
 from relay.protocol.tunnel import DEFAULT_PORT
 from relay.tomlfile import ConfigError

@@ -9,17 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.gate import lockout, previous_backend, resolver, files, desired as wanted
-from relay.gate.policy import plan, ruleset as wall
-from relay.gate.foreign import uplinks
+from relay.gate import desired as wanted
+from relay.gate import files, lockout, previous_backend, resolver
 from relay.gate.backends.base import Backend, Done, FilterError, enforce
 from relay.gate.backends.nftables import Nftables
+from relay.gate.desired import Wanted
 from relay.gate.files import Places
+from relay.gate.foreign import uplinks
+from relay.gate.policy import plan
+from relay.gate.policy import ruleset as wall
 from relay.gate.policy.plan import Plan
+from relay.gate.policy.ruleset import Standing, Wall
 from relay.gate.programs import Programs
 from relay.gate.state import State, save
-from relay.gate.policy.ruleset import Standing, Wall
-from relay.gate.desired import Wanted
 
 if TYPE_CHECKING:
     from relay.gate.backends.iptables import Iptables

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from relay.addresses import Network
 from relay.gate import state, subject
 from relay.gate.errors import UnknownSubjectError
-from relay.gate.policy.friends import Network
 from relay.gate.gate import Gate
 from relay.gate.programs import ProgramError
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from relay.gate.policy import friends as friendslist
 from relay.gate import files
+from relay.gate.policy import friends as friendslist
 from relay.gate.policy.friends import Friend
 from relay.tomlfile import ConfigError
 

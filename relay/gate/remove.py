@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from relay.gate import commit_confirm, previous_backend, files as places, state
+from relay.gate import commit_confirm, previous_backend, state
+from relay.gate import files as places
 from relay.gate.backends.base import FilterError
+from relay.gate.backends.iptables import Iptables, variant
 from relay.gate.coexist.survey import Coexistence
 from relay.gate.errors import AgentRunsError
 from relay.gate.gate import Gate
 from relay.gate.state import State
-from relay.gate.backends.iptables import Iptables, variant
 from relay.tomlfile import ConfigError
 
 

@@ -16,10 +16,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from relay.gate.policy.friends import Network
+from relay.addresses import Address, Network
 from relay.gate.policy.plan import CARRIER_NAT
 from relay.gate.state import Name
-from relay.protocol.tunnel import Address
 
 # Seconds between two look-ups of one name: at least, and up to so many more.
 MOST_OFTEN = 60.0

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from relay import allowlist
+from relay.addresses import Address, Network
 from relay.gate import commit_confirm, files, state, subject
-from relay.gate.policy import expiry
-from relay.gate.backends.base import FilterError
-from relay.gate.policy.friends import Network
-from relay.gate.gate import Gate
-from relay.gate.policy.plan import Entry, Plan
 from relay.gate.apply import warnings
-from relay.gate.state import State
-from relay.gate.policy.ruleset import Standing, set_of
+from relay.gate.backends.base import FilterError
 from relay.gate.desired import Wanted
-from relay.protocol.tunnel import Address
+from relay.gate.gate import Gate
+from relay.gate.policy import expiry
+from relay.gate.policy.plan import Entry, Plan
+from relay.gate.policy.ruleset import Standing, set_of
+from relay.gate.state import State
 
 # How long a change that is under way is waited for, in seconds, and how often it is looked whether it is over.
 PATIENCE = 5.0

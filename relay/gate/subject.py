@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from relay import control_client
+from relay.addresses import Address, Network
 from relay.gate import resolver
-from relay.gate.errors import UnknownSubjectError
-from relay.gate.policy.friends import Friend, Network
-from relay.gate.gate import Gate
-from relay.gate.state import State
 from relay.gate.desired import Wanted
-from relay.protocol.tunnel import Address
+from relay.gate.errors import UnknownSubjectError
+from relay.gate.gate import Gate
+from relay.gate.policy.friends import Friend
+from relay.gate.state import State
 
 # Characters of what the relay says of a failure.
 MOST_SHOWN = 300
@@ -73,12 +74,10 @@ def ask_relay(
     gate: Gate, request: str, socket: Path | None = None, **details: Any
 ) -> tuple[dict[str, Any] | None, str]:
     """Ask the running relay; return its answer, or None and a sentence that says why there is none."""
-    from relay.net import control_socket  # and with it asyncio: only for those who ask
-
-    paths = [socket] if socket else control_socket.places(gate.wanted().settings.control.socket, SOCKET)
+    paths = [socket] if socket else control_client.places(gate.wanted().settings.control.socket, SOCKET)
     path = paths[0]
     try:
-        answer = control_socket.ask_first(paths, request, 10.0, **details)
+        answer = control_client.ask_first(paths, request, 10.0, **details)
     except FileNotFoundError:
         return None, f"the relay does not run, or has no socket at {path}"
     except (OSError, ValueError) as error:

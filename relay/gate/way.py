@@ -13,13 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from relay.gate.foreign import uplinks
-from relay.gate.foreign import iptables
+from relay.addresses import Network
+from relay.gate.coexist.raw_rules import LEGACY, OUR_TABLE, insertions, lists
+from relay.gate.foreign import iptables, uplinks
 from relay.gate.foreign.chain import Chain, Rule
 from relay.gate.foreign.nft import Ruleset, entries
 from relay.gate.foreign.packet import Packet
-from relay.gate.policy.friends import Network
-from relay.gate.coexist.raw_rules import LEGACY, OUR_TABLE, insertions, lists
 from relay.gate.programs import ProgramError, Programs
 
 NETWORKS = Path("/sys/class/net")

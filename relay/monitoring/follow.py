@@ -1,7 +1,7 @@
 """`netplay-relay status --follow`: the state of the relay, and with --gate of the gate, as JSON lines without end.
 
-Each line is an object with "relay" (what relay/monitoring/status.py gives, or null with "problem" in words) or "gate" (what
-`gate status` gives, or null with "problem"). It goes on when the relay restarts, and ends when nobody reads it.
+Each line is an object with "relay" (what relay/monitoring/status.py gives, or null with "problem" in words) or "gate"
+(what `gate status` gives, or null with "problem"). It goes on when the relay restarts, and ends when nobody reads it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from relay.net import control_socket
+from relay import control_client
 
 # Seconds: for an answer to begin, between two attempts to reach a relay that is not there, between two of the gate.
 PATIENCE = 15.0
@@ -63,7 +63,7 @@ def _followed(path: Path, every: float) -> Iterator[dict[str, Any]]:
         sock.connect(str(path))
         sock.sendall(json.dumps({"do": "follow", "every": every}).encode() + b"\n")
         for answer in _answers(sock, PATIENCE + every):
-            state = control_socket.decoded(answer)
+            state = control_client.decoded(answer)
             if "requests" in state:
                 break
             if error := state.get("error"):
@@ -77,19 +77,19 @@ def _followed(path: Path, every: float) -> Iterator[dict[str, Any]]:
 def _answers(sock: socket.socket, seconds: float) -> Iterator[bytes]:
     """Yield lines, each of which must be whole within so many seconds. Raises OSError, ValueError."""
     data, end = bytearray(), time.monotonic() + seconds
-    while chunk := control_socket.receive(sock, end):
+    while chunk := control_client.receive(sock, end):
         data += chunk
         while (at := data.find(b"\n")) >= 0:
             line = bytes(data[:at])
             del data[: at + 1]
             yield line
             end = time.monotonic() + seconds
-        if len(data) > control_socket.LONGEST_ANSWER:
-            raise ValueError(f"a line of the relay's is longer than {control_socket.LONGEST_ANSWER} bytes")
+        if len(data) > control_client.LONGEST_ANSWER:
+            raise ValueError(f"a line of the relay's is longer than {control_client.LONGEST_ANSWER} bytes")
 
 
 def _asked(path: Path, every: float) -> Iterator[dict[str, Any]]:
     """Yield states of a relay that is older than this program and cannot be followed: it is asked again and again."""
     while True:
-        yield {"relay": control_socket.ask(path, "status", PATIENCE)}
+        yield {"relay": control_client.ask(path, "status", PATIENCE)}
         time.sleep(every)

@@ -17,7 +17,7 @@ def anybody_plays(state: dict[str, Any]) -> bool:
 
 
 def text(state: dict[str, Any], judged: Mapping[str, Sequence[Verdict]] = MappingProxyType({})) -> str:
-    """Return what relay/monitoring/status.py gives, as lines for a person; judged: what makes games stutter (relay/pace.py)."""
+    """Return what `status` gives, as lines for a person; judged: what makes games stutter (relay/pace.py)."""
     ports = ", ".join(str(port) for port in state["ports"])
     connections = state["connections"]
     lines = [

@@ -9,10 +9,10 @@ from collections import Counter
 from typing import Any
 
 import relay
-from relay.net import tcpinfo
 from relay.config import Config, Watch
-from relay.outcomes import Outcome
+from relay.net import tcpinfo
 from relay.net.server import Server
+from relay.outcomes import Outcome
 from relay.switchboard.connection import Conn, Session
 from relay.switchboard.coreless_sessions import Table
 
@@ -84,7 +84,7 @@ def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
 
 
 def _table(table: Table, server: Server, watch: Watch, now: float) -> dict[str, Any]:
-    """Return a core-less room: relay/coreless/status.py, as far as [watch] allows, and of each player the connection."""
+    """Return a core-less room: relay/coreless/status.py, as far as [watch] allows, and each player's connection."""
     played = table.room.status(watch.names, watch.links)
     found = {"port": table.port, "age": round(now - table.since, 1), "joins": table.joins, **played}
     for player in found["players"]:

@@ -1,7 +1,7 @@
 """Those who follow the relay's state over the control socket: a JSON line now and then, until they go.
 
-Each line is what relay/monitoring/status.py gives. A follower that reads too slowly is dropped, and there are never more than
-MOST of them, so that being watched costs a game nothing it could feel.
+Each line is what relay/monitoring/status.py gives. A follower that reads too slowly is dropped, and there are never
+more than MOST of them, so that being watched costs a game nothing it could feel.
 """
 
 from __future__ import annotations

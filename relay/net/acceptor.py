@@ -9,8 +9,8 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 
-from relay.net import sockets
 from relay.logs import Events, Seldom
+from relay.net import sockets
 from relay.net.poller import Readiness
 
 # How long (seconds) nothing is accepted when there is no file descriptor left at all.

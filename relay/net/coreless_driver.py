@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 from relay.coreless import Conversion
 from relay.coreless.conversion import NO_MEMORY
-from relay.outcomes import Outcome
-from relay.net.poller import Readiness
 from relay.net.player_sockets import READ_OF_STATE, READ_SIZE, Seats
+from relay.net.poller import Readiness
+from relay.outcomes import Outcome
 from relay.spool import Backlog, Spool, SpoolFullError
 from relay.switchboard.connection import Action, Conn
-from relay.switchboard.machine import Switchboard
 from relay.switchboard.coreless_sessions import Table
+from relay.switchboard.machine import Switchboard
 
 log = logging.getLogger("netplay-relay")
 

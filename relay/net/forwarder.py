@@ -25,13 +25,13 @@ from os import read, write
 
 from relay.net import sockets
 from relay.net.link import NOBODY, End, Flow
-from relay.outcomes import Outcome
 from relay.net.poller import Readiness
 from relay.net.selector import BATCH, Events, Poll
+from relay.netplay.framing import HEAD_SIZE, INPUT, LEAST_INPUT, Data, head_of_input
+from relay.netplay.watcher import Watcher
+from relay.outcomes import Outcome
 from relay.spool import Backlog, Spool, SpoolFullError
 from relay.switchboard.connection import Conn
-from relay.netplay.watcher import Watcher
-from relay.netplay.framing import HEAD_SIZE, INPUT, LEAST_INPUT, Data, head_of_input
 
 log = logging.getLogger("netplay-relay")
 

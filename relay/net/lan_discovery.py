@@ -15,8 +15,9 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 
-from relay.protocol import lan, tunnel
-from relay.protocol.tunnel import Address
+from relay import addresses
+from relay.addresses import Address
+from relay.protocol import lan
 
 ANSWERS_PER_SECOND = 4.0
 # Datagrams read in one wake-up, so that a flood of them keeps no game waiting.
@@ -64,7 +65,7 @@ class Discovery:
             self._answer(sock, query, peer)
 
     def _answer(self, sock: socket.socket, query: bytes, peer: tuple[str, int]) -> None:
-        source = tunnel.canonical(peer[0])
+        source = addresses.canonical(peer[0])
         if query != lan.QUERY or not lan.is_listed(source) or not self._allows(source):
             return
         origin = self._origin(source)

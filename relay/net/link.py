@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from relay.netplay.framing import Data, Direction
+from relay.netplay.watcher import Watcher
 from relay.spool import Backlog
 from relay.switchboard.connection import Conn
-from relay.netplay.watcher import Watcher
-from relay.netplay.framing import Data, Direction
 
 NOBODY = -2
 """In Flow.who: nobody looks at what goes by."""

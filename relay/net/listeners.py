@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from relay.net import lan_discovery, sockets
-from relay.protocol import lan
-from relay import service_manager
 from relay.config import Config
 from relay.logs import log
+from relay.net import lan_discovery, sockets
+from relay.protocol import lan
 
 
 class CannotListenError(Exception):
@@ -43,7 +43,7 @@ def obtain(config: Config, state: dict[str, Any] | None) -> Listeners:
         return _activated(config, found)
     if state is not None:
         streams = _reconcile(config, [_listener(sockets.inherit(fd)) for fd in state["listeners"]])
-    elif passed := service_manager.inherited_sockets():
+    elif passed := inherited_sockets():
         return _activated(config, passed)
     else:
         streams = _open(config, _wanted(config))
@@ -182,3 +182,15 @@ def _cannot_listen(address: str, port: int, error: OSError) -> str:
         errno.EADDRINUSE: f"See who has the port with: ss -ltnp 'sport = :{port}'   Or take another one: --port N",
     }
     return f"cannot listen on {where}: {reason}.\n{hints.get(error.errno or 0, 'Name another address: --bind ADDR')}"
+
+
+FIRST_FD = 3
+
+
+def inherited_sockets(environ: MutableMapping[str, str] = os.environ, first_fd: int = FIRST_FD) -> list[socket.socket]:
+    """Return the sockets passed to this process, and take the variables out of environ so that no child sees them."""
+    pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if pid != str(os.getpid()) or not count.isdigit():
+        return []
+    return [sockets.inherit(fd) for fd in range(first_fd, first_fd + int(count))]

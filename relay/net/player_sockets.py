@@ -13,8 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from relay.outcomes import Outcome
 from relay.net.poller import Readiness
+from relay.outcomes import Outcome
 from relay.spool import Backlog, Blob, Spool, SpoolFullError
 from relay.switchboard.connection import Conn
 

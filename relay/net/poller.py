@@ -1,8 +1,8 @@
 """Who is told that a socket can be read: the forwarder of its links, the server of each other connection.
 
-Both without the detour over the event loop's callbacks: the sockets stand in the loop's own epoll (relay/net/selector.py),
-or, on a loop that has another selector, in one of their own that the loop watches. A connection that becomes an end of
-a link stays where it stands. Measured in docs/performance.md.
+Both without the detour over the event loop's callbacks: the sockets stand in the loop's own epoll
+(relay/net/selector.py), or, on a loop that has another selector, in one of their own that the loop watches. A
+connection that becomes an end of a link stays where it stands. Measured in docs/performance.md.
 """
 
 from __future__ import annotations

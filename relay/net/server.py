@@ -17,25 +17,25 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from relay.protocol import lan, tunnel
-from relay.switchboard import snapshot
-from relay.net import sockets, tcpinfo
-from relay.config import Config
-from relay.net.history import Endings
-from relay.net.link import End
-from relay.net.acceptor import Entrance
-from relay.net.lingering_close import Farewells
-from relay.net.forwarder import Forwarder
+from relay.addresses import Address
 from relay.allowlist import Allowlist
-from relay.net.coreless_driver import Hall
-from relay.net.session_log import Journal
+from relay.config import Config
 from relay.logs import Events, log
-from relay.outcomes import Outcome
-from relay.protocol.tunnel import Address
+from relay.net import sockets, tcpinfo
+from relay.net.acceptor import Entrance
+from relay.net.coreless_driver import Hall
+from relay.net.forwarder import Forwarder
+from relay.net.history import Endings
+from relay.net.lingering_close import Farewells
+from relay.net.link import End
 from relay.net.poller import Readiness
-from relay.switchboard.rooms import Room, RoomTable
 from relay.net.selector import LinkSelector
+from relay.net.session_log import Journal
+from relay.netplay.watcher import Watcher
+from relay.outcomes import Outcome
+from relay.protocol import lan, tunnel
 from relay.spool import Backlog, Blob, Spool
+from relay.switchboard import snapshot
 from relay.switchboard.connection import (
     Action,
     Close,
@@ -52,8 +52,8 @@ from relay.switchboard.connection import (
     TableClosed,
     TableOpened,
 )
-from relay.netplay.watcher import Watcher
 from relay.switchboard.machine import Switchboard
+from relay.switchboard.rooms import Room, RoomTable
 
 SWEEP = 0.25
 # Sockets that are being closed with words still to be read. Strangers have few, and none of the others'.
@@ -77,10 +77,7 @@ class Server:
         selector: LinkSelector | None = None,
     ) -> None:
         rooms = RoomTable(
-            (
-                Room(tunnel.session_id(room.id), room.port, config.mode_of(room), room.devices)
-                for room in config.rooms
-            ),
+            (Room(tunnel.session_id(room.id), room.port, config.mode_of(room), room.devices) for room in config.rooms),
             new_id,
             config.timeouts.host_return,
             config.coreless.mode,

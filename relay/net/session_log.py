@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from relay import before_end
+from relay.addresses import Address
+from relay.logbound import LogBound
+from relay.logs import Events, Seldom, log
 from relay.net import tcpinfo
 from relay.net.history import Endings
 from relay.net.link import End
-from relay.logbound import LogBound
-from relay.logs import Events, Seldom, log
-from relay.outcomes import Outcome
-from relay.protocol.tunnel import Address
 from relay.net.player_sockets import Seat
+from relay.outcomes import Outcome
 from relay.switchboard.connection import (
     SOURCE_SIZE,
     Conn,

@@ -12,24 +12,17 @@ import socket
 import termios
 from functools import lru_cache
 
-from relay.protocol.tunnel import Address, canonical
+from relay.addresses import Address, canonical
+from relay.limits import MAX_SEGMENT
 
 BACKLOG = 4096
 OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # A paused RetroArch is silent for hours but its kernel answers. Every 5 s it is asked for a sign of life, which soon
-# shows who is silent (relay/net/tcpinfo.py), and then each second, for one question may be lost: whoever is silent for 7 s
-# makes way for others. 120 s without an answer are the end. Keepalive rests while something is on its way,
-# a ping for one; then it is the time without an acknowledgement that counts (milliseconds). A paused RetroArch's kernel
+# shows who is silent (relay/net/tcpinfo.py), and then each second, for one question may be lost: whoever is silent for
+# 7 s makes way for others. 120 s without an answer are the end. Keepalive rests while something is on its way, a ping
+# for one; then it is the time without an acknowledgement that counts (milliseconds). A paused RetroArch's kernel
 # acknowledges; but not once its buffer is full, however alive it is: see `linked`.
 DEAD_PEER = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 115, "TCP_USER_TIMEOUT": 120_000}
-
-
-# The largest segment (bytes) that both sides send. Kernels learn what a path takes from messages of its hops (ICMP).
-# Where these are lost, nothing larger than the smallest hop ever arrives: not one savestate. This much fits through
-# 1280 bytes, which every hop of IPv6 must take, and nearly every tunnel, line and mobile network does.
-MAX_SEGMENT = 1220
-SEGMENTS = (88, 32767)
-"""What Linux takes for TCP_MAXSEG, but for 0."""
 
 
 class Listener(socket.socket):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relay.netplay import releases
-from relay.netplay import wire
+from relay.netplay import releases, wire
 
 TEXT = 32
 

@@ -6,8 +6,8 @@ known sizes (docs/protocol.md, Older clients); behind it bytes are forwarded as 
 
 from __future__ import annotations
 
-from relay.protocol import tunnel
 from relay.netplay import info, wire
+from relay.protocol import tunnel
 
 # Beyond this a command is none of the handshake's.
 MOST_BODY = 4096

@@ -11,7 +11,7 @@ import ipaddress
 import struct
 from dataclasses import dataclass
 
-from relay.protocol.tunnel import Address
+from relay.addresses import Address
 
 PORT = 55435
 QUERY = b"RANQ"

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ipaddress
 import struct
 from dataclasses import dataclass
 from enum import Enum
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from relay.addresses import Address
 
 DEFAULT_PORT = 55435
 ID_SIZE = 12
@@ -293,11 +292,3 @@ def is_session_text(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def canonical(address: str) -> Address:
-    """Return the address of a peer, an IPv4 client of a dual-stack listener as IPv4. Raises ValueError."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        return parsed.ipv4_mapped
-    return parsed

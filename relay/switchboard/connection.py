@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from relay.protocol import tunnel
+from relay.addresses import Address
 from relay.netplay.legacy_handshake import Introduction
 from relay.outcomes import Outcome
-from relay.protocol.tunnel import Address
+from relay.protocol import tunnel
 
 if TYPE_CHECKING:
     from relay.coreless import Conversion

@@ -22,16 +22,16 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from relay.netplay import legacy_handshake, releases
-from relay.protocol import tunnel
-from relay.switchboard.admission import Admission, count_down, count_up
+from relay.addresses import Address
 from relay.coreless import DEVICES, Conversion, CorelessSettings
 from relay.limits import Buffers, Limits, Timeouts
 from relay.liveness import Liveness, Sign
+from relay.netplay import legacy_handshake, releases
 from relay.outcomes import Outcome
-from relay.protocol.tunnel import Address, Reason
-from relay.switchboard.rooms import Mode, RoomTable
+from relay.protocol import tunnel
+from relay.protocol.tunnel import Reason
 from relay.spool import Spool
+from relay.switchboard.admission import Admission, count_down, count_up
 from relay.switchboard.connection import (
     Action,
     Close,
@@ -45,6 +45,7 @@ from relay.switchboard.connection import (
     State,
 )
 from relay.switchboard.coreless_sessions import Table, Tables
+from relay.switchboard.rooms import Mode, RoomTable
 
 # How many clients that have left a session's host may still ask the address of.
 REMEMBERED_CLIENTS = 256

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from relay.addresses import Address
 from relay.protocol import tunnel
-from relay.protocol.tunnel import Address
 
 # A session must have lasted this long (seconds) for its id to be kept for a host that may come back.
 WORTH_KEEPING = 5.0

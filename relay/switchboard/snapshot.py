@@ -11,9 +11,9 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from typing import Any
 
-from relay.protocol import tunnel
 from relay.netplay.legacy_handshake import Introduction
 from relay.outcomes import Outcome
+from relay.protocol import tunnel
 from relay.switchboard.connection import Conn, Session, State
 from relay.switchboard.machine import Switchboard
 

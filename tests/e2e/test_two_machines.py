@@ -14,8 +14,8 @@ from tests.support.lab_relay import UNIT
 from tests.support.play import FRAMES, assert_same_history, play_in_step, play_through, snapshot_of
 from tests.support.retroarch_settings import Role, host_through, join
 from tests.support.waiting import wait_for
-from toolkit.join import lines, show
 from toolkit.hosts import last
+from toolkit.join import lines, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay.monitoring import follow
 from relay import pace
+from relay.monitoring import follow
 from relay.pace import Cause
 from tests.support.retroarch_settings import four_players, host_through, join, may_pause, saving_states_in, watching
 from tests.support.waiting import wait_for

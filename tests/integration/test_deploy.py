@@ -15,15 +15,15 @@ import pytest
 
 from tests.support import accounts as sudoers
 from tests.support.labs import a_lab
-from toolkit.deploy import run
-from toolkit.hosts import login, target
-from toolkit.ssh import connection
 from toolkit.console import ROOT
+from toolkit.deploy import run
 from toolkit.deploy.run import Request
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, PREFLIGHT_REFUSED
-from toolkit.hosts.names import HostName
+from toolkit.hosts import login, target
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import HostName
 from toolkit.lab import DEFAULT_SPEC, Lab
+from toolkit.ssh import connection
 from toolkit.testbed.look_at_host import settled
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from tests.support.child import Child
 from tests.support.gate_lab import GateLab, a_gate_lab
 from tests.support.role_host import PORT
 from tests.support.waiting import wait_for
-from toolkit.status import show
-from toolkit.hosts import session as visiting
 from toolkit.console import ROOT
 from toolkit.doctor import bundle, findings, gather, target
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Finding, Severity
 from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
+from toolkit.hosts import session as visiting
+from toolkit.status import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

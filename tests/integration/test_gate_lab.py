@@ -17,13 +17,13 @@ from tests.support import accounts as sudoers
 from tests.support.accounts import PASSWORD
 from tests.support.gate_lab import SOON, GateLab, a_gate_lab
 from tests.support.waiting import wait_for
-from toolkit.friends import commands
-from toolkit.hosts import inventory
-from toolkit.deploy import remove
 from toolkit.console import ROOT
+from toolkit.deploy import remove
 from toolkit.deploy.run import Request, deploy
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, ROLLED_BACK, UserError
+from toolkit.friends import commands
 from toolkit.friends.edit import Wish
+from toolkit.hosts import inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

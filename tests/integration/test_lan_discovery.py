@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from relay.net import control_socket
+from relay import control_client
 from tests.support import labs
 from tests.support.child import Child, tail
 from tests.support.namespace import PrivateNetwork
@@ -163,5 +163,5 @@ def test_a_broadcast_is_answered_to_private_friends_alone_before_and_after_an_up
     with lan.relay(bind, activated) as socket, lan.player() as player:
         assert answers(player) == expected
         for _ in range(2):
-            assert "upgraded" in control_socket.ask(socket, "upgrade")
+            assert "upgraded" in control_client.ask(socket, "upgrade")
             assert answers(player) == expected

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import RAN
+from toolkit.console import ROOT
 from toolkit.dev import lock
 from toolkit.dev.checks import FAST
-from toolkit.console import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

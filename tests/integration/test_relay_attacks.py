@@ -22,8 +22,8 @@ import pytest
 from tests.integration.test_relay_bounds import BOUND, LEFT, MB, Running
 from tests.support import attacks, labs
 from tests.support.waiting import wait_for
-from toolkit.hosts import inventory, target
 from toolkit.deploy.run import Request, deploy
+from toolkit.hosts import inventory, target
 from toolkit.lab import DEFAULT_SPEC, Lab
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]

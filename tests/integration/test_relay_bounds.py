@@ -24,8 +24,7 @@ from typing import Any
 
 import pytest
 
-from relay import bounds
-from relay.net import control_socket
+from relay import bounds, control_client
 from relay.config import Config
 from tests.support import netplay, wire
 from tests.support.waiting import wait_for
@@ -94,7 +93,7 @@ class Running:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def ask(self, request: str) -> dict[str, Any]:
-        return control_socket.ask(self.control, request, BOUND)
+        return control_client.ask(self.control, request, BOUND)
 
     def longest_turn(self) -> float:
         """Return the CPU time (ms) of the longest turn since this was asked last."""

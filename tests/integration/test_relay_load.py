@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from relay.net import control_socket as control
+from relay import control_client
 from tests.support import wire
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def when_seen(control_socket: Path, count: int) -> dict[str, Any]:
     """Return the relay's state once it has seen so many connections besides those of the game."""
     end = time.monotonic() + BOUND
     while True:
-        state = control.ask(control_socket, "status", BOUND)
+        state = control_client.ask(control_socket, "status", BOUND)
         if sum(state["outcomes"].values()) + state["connections"]["now"] >= count + 3:
             return state
         assert time.monotonic() < end, f"the relay saw too few connections: {state['outcomes']}"
@@ -142,5 +142,5 @@ def test_a_client_that_reads_nothing_is_dropped_alone_with_bounded_memory(
                 link.sendall(bytes(1024 * 1024))
         # What may wait for a slow client is 8 MiB; besides it there is the kernel's.
         assert memory(process) - before < 8 * 1024 * 1024 + MOST_GROWTH
-    outcomes = control.ask(control_socket, "status", BOUND)["outcomes"]
+    outcomes = control_client.ask(control_socket, "status", BOUND)["outcomes"]
     assert outcomes["overrun"] == 1

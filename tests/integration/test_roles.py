@@ -291,7 +291,9 @@ def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules
     made = "mkdir a b c; touch a/used; touch -d 2001-01-01 a; touch -d 2002-02-02 b; touch -d 2003-03-03 c"
     host.run("sh", "-ec", f"cd /opt/netplay-relay/releases; {made}")
     # As after a power loss.
-    host.run("sh", "-ec", "truncate --size=20 /opt/netplay-relay/current/netplay-relay.pyz.*/relay/monitoring/metrics.py")
+    host.run(
+        "sh", "-ec", "truncate --size=20 /opt/netplay-relay/current/netplay-relay.pyz.*/relay/monitoring/metrics.py"
+    )
     host.run("touch", "/etc/netplay-relay/relay.toml")
     host.run("nft", "add table inet house; add chain inet house in { type filter hook input priority 5; }")
     host.run("nft", f"add rule inet house in tcp dport {PORT} drop")

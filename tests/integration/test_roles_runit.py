@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.gate_lab import SOON, GateLab, a_gate_lab
 from tests.support.waiting import wait_for
-from toolkit.friends import commands
-from toolkit.hosts import inventory
 from toolkit.deploy import remove
 from toolkit.deploy.run import Request, deploy
+from toolkit.friends import commands
 from toolkit.friends.edit import Wish
+from toolkit.hosts import inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,17 +16,18 @@ import pytest
 from tests.support import accounts
 from tests.support.labs import a_lab
 from tests.support.waiting import wait_for
-from toolkit.deploy import ansible, run as deploy
-from toolkit.ssh import answers, connection
-from toolkit.friends import commands
-from toolkit.hosts import inventory, login, target
+from toolkit.deploy import ansible
+from toolkit.deploy import run as deploy
 from toolkit.deploy.run import Request
 from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.friends import commands
 from toolkit.friends.edit import Wish
-from toolkit.hosts.names import HostName
+from toolkit.hosts import inventory, login, target
 from toolkit.hosts.inventory import Entry
-from toolkit.lab import DEFAULT_SPEC, Lab, NodeSpec
+from toolkit.hosts.names import HostName
 from toolkit.hosts.remote import Remote
+from toolkit.lab import DEFAULT_SPEC, Lab, NodeSpec
+from toolkit.ssh import answers, connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -235,7 +236,9 @@ def test_a_wrong_password_is_told_in_sudos_words_and_soon(hosts: Hosts, node: st
 
 def test_a_login_that_dies_in_the_middle_is_known_to_have_begun(hosts: Hosts) -> None:
     alias = hosts.lab.ssh_alias(CLASSIC)
-    remote = Remote(target.real(alias, hosts.lab.ssh_config), connection.Connection(alias, None, hosts.lab.ssh_config), False)
+    remote = Remote(
+        target.real(alias, hosts.lab.ssh_config), connection.Connection(alias, None, hosts.lab.ssh_config), False
+    )
     caught: list[UserError] = []
 
     def run() -> None:

@@ -18,11 +18,11 @@ from tests.support.labs import a_lab
 from tests.support.waiting import wait_for
 from tests.support.xbps_host import TRIGGERS, VoidlikeHost
 from tests.support.xbps_sources import MAINTAINER
-from toolkit.deploy import run, remove, rollback
-from toolkit.friends import commands
-from toolkit.hosts import target as places
+from toolkit.deploy import remove, rollback, run
 from toolkit.errors import DEPLOY_FAILED, UserError
+from toolkit.friends import commands
 from toolkit.friends.edit import Wish
+from toolkit.hosts import target as places
 from toolkit.lab import NodeSpec
 from toolkit.xbps import build, repository, request
 

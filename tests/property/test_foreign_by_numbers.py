@@ -8,10 +8,10 @@ import shlex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.addresses import Network
 from relay.gate.foreign.iptables import _words
 from relay.gate.foreign.nft import _network
 from relay.gate.foreign.packet import within
-from relay.gate.policy.friends import Network
 
 # Few bits, so that networks meet.
 NETWORKS = st.builds(

@@ -16,11 +16,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.switchboard import snapshot
 from relay.limits import Buffers, Limits, Timeouts
-from relay.switchboard.rooms import Mode, Room, RoomTable
+from relay.switchboard import snapshot
 from relay.switchboard.connection import Close, Conn, State
 from relay.switchboard.machine import Switchboard
+from relay.switchboard.rooms import Mode, Room, RoomTable
 from tests.support import netplay, wire
 
 # A profile that asks for more gets more.

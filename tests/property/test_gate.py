@@ -10,12 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay import allowlist
+from relay.addresses import Network
 from relay.gate.backends import iptables_text, nftables_text
-from relay.gate.policy import plan, ruleset
+from relay.gate.backends.ipset import SET_NAMES
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.foreign.nft import Ruleset, entries
-from relay.gate.policy.friends import Friend, Network, parse, pinned
-from relay.gate.backends.ipset import SET_NAMES
+from relay.gate.policy import plan, ruleset
+from relay.gate.policy.friends import Friend, parse, pinned
 from relay.tomlfile import ConfigError
 from tests.support.packet_filters import NO_VERDICT, Address, IptablesInterpreter, NftInterpreter, Packet
 

@@ -51,11 +51,19 @@ def test_nft_takes_every_rendering_whole_and_as_a_change(
     datagrams: tuple[int, ...],
 ) -> None:
     first, second = built(before, ports, datagrams=datagrams), built(after, ports)
-    whole = nftables_text.removal() + nftables_text.frame(first) + nftables_text.elements(ruleset.differences(first, {}, NOW))
+    whole = (
+        nftables_text.removal()
+        + nftables_text.frame(first)
+        + nftables_text.elements(ruleset.differences(first, {}, NOW))
+    )
     for check in (["-c"], []):
         taken(network, ["nft", *check, "-f", "-"], whole)
     left = {name: {net: end and end - NOW for net, end in first.sets[name].items()} for name in ruleset.SETS}
-    taken(network, ["nft", "-c", "-f", "-"], nftables_text.frame(second) + nftables_text.elements(ruleset.differences(second, left, NOW)))
+    taken(
+        network,
+        ["nft", "-c", "-f", "-"],
+        nftables_text.frame(second) + nftables_text.elements(ruleset.differences(second, left, NOW)),
+    )
 
 
 @FEW

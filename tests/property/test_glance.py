@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.net.link import End
 from relay.net.forwarder import Forwarder
+from relay.net.link import End
 from relay.net.poller import Readiness
 from relay.net.selector import LinkSelector
-from relay.switchboard.connection import Conn
 from relay.netplay.watcher import Watcher
+from relay.switchboard.connection import Conn
 from tests.support import netplay as np
 
 MUCH = 1 << 20

@@ -9,11 +9,11 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.protocol import tunnel
-from relay.config import parse as parse_config
 from relay import allowlist
+from relay.config import parse as parse_config
 from relay.gate.policy.friends import NOBODYS, network
 from relay.gate.policy.friends import parse as parse_friends
+from relay.protocol import tunnel
 from relay.protocol.tunnel import Control, Hello, JoinHello, LinkHello, Opening, Unknown
 from relay.tomlfile import ConfigError
 from tests.support import wire

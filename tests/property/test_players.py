@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.statuses import client, session, status, table
-from toolkit.join import lines, rooms as join_rooms
-from toolkit.errors import UserError
-from toolkit.play import info, launch, target
 from toolkit import known_cores
+from toolkit.errors import UserError
+from toolkit.join import lines
+from toolkit.join import rooms as join_rooms
+from toolkit.play import info, launch, target
 from toolkit.play import settings as cfg
 from toolkit.play.content import Content
 from toolkit.play.cores import Core

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.netplay.watcher import Watcher
 from relay.netplay.framing import FOREVER, MOST_HELD
+from relay.netplay.watcher import Watcher
 from tests.support import netplay as np
 
 WORDS = st.integers(0, 2**32 - 1)

@@ -16,10 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from relay.switchboard import snapshot
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
-from relay.switchboard.rooms import Mode, Room, RoomTable
+from relay.switchboard import snapshot
 from relay.switchboard.connection import (
     Action,
     Close,
@@ -33,6 +32,7 @@ from relay.switchboard.connection import (
     TableOpened,
 )
 from relay.switchboard.machine import Switchboard
+from relay.switchboard.rooms import Mode, Room, RoomTable
 from tests.support import netplay, wire
 
 ADDRESSES = [ipaddress.ip_address(text) for text in ("203.0.113.1", "203.0.113.7", "2001:db8::7")]

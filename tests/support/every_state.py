@@ -8,11 +8,11 @@ import dataclasses
 import socket
 from collections.abc import AsyncIterator
 
-from relay.net import sockets
 from relay.config import Config, RoomConfig
 from relay.limits import Buffers, Limits
-from relay.switchboard.rooms import Mode
+from relay.net import sockets
 from relay.switchboard.connection import Conn, State
+from relay.switchboard.rooms import Mode
 from tests.support import netplay, wire
 from tests.support.relays import BOUND, Clock, Relay, started
 

@@ -14,17 +14,17 @@ from tests.support import labs
 from tests.support.role_host import PORT, SETTINGS, RoleHost
 from tests.support.templates import ROOT
 from tests.support.waiting import wait_for
+from toolkit.deploy.run import Request, deploy
 from toolkit.friends import commands
 from toolkit.hosts import inventory, target
-from toolkit.deploy.run import Request, deploy
 from toolkit.lab import DEFAULT_SPEC, NodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from toolkit.lab import Lab
     from toolkit.hosts.target import Place
+    from toolkit.lab import Lab
 
 SOON = 20.0
 # Hosts a session and prints when each word of the relay came: "RATS" is the way in, "RATP" that the game goes on.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.gate.backends.base import Backend, FilterError, Snapshot
-from relay.gate.gate import Gate
 from relay.gate.files import Places
+from relay.gate.gate import Gate
+from relay.gate.policy.ruleset import SETS, Difference, Standing, Wall, differences
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.state import State
-from relay.gate.policy.ruleset import SETS, Difference, Standing, Wall, differences
 
 NOW = 1_800_000_000.0
 

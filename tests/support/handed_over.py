@@ -16,10 +16,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from relay.net import listeners, sockets
 from relay import upgrade
 from relay.daemon import Daemon
 from relay.logs import Events
+from relay.net import listeners, sockets
 from tests.support import netplay, wire
 from tests.support.every_state import CONFIG, CUT, GONE, HOST, HOST_SAYS, OLD_SAYS, PIECE, Ends, everything
 from tests.support.relays import Clock, Relay, started

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from tests.support import labs
 from tests.support.waiting import wait_for
-from toolkit.hosts import target
 from toolkit.deploy.run import Request, deploy
+from toolkit.hosts import target
 from toolkit.lab import DEFAULT_SPEC, Lab
 from toolkit.lab.inits import VOIDLIKE
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from relay.net import control_socket
+from relay import control_client
 from tests.support.child import Child, tail
 from tests.support.waiting import wait_for
 
@@ -67,7 +67,7 @@ class PlainRelay:
 
     def status(self) -> dict[str, Any]:
         """Return what the relay says of itself, as `netplay-relay status --json` does."""
-        return control_socket.ask(self.control, "status", ASK_WITHIN)
+        return control_client.ask(self.control, "status", ASK_WITHIN)
 
     def clients(self) -> list[dict[str, Any]]:
         """Return the clients of every session, from `status`."""

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from relay.net import sockets
 from relay.config import Config
 from relay.logs import Events
+from relay.net import sockets
 from relay.net.server import Server
 from tests.support.fakes import close_all
 

@@ -16,8 +16,8 @@ from toolkit.deploy import zipapp
 from toolkit.testbed import look_at_host
 
 if TYPE_CHECKING:
-    from toolkit.lab import Lab
     from toolkit.deploy.zipapp import Release
+    from toolkit.lab import Lab
 
 PORT = 55435
 SETTINGS = """\

@@ -1,4 +1,4 @@
-"""The bytes that RetroArch sends, built independently of relay.protocol.tunnel so that a mistake there cannot hide here."""
+"""The bytes that RetroArch sends, built independently of relay.protocol so that a mistake there cannot hide here."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relay import config as settings
-from toolkit.deploy import zipapp
 from toolkit.bench import plan as plans
 from toolkit.bench import records, tools
 from toolkit.bench.contenders import BarePython, Contender, Haproxy, Loopback, OurRelay, Reference, RelayError, Site
@@ -32,6 +31,7 @@ from toolkit.bench.parts import bulk, load
 from toolkit.bench.plan import BEFORE, FLOOR, HAPROXY, LOOPBACK, REFERENCE, Plan
 from toolkit.bench.ramp import ramp
 from toolkit.bench.stall import stall
+from toolkit.deploy import zipapp
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
+from relay import addresses
 from relay.protocol import tunnel
 from toolkit.errors import BAD_INPUT, PROOF_FAILED
 
@@ -102,7 +103,7 @@ def _play(control: socket.socket, address: str, port: int) -> Finding:
     session = answer[tunnel.MAGIC_SIZE :]
     if answer[: tunnel.MAGIC_SIZE] != tunnel.SESSION or session == tunnel.NO_ID:
         raise UnexpectedError("answers, but is no netplay relay")
-    size = len(tunnel.address_message(tunnel.NO_ID, tunnel.canonical("::1")))
+    size = len(tunnel.address_message(tunnel.NO_ID, addresses.canonical("::1")))
     if told(control, size, "did not tell us our address")[: tunnel.MESSAGE_SIZE] != tunnel.PROBE:
         raise UnexpectedError("told the address of somebody else")
     round_trip = _join(control, address, port, tunnel.session_message(session))
@@ -189,7 +190,7 @@ def link_for(
     if asked[: tunnel.MAGIC_SIZE] != tunnel.LINK or who == tunnel.NO_ID:
         raise UnexpectedError("asked the host for something else than a link")
     control.sendall(tunnel.ADDRESS + who)
-    size = len(tunnel.address_message(who, tunnel.canonical("::1")))
+    size = len(tunnel.address_message(who, addresses.canonical("::1")))
     if told(control, size, "did not tell an address")[: tunnel.MESSAGE_SIZE] != tunnel.ADDRESS + who:
         raise UnexpectedError("told the address of another client than the one asked about")
     link = dial() if dial else connect(address, port)

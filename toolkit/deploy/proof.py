@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.deploy.probe import Finding
 from toolkit.console import ROOT, step
+from toolkit.deploy.probe import Finding
 from toolkit.errors import PROOF_FAILED, UserError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
-from toolkit.ssh import answers, bounded, replies, connection
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
+from toolkit.ssh import answers, bounded, connection, replies
 from toolkit.ssh.errors import broken, explain
 
 if TYPE_CHECKING:

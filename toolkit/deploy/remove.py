@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from toolkit.console import say, short, step
 from toolkit.deploy import ansible
 from toolkit.hosts import inventory, last, login
-from toolkit.ssh import connection
-from toolkit.console import say, short, step
-from toolkit.deploy.run import ask_password
 from toolkit.hosts.remote import entry_of
+from toolkit.hosts.session import ask_password
+from toolkit.ssh import connection
 
 if TYPE_CHECKING:
     from toolkit.hosts.target import Place

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.deploy import ansible, releases
-from toolkit.hosts import inventory, login
-from toolkit.ssh import replies, connection
 from toolkit.console import draw, say, step
-from toolkit.deploy.run import ask_password
+from toolkit.deploy import ansible, releases
 from toolkit.errors import PROOF_FAILED, UserError
+from toolkit.hosts import inventory, login
 from toolkit.hosts.remote import Remote, entry_of
+from toolkit.hosts.session import ask_password
+from toolkit.ssh import connection, replies
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
     from toolkit.deploy.releases import Release
+    from toolkit.hosts.target import Place
 
 
 def look(place: Place) -> list[Release]:

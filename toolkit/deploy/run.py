@@ -6,9 +6,7 @@ With check nothing is changed at all: not on the host, not on this machine, and 
 
 from __future__ import annotations
 
-import getpass
 import math
-import sys
 import tempfile
 import time
 from contextlib import nullcontext
@@ -19,17 +17,18 @@ from typing import TYPE_CHECKING, Any
 from relay import bounds, config
 from relay.gate.desired import datagrams
 from relay.tomlfile import ConfigError
-from toolkit.deploy import ansible, proof, zipapp
-from toolkit.friends import parse as friends
-from toolkit.hosts import gate, inventory, last, login
-from toolkit.join import instructions
-from toolkit.ssh import connection
 from toolkit.addresses import has_ipv4
 from toolkit.console import block, say, short, step
+from toolkit.deploy import ansible, proof, zipapp
 from toolkit.errors import ROLLED_BACK, UserError
+from toolkit.friends import parse as friends
 from toolkit.friends.edit import Wish, put
 from toolkit.friends.push import Outgoing, by_turns, tell_plan
+from toolkit.hosts import gate, inventory, last, login
 from toolkit.hosts.remote import Remote
+from toolkit.hosts.session import ask_password
+from toolkit.join import instructions
+from toolkit.ssh import connection
 
 if TYPE_CHECKING:
     from relay.gate.policy.friends import Friend
@@ -153,13 +152,6 @@ def _settings(path: Path) -> config.Config:
         return config.load(path)
     except ConfigError as error:
         raise friends.as_user_error(error) from None
-
-
-def ask_password(place: Place) -> str:
-    """Ask the person for sudo's password on a host. Raises UserError where there is no terminal."""
-    if not sys.stdin.isatty():
-        raise UserError("--ask-become asks for a password, and there is no terminal to ask on", fix="Run it by hand.")
-    return getpass.getpass(f"sudo's password on {place.host.alias}: ")
 
 
 def _make_files(

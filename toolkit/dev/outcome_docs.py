@@ -6,7 +6,7 @@ from pathlib import Path
 
 from relay.outcomes import Outcome
 
-PAGE = Path(__file__).parents[1] / "docs" / "outcomes.md"
+PAGE = Path(__file__).parents[2] / "docs" / "outcomes.md"
 
 HEAD = """\
 # How connections end

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from relay.pace import Cause, Leg, Verdict
 
-PAGE = Path(__file__).parents[1] / "docs" / "troubleshooting.md"
+PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 BEGIN, END = "<!-- cases: python -m toolkit.dev.pace_docs -->\n", "<!-- end of cases -->\n"
 HEAD = "| case | seen by | what is said, for example | what helps |\n| --- | --- | --- | --- |\n"
 # What a case is shown with.

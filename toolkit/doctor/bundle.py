@@ -11,8 +11,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import relay
-from toolkit.status import rooms as roomview
 from toolkit.doctor import blur
+from toolkit.status import rooms as roomview
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,8 +8,8 @@ import socket
 import time
 from dataclasses import dataclass
 
-from relay.protocol import tunnel
 from relay.net import sockets
+from relay.protocol import tunnel
 from toolkit.deploy.probe import HEADER, UnexpectedError, link_for, read
 
 # Bytes each way: a dozen full packets. Seconds they may take: 33 kbit/s are enough.

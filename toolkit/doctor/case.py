@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from relay.protocol.tunnel import canonical
+from relay.addresses import canonical
+from toolkit.hosts import hints
 
 if TYPE_CHECKING:
     from toolkit.doctor.carry import Carried
@@ -65,13 +65,8 @@ class Case:
         return str((self.host or {}).get("problems", {}).get(question, ""))
 
     def there(self, command: str) -> str:
-        """Return what the owner types to run a command line on the host, quoted for both shells.
-
-        Of several commands sudo would run the first alone: a shell that it starts runs them all.
-        """
-        if self.ssh.endswith(" sudo") and any(sign in command for sign in "&|;"):
-            command = f"sh -c {shlex.quote(command)}"
-        return f"{self.ssh} {shlex.quote(command)}"
+        """Return what the owner types to run a command line on the host, quoted for both shells."""
+        return hints.there(self.ssh, command)
 
     def service(self, verb: str, name: str) -> str:
         """Return what the owner types to start or restart one of our services; name without ".service"."""
@@ -79,8 +74,7 @@ class Case:
 
     def managed(self, verb: str, name: str) -> str:
         """Return what is typed on the host to have its service manager do something with one of our services."""
-        argv = {"runit": f"sv {verb} {name}", "openrc": f"rc-service {name} {verb}"}
-        return argv.get(self.init, f"systemctl {verb} {name}")
+        return hints.managed(self.init, verb, name)
 
     @property
     def init(self) -> str:
@@ -89,24 +83,15 @@ class Case:
 
     def log(self, name: str = "netplay-relay", lines: int = 100) -> str:
         """Return what the owner types to read the log of one of our services."""
-        # The package's program stands in a folder, and no link leads to a release; its log goes to syslog (socklog).
-        package = (self.told("release") or {}).get("installed") == "current"
-        files = {
-            "runit": "/var/log/socklog/everything/current" if package else f"/var/log/{name}/current",
-            "openrc": f"/var/log/{name}.log",
-        }
-        tail = f"tail -n {lines} {files[self.init]}" if self.init in files else f"journalctl -u {name} -n {lines}"
-        return f"{self.ssh} {tail}"
+        return f"{self.ssh} {hints.log(self.init, (self.told('release') or {}).get('installed'), name, lines)}"
 
     @property
     def ssh(self) -> str:
         """How the owner types what is for the host: as the account that deploys, by sudo where that is not root."""
         if self.remote is None:
             return f"ssh {self.target.place.host.alias if self.target.place else 'HOST'}"
-        typed = self.remote.link.typed
-        if self.remote.password:
-            typed = typed.replace("ssh ", "ssh -t ", 1)  # sudo asks for it on a terminal alone
-        return f"{typed} sudo" if self.remote.become else typed
+        remote = self.remote
+        return hints.sudo_ssh(remote.link.typed, become=remote.become, asks=bool(remote.password))
 
     @property
     def mine(self) -> str:

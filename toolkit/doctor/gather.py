@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.ssh import answers, replies
-from toolkit.hosts import interpreter, inventory
-from toolkit.deploy import zipapp
 from toolkit.console import step
+from toolkit.deploy import zipapp
 from toolkit.doctor import carry, igd, onhost, probe
 from toolkit.doctor.case import Case
 from toolkit.errors import UserError
+from toolkit.hosts import interpreter, inventory
+from toolkit.ssh import answers, replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 
+from relay.addresses import canonical
 from relay.protocol import tunnel
 
 # Seconds. RetroArch waits 10 s for a connection and 5 s for an answer; nobody waits so long for a doctor.
@@ -154,7 +155,7 @@ def _seen(sock: socket.socket) -> str:
     answer += _read(sock, 2 * tunnel.MESSAGE_SIZE - len(answer))
     if len(answer) < 2 * tunnel.MESSAGE_SIZE or not answer.startswith(tunnel.ADDRESS + tunnel.NO_ID):
         return ""
-    return str(tunnel.canonical(str(ipaddress.IPv6Address(answer[tunnel.MESSAGE_SIZE :]))))
+    return str(canonical(str(ipaddress.IPv6Address(answer[tunnel.MESSAGE_SIZE :]))))
 
 
 def _refusal(address: str, port: int, local: str, answer: bytes) -> Talk:

@@ -6,11 +6,11 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from toolkit import console, paths
-from toolkit.hosts import inventory, last, session
 from toolkit.console import say, step
 from toolkit.doctor import bundle, findings, gather, show, target
 from toolkit.doctor.finding import Severity
 from toolkit.errors import TROUBLE_FOUND, WARNINGS_FOUND, UserError
+from toolkit.hosts import inventory, last, session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from toolkit.doctor.case import Case
     from toolkit.doctor.finding import Finding
-    from toolkit.hosts.target import Place
     from toolkit.hosts.remote import Remote
+    from toolkit.hosts.target import Place
 
 CODES = {
     Severity.FINE: 0, Severity.NOTE: 0, Severity.WARNING: WARNINGS_FOUND, Severity.TROUBLE: TROUBLE_FOUND,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from relay import config
 from relay.protocol.tunnel import DEFAULT_PORT
 from relay.tomlfile import ConfigError
+from toolkit import pasted
+from toolkit.errors import UserError
 from toolkit.friends import parse as friends
 from toolkit.hosts import inventory
-from toolkit.join import instructions
-from toolkit import pasted
-from toolkit.ssh import connection
-from toolkit.errors import UserError
 from toolkit.hosts.names import parse_host
+from toolkit.join import instructions
+from toolkit.ssh import connection
 
 if TYPE_CHECKING:
     from toolkit.hosts.target import Place

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from relay.gate import check as judged
 from relay.gate.policy import expiry
-from toolkit.friends import parse, edit as friends_edit
-from toolkit.hosts import gate, inventory
 from toolkit.console import draw, say, short, step
 from toolkit.errors import DEPLOY_FAILED, UserError
+from toolkit.friends import edit as friends_edit
+from toolkit.friends import parse
 from toolkit.friends.push import Outgoing, by_turns
+from toolkit.hosts import gate, inventory
 from toolkit.hosts.remote import Remote, never_deployed
 from toolkit.hosts.session import alone, visit
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from relay.gate.policy.friends import Friend, Network
+    from relay.addresses import Network
+    from relay.gate.policy.friends import Friend
     from toolkit.friends.edit import Wish
     from toolkit.hosts.target import Place
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from relay.gate.policy import expiry, friends
 from relay.gate import state
+from relay.gate.policy import expiry, friends
 from relay.gate.policy import plan as gateplan
-from toolkit.friends import edit
-from toolkit.hosts import gate, inventory
 from toolkit.console import say, short, step
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
+from toolkit.friends import edit
 from toolkit.friends.parse import parse
+from toolkit.hosts import gate, inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from relay.gate import others
-from toolkit.ssh import answers, replies
-from toolkit.ssh.bounded import Done
 from toolkit.console import say, step
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, ROLLED_BACK, UserError
 from toolkit.hosts.remote import Remote
-from toolkit.ssh.shapes import Shape, record
+from toolkit.ssh import answers, replies
+from toolkit.ssh.bounded import Done
 from toolkit.ssh.connection import Connection
+from toolkit.ssh.shapes import Shape, record
 
 # Seconds: until a push that nobody confirms comes back; for the confirmation, login and all; what a timer may be late.
 # A host that counts logins (ufw limit: six within 30 s) lets another one in before the push comes back.

@@ -6,8 +6,8 @@ import contextlib
 import subprocess
 from typing import TYPE_CHECKING
 
-from toolkit.ssh import bounded, shapes, connection
 from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.ssh import bounded, connection, shapes
 
 if TYPE_CHECKING:
     from toolkit.hosts.remote import Remote
@@ -45,7 +45,9 @@ def trouble(remote: Remote) -> UserError | None:
     told: dict[str, str] = {}
     with contextlib.suppress(OSError, subprocess.SubprocessError, bounded.TooMuchError):
         argv = remote.link.argv("exec sh -s")
-        told = connection.marked(bounded.run(argv, QUESTIONS, seconds=LOOK_SECONDS, env=connection.environment()).stdout)
+        told = connection.marked(
+            bounded.run(argv, QUESTIONS, seconds=LOOK_SECONDS, env=connection.environment()).stdout
+        )
     if told.get("python") not in ("missing", "broken"):
         return None
     gone = told["python"] == "missing"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from toolkit.hosts import inventory, target
 from toolkit import paths, printable
 from toolkit.console import step
 from toolkit.errors import UserError
+from toolkit.hosts import inventory, target
 from toolkit.lab import DEFAULT_SPEC
 
 if TYPE_CHECKING:

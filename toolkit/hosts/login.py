@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from toolkit import printable
-from toolkit.ssh import connection
 from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.ssh import connection
 
 if TYPE_CHECKING:
     from toolkit.hosts.inventory import Entry

@@ -10,20 +10,20 @@ import contextlib
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from toolkit.ssh import answers, bounded, connection
-from toolkit.hosts import inventory
-from toolkit.ssh.bounded import Asking, Done
 from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
+from toolkit.hosts import hints, inventory
 from toolkit.hosts.inventory import Entry
 from toolkit.hosts.login import no_sudo
 from toolkit.hosts.target import Place
-from toolkit.ssh.shapes import Shape, anything
+from toolkit.ssh import answers, bounded, connection
+from toolkit.ssh.bounded import Asking, Done
 from toolkit.ssh.connection import MARK, Connection
 from toolkit.ssh.errors import broken, explain
+from toolkit.ssh.shapes import Shape, anything
 
 PROGRAM = "/opt/netplay-relay/current/netplay-relay.pyz"
 # Whatever language the host speaks, what goes there and comes back is UTF-8.
@@ -190,17 +190,14 @@ class Remote:
 
     def there(self, command: str, *, root: bool = False) -> str:
         """Return what a person types to run a command line on the host; root: the login is root's."""
-        from toolkit.doctor.case import Case
-        from toolkit.doctor.target import Target
+        return hints.there(self._ssh(root=root), command)
 
-        login = replace(self, become=self.become and not root)
-        return Case(Target(self.link.alias, ()), remote=login).there(command)
+    def _ssh(self, *, root: bool) -> str:
+        return hints.sudo_ssh(self.link.typed, become=self.become and not root, asks=bool(self.password))
 
     def _look(self) -> str:
         """Return what this login types to look at the relay's service and its log, as far as the host tells."""
         from relay import service_manager  # here: nothing of this is needed while all goes well
-        from toolkit.doctor.case import Case
-        from toolkit.doctor.target import Target
 
         managers = {path: (INITS[typed.split()[0]], typed) for path, typed in service_manager.MANAGERS}
         tests = "\n".join(f"elif [ -e /{path} ]; then say init {init}" for path, (init, _) in managers.items())
@@ -208,14 +205,14 @@ class Remote:
         told: dict[str, str] = {}
         with contextlib.suppress(OSError, subprocess.SubprocessError, bounded.TooMuchError):
             argv = self.link.argv("exec sh -s")
-            told = connection.marked(bounded.run(argv, script, seconds=LOOK_SECONDS, env=connection.environment()).stdout)
+            told = connection.marked(
+                bounded.run(argv, script, seconds=LOOK_SECONDS, env=connection.environment()).stdout
+            )
         status = dict(managers.values()).get(told.get("init", ""))
         if status is None:
             return f"Look at it by hand: {self.link.typed}"
-        login = replace(self, become=self.become and told.get("uid") != "0")
-        known = {"system": {"init": told["init"]}, "release": {"installed": told.get("installed")}}
-        case = Case(Target(self.link.alias, ()), host=known, remote=login)
-        return f"Look at it by hand: {case.ssh} {status}\nIts log: {case.log()}"
+        ssh = self._ssh(root=told.get("uid") == "0")
+        return f"Look at it by hand: {ssh} {status}\nIts log: {ssh} {hints.log(told['init'], told.get('installed'))}"
 
 
 def _without_marks(errors: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from toolkit.ssh import connection
+from toolkit.errors import UserError
 from toolkit.hosts.remote import Remote, entry_of
+from toolkit.ssh import connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +38,11 @@ def alone(place: Place, *, ask_become: bool = False) -> Remote:
 def _password(place: Place, ask_become: bool) -> str:
     if not ask_become:
         return ""
-    from toolkit.deploy.run import ask_password  # here: the rest of a deployment is only for those who are asked
-
     return ask_password(place)
+
+
+def ask_password(place: Place) -> str:
+    """Ask the person for sudo's password on a host. Raises UserError where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise UserError("--ask-become asks for a password, and there is no terminal to ask on", fix="Run it by hand.")
+    return getpass.getpass(f"sudo's password on {place.host.alias}: ")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from relay.protocol.tunnel import DEFAULT_PORT
+from toolkit import known_cores
 from toolkit.join import instructions
 from toolkit.join.rooms import CORELESS, TUNNEL
-from toolkit import known_cores
 
 if TYPE_CHECKING:
     from toolkit.join.rooms import Room
@@ -36,7 +36,9 @@ def string(address: str, room: Room) -> str:
 
 def full_string(address: str, room: Room) -> str:
     """Return the same with the room's id, if it has one: it never means another room, and needs RetroArch 1.10."""
-    return f"{instructions.target(address, room.port)}|{room.id}" if room.id and takes_id(room) else string(address, room)
+    return (
+        f"{instructions.target(address, room.port)}|{room.id}" if room.id and takes_id(room) else string(address, room)
+    )
 
 
 def takes_id(room: Room) -> bool:
@@ -141,7 +143,9 @@ def _without_host(room: Room) -> list[str]:
     """Return what is said of a game without a host to who comes to it."""
     if known_cores.links(room.core):
         return [_needs_host(room)]
-    others = f"A core that links machines ({known_cores.all_that_link()}) needs somebody to host: {known_cores.NEED_A_HOST}."
+    others = (
+        f"A core that links machines ({known_cores.all_that_link()}) needs somebody to host: {known_cores.NEED_A_HOST}."
+    )
     return ["Nobody has to host: whoever comes first begins.", others]
 
 

@@ -12,16 +12,17 @@ from rich.table import Table
 
 from relay.protocol.tunnel import DEFAULT_PORT
 from toolkit import addresses, pasted, paths
-from toolkit.join import instructions, qr, lines, rooms as join_rooms
-from toolkit.ssh import connection
-from toolkit.status import show as status
 from toolkit.console import block, draw, say, width
 from toolkit.errors import UserError
 from toolkit.hosts.remote import entry_of
+from toolkit.join import instructions, lines, qr
+from toolkit.join import rooms as join_rooms
+from toolkit.ssh import connection
+from toolkit.status import show as status
 
 if TYPE_CHECKING:
-    from toolkit.join.rooms import Room
     from toolkit.hosts.target import Place
+    from toolkit.join.rooms import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,10 @@ def show_room(address: str, room: Room, *, hostable: bool = True) -> None:
     block(f"Room {room.name}", [lines.state_line(room)])
     hosted = room.host or room.mode == join_rooms.TUNNEL
     if hosted:
-        block("Whoever hosts", host_lines(address, room) if hostable else [instructions.nobody_hosts(address), instructions.IPV4_CURE])
+        block(
+            "Whoever hosts",
+            host_lines(address, room) if hostable else [instructions.nobody_hosts(address), instructions.IPV4_CURE],
+        )
     block("Each friend" if hosted else "Everybody", friend_lines(address, room))
     if not hosted and room.can_be_hosted and hostable:
         block("Or somebody hosts it, before anybody has connected", host_lines(address, room))

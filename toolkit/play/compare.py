@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from toolkit.join import rooms
 from toolkit import known_cores
+from toolkit.join import rooms
 
 if TYPE_CHECKING:
     from toolkit.join.rooms import Room

@@ -6,9 +6,9 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolkit import known_cores
 from toolkit.errors import UserError
 from toolkit.play import info
-from toolkit import known_cores
 from toolkit.play.info import SUFFIX, Info
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.join import lines
 from toolkit import paths
 from toolkit.console import as_typed, say, step
 from toolkit.errors import UserError
+from toolkit.join import lines
 from toolkit.play import asked, compare, content, cores, folders, found, info, launch, run, target, ways
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.join import instructions
 from toolkit.errors import UserError
+from toolkit.join import instructions
 from toolkit.play import settings
 from toolkit.play.ways import MOST
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.join import instructions
 from toolkit.errors import UserError, report
+from toolkit.join import instructions
 from toolkit.play import settings
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from toolkit import known_cores
 from toolkit.console import draw, say, width
 from toolkit.errors import UserError
 from toolkit.play import cores, folders, found
-from toolkit import known_cores
 from toolkit.play.cores import MAYBE, NO, RISKY, TRAP, YES
 
 if TYPE_CHECKING:

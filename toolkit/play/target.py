@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relay.protocol.tunnel import DEFAULT_PORT, is_session_text
-from toolkit.join import instructions, lines, rooms, show
 from toolkit import pasted
 from toolkit.errors import UserError
+from toolkit.join import instructions, lines, rooms, show
 from toolkit.join.rooms import Room
 
 if TYPE_CHECKING:
-    from toolkit.join.show import Relay
     from toolkit.hosts.target import Place
+    from toolkit.join.show import Relay
 
 RELAY_FIX = "Write it as in the invitation: --relay 'relay.example.org|55435' or 'relay.example.org|55435|ROOM'"
 

@@ -18,8 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolkit.ssh import answers, bounded, shapes
 from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.ssh import answers, bounded, shapes
 from toolkit.ssh.errors import broken, explain
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""What hosts answer, as shapes (toolkit/ssh/shapes.py): the relay's status, the gate's commands, the doctor's questions.
+"""What hosts answer, as shapes (shapes.py): the relay's status, the gate's commands, the doctor's questions.
 
 What is said there of each is written where the answer is made: relay/monitoring/status.py, relay/gate/cli.py,
-toolkit/doctor/onhost.py, toolkit/deploy/releases.py. Only what is read here is named; whatever else there is is cleaned.
+toolkit/doctor/onhost.py, toolkit/deploy/releases.py. Only what is read here is named; the rest is cleaned.
 """
 
 from __future__ import annotations

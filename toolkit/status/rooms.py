@@ -1,8 +1,8 @@
 """Rooms of every kind in one form: games that somebody hosts, and games without a host, as the relay's status has them.
 
-The form is that of a hosted session (relay/monitoring/status.py): "id", "port", "mode", "host" (None without one), "clients" with
-what was "seen" of each, None where nothing is looked at. What does not exist without a host (the way to it, desyncs) is
-None or 0.
+The form is that of a hosted session (relay/monitoring/status.py): "id", "port", "mode", "host" (None without one),
+"clients" with what was "seen" of each, None where nothing is looked at. What does not exist without a host (the way to
+it, desyncs) is None or 0.
 """
 
 from __future__ import annotations

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from relay import pace
 from relay.monitoring import report
+from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.hosts import gate
+from toolkit.hosts.session import visit
 from toolkit.ssh import replies
 from toolkit.status import rooms as roomview
-from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.tables import listing
-from toolkit.hosts.session import visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ PLAYERS = ("room", "who", "address", "does", "core", "RetroArch", "to client", "
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The relay's state (relay/monitoring/status.py) and the gate's (relay/gate/cli.py), each None where it could not be asked.
+    """The relay's state (relay/monitoring/status.py) and the gate's (relay/gate/cli.py), each None where unknown.
 
     problems are the reasons; judged: what makes games stutter, by the room's id (relay/pace.py).
     """

@@ -40,8 +40,8 @@ def deploy(
     ssh_config: str | None = None,
 ) -> None:
     """Put a relay on a host (or on this machine's lab), prove that it works, say what to type next."""
-    from toolkit.friends import parse
     from toolkit.deploy.run import Request, deploy
+    from toolkit.friends import parse
     from toolkit.hosts.names import parse_user
 
     wanted = tuple(parse.parse_option(text) for text in friend or ())

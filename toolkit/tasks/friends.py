@@ -53,7 +53,7 @@ def add(
     """Let a friend in, or in from another address too, at once."""
     import time
 
-    from toolkit.friends import parse, commands
+    from toolkit.friends import commands, parse
     from toolkit.friends.edit import Wish
 
     for address in ip or ():
@@ -88,8 +88,8 @@ def show(
     _: Context, json: bool = False, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
     """Show who is let in on the host now, until when, by which entry, and who was there last."""
-    from toolkit.friends import commands
     from toolkit.console import as_json
+    from toolkit.friends import commands
 
     place = _place(host, ssh_config, quiet=json)
     state = commands.fetch(place, ask_become=ask_become)

@@ -40,9 +40,9 @@ def join(
     """Show what the host and each friend type, for each room: menu, command, QR code, a text for a chat."""
     from dataclasses import replace
 
-    from toolkit.join import rooms, show
-    from toolkit.hosts import last
     from toolkit.console import as_json
+    from toolkit.hosts import last
+    from toolkit.join import rooms, show
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     relay = show.fetch(place, address, ask_become=ask_become)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @user_errors
 def lock(_: Context, upgrade: bool = False) -> None:
     """Write the exact versions that bootstrap installs into requirements/."""
-    from toolkit.dev import lock as locks
     from toolkit.console import short, step
+    from toolkit.dev import lock as locks
 
     changed = locks.write(upgrade=upgrade)
     for file in changed:

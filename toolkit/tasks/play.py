@@ -162,8 +162,8 @@ def bios(
 
 
 def _place(task: str, host: str | None, relay: str | None, room: str | None, ssh_config: str | None) -> Place | None:
-    from toolkit.hosts import last
     from toolkit.errors import UserError
+    from toolkit.hosts import last
 
     if host is not None and relay is not None:
         raise UserError("--host and --relay were both given", fix="Give one of them.")

@@ -30,8 +30,8 @@ def remove(
     ssh_config: str | None = None,
 ) -> None:
     """Take the relay, its wall and its account off a host; what you keep for it on this machine stays."""
-    from toolkit.hosts import last
     from toolkit.deploy.remove import remove
+    from toolkit.hosts import last
 
     if host is None:
         raise UserError("no host was named", fix="invoke remove --host myvps, or of the lab: invoke lab.down")

@@ -36,10 +36,10 @@ def rollback(
     ssh_config: str | None = None,
 ) -> None:
     """Go back to the release before, which still lies on the host; games go on."""
-    from toolkit.hosts import last
-    from toolkit.deploy import releases
     from toolkit.console import as_json, draw
+    from toolkit.deploy import releases
     from toolkit.deploy.rollback import look, rollback
+    from toolkit.hosts import last
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=list and json)
     if not list:

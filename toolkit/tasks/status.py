@@ -23,10 +23,10 @@ def status(
     _: Context, host: str | None = None, json: bool = False, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
     """Show what the relay is doing: rooms, players, round-trip times, the gate, how connections ended."""
+    from toolkit.console import as_json, draw, say
     from toolkit.friends import commands
     from toolkit.hosts import last
     from toolkit.status import show as status
-    from toolkit.console import as_json, draw, say
 
     place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     look = status.look(place, ask_become=ask_become)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @user_errors
 def run_tests(_: Context, fast: bool = False) -> None:
     """Run every check and every test."""
-    from toolkit.dev import checks
     from toolkit.console import ROOT, say, step
+    from toolkit.dev import checks
 
     if importlib.util.find_spec("xdist") is None:
         raise UserError("what the tests need is not installed", fix="./bootstrap test installs it and runs them.")

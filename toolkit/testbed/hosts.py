@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from toolkit.deploy import zipapp
 from toolkit.console import ROOT
+from toolkit.deploy import zipapp
 from toolkit.errors import UserError, user_errors
-from toolkit.hosts.names import parse_host
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
 from toolkit.lab import Lab, sshfiles
 
 if TYPE_CHECKING:

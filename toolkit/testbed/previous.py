@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from toolkit.deploy import zipapp
 from toolkit.console import ROOT
+from toolkit.deploy import zipapp
 from toolkit.errors import UserError, user_errors
 
 CHECKOUT: Final = "NETPLAY_TESTBED_PREVIOUS"

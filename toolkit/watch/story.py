@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from relay import pace
-from relay.monitoring import report
 from relay.before_end import BARE
+from relay.monitoring import report
 from relay.outcomes import Outcome
 from toolkit.status import rooms as roomview
 from toolkit.watch.people import Player, Room, key_of

@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.ssh import answers, replies, shapes
 from toolkit.ssh.bounded import Done
-from toolkit.errors import HOST_UNUSABLE, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

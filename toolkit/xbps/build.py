@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from toolkit.deploy import ansible
-from toolkit.hosts import inventory, login
-from toolkit.ssh import connection
 from toolkit.console import say, step
-from toolkit.deploy.run import ask_password
+from toolkit.deploy import ansible
 from toolkit.errors import UserError
+from toolkit.hosts import inventory, login
+from toolkit.hosts.session import ask_password
+from toolkit.ssh import connection
 from toolkit.xbps import render
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Whether a host's packet filter takes rules like ours: each feature that may be missing is tried. Nothing is changed.
 
-The rules are those of the gate (relay/gate/backends/nftables_text.py, relay/gate/backends/iptables_text.py), as roles/preflight/files/rules.json has
-them: whole, and with one optional feature each left in.
+The rules are those of the gate (relay/gate/backends/nftables_text.py, relay/gate/backends/iptables_text.py), as
+roles/preflight/files/rules.json has them: whole, and with one optional feature each left in.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.gate.state import Applied
 from relay.gate.policy.ruleset import SETS, TOLERANCE, Difference, Standing, Wall
+from relay.gate.state import Applied
 
 # A snapshot: what `restore` needs, as JSON can hold it; None: nothing of ours stood.
 Snapshot = dict[str, str] | None

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from relay.gate.policy.friends import Network
+from relay.addresses import Network
 from relay.gate.policy.ruleset import SETS, Difference, parse_network, set_of
 
 SET_NAMES = {4: "netplay4", 6: "netplay6"}

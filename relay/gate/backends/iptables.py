@@ -12,13 +12,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from relay.gate import incompatible
 from relay.gate.backends import ipset, iptables_text, lacking, netlink
+from relay.gate.backends.base import FilterError, Snapshot
 from relay.gate.coexist import raw_rules
 from relay.gate.foreign import uplinks
-from relay.gate import incompatible
-from relay.gate.backends.base import FilterError, Snapshot
-from relay.gate.programs import ProgramError, Programs
 from relay.gate.policy.ruleset import Difference, Standing, Wall, differences
+from relay.gate.programs import ProgramError, Programs
 
 VARIANTS = ("", "-nft", "-legacy")
 # How iptables says that another program held its lock for too long.

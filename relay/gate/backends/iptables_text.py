@@ -14,10 +14,10 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from relay.gate.foreign.iptables import iptables_input
-from relay.gate.policy.friends import Network
+from relay.addresses import Network
 from relay.gate.backends.ipset import SET_NAMES, by_set, members
 from relay.gate.backends.lacking import CAP, LOG, refusal
+from relay.gate.foreign.iptables import iptables_input
 from relay.gate.policy.plan import order
 from relay.gate.policy.ruleset import LOG_PREFIX, Standing, Wall, parse_network
 

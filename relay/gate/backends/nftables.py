@@ -1,4 +1,4 @@
-"""The nftables backend: runs nft. What it is told and what it says is the business of relay.gate.backends.nftables_text."""
+"""The nftables backend: runs nft. What it is told and what it says is the business of nftables_text."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 from relay.gate.backends import lacking, nftables_text
 from relay.gate.backends.base import FilterError, Snapshot
-from relay.gate.programs import ProgramError, Programs
 from relay.gate.policy.ruleset import Difference, Standing, Wall, differences
+from relay.gate.programs import ProgramError, Programs
 
 # How nft begins a sentence on a line of what it was told: a name for the input, the line, columns.
 _WHERE = re.compile(r"[^:\s]+:(\d+):\d+(?:-\d+)?: ")
@@ -75,7 +75,10 @@ class Nftables:
         return tuple(missing)
 
     def _try(self, wall: Wall, without: Collection[str]) -> None:
-        self._first([nftables_text.removal() + nftables_text.frame(wall, element_counters=False, without=without)], check_only=True)
+        self._first(
+            [nftables_text.removal() + nftables_text.frame(wall, element_counters=False, without=without)],
+            check_only=True,
+        )
 
     def _load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool) -> None:
         whole = nftables_text.elements(differences(wall, {}, now))
@@ -89,7 +92,9 @@ class Nftables:
             scripts.append(nftables_text.removal() + self.text(wall) + whole)
         last_resort = len(scripts)
         if frame and not self.plain:
-            scripts.append(nftables_text.removal() + nftables_text.frame(wall, element_counters=False, without=self.lacks) + whole)
+            scripts.append(
+                nftables_text.removal() + nftables_text.frame(wall, element_counters=False, without=self.lacks) + whole
+            )
         taken = self._first(scripts, check_only=check_only)
         self.plain = self.plain or taken == last_resort
 

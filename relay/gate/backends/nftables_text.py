@@ -14,7 +14,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from relay.gate.policy.friends import Network
+from relay.addresses import Network
 from relay.gate.backends.lacking import CAP, LOG
 from relay.gate.policy.ruleset import (
     COUNTERS,

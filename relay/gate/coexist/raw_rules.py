@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from relay.gate import incompatible
-from relay.gate.foreign.nft import entries
 from relay.gate.coexist.frontends import TAG
+from relay.gate.foreign.nft import entries
 from relay.gate.programs import ProgramError, Programs
 
 OUR_TABLE = ("inet", "netplay")

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from relay.gate.coexist import frontends, raw_rules
+from relay.gate.coexist.raw_rules import IPTABLES, LEGACY, OUR_TABLE, lists
 from relay.gate.foreign.chain import Chain
 from relay.gate.foreign.iptables import forwards, iptables_input
 from relay.gate.foreign.nft import Ruleset, entries
-from relay.gate.coexist.raw_rules import IPTABLES, LEGACY, OUR_TABLE, lists
 from relay.gate.programs import Programs
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from relay.addresses import Network
 from relay.gate.foreign.chain import UNREADABLE, Chain, Rule, both
 from relay.gate.foreign.packet import FLAGS, Packet, span
-from relay.gate.policy.friends import Network
 
 # What splitting at blanks alone gets wrong.
 _QUOTES = re.compile(r"""["'\\\0-\x08\x0b\x0c\x0e-\x1f\x7f]""")

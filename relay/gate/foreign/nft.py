@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from relay.addresses import Network
 from relay.gate.foreign.chain import UNREADABLE, Chain, Rule, both
 from relay.gate.foreign.packet import FLAGS, Packet, span
-from relay.gate.policy.friends import Network
 
 _XT_DROPS = ("REJECT", "DROP", "TARPIT")
 _XT_PASSES = (

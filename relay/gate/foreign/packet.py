@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from relay.gate.policy.friends import Network
+from relay.addresses import Network
 
 # What a packet has in a field, as far as anybody can know it before it has come.
 FLAGS = frozenset({"syn"})

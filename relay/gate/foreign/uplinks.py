@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from relay.gate.policy.friends import Network
+from relay.addresses import Network
 from relay.gate.policy.plan import CARRIER_NAT
 
 ROUTES = {4: Path("/proc/net/route"), 6: Path("/proc/net/ipv6_route")}

@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from relay.addresses import Network
 from relay.gate.policy import dns_names, expiry
 from relay.tomlfile import ConfigError, locate, read, read_toml
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 KEYS = ("name", "ip", "dns", "until", "note")
 # From so many addresses on, which an IPv4 /12 has, a prefix is not a person's: it would open the relay to millions.

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from relay import allowlist
-from relay.gate.policy.friends import Friend, Network, households
+from relay.addresses import Network
+from relay.gate.policy.friends import Friend, households
 
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")
 # What is behind a router at home, and not on the internet (RFC 1918, RFC 4193, RFC 3879).

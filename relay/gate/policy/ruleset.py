@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from relay.gate.policy.friends import Network
+from relay.addresses import Network
 from relay.gate.policy.plan import Plan, order
 
 SETS = ("host4", "host6", "net4", "net6")

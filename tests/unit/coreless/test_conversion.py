@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from relay.netplay import wire
 from relay.coreless.conversion import Conversion
 from relay.net.coreless_driver import Hall
 from relay.net.poller import Readiness
+from relay.netplay import wire
 from relay.spool import BLOCK, Blob, Spool
 
 PLAIN = random.Random(7).randbytes(20_000)

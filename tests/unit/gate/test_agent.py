@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit_confirm, lockout, files, apply, remove, state
-from relay.gate.coexist import frontends
+from relay.addresses import Address
+from relay.gate import apply, commit_confirm, files, lockout, remove, state
 from relay.gate.agent import SURVEY, WHOLE, Agent
+from relay.gate.apply import Push
+from relay.gate.coexist import frontends
 from relay.gate.coexist.survey import Coexistence, Finding
 from relay.gate.gate import Gate, Outcome
-from relay.gate.resolver import JITTER, MOST_OFTEN, Lookups
 from relay.gate.programs import ProgramError
-from relay.gate.apply import Push
+from relay.gate.resolver import JITTER, MOST_OFTEN, Lookups
 from relay.gate.state import BusyError, State
-from relay.protocol.tunnel import Address
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from tests.support.waiting import wait_for
 
@@ -80,7 +80,9 @@ def test_it_puts_the_wall_up_and_then_has_nothing_to_do(bench: Bench) -> None:
 
 def test_it_is_ready_only_when_the_wall_stands(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     stood: list[tuple[str, bool]] = []
-    monkeypatch.setattr("relay.service_manager.notify", lambda word: stood.append((word, bool(bench.gate.filter.rules))))
+    monkeypatch.setattr(
+        "relay.service_manager.notify", lambda word: stood.append((word, bool(bench.gate.filter.rules)))
+    )
     agent = Agent(bench.gate, tick=0.01)
     bench.gate.filter.refuses = "nft is busy"
     looks = 0

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from relay.cli import main
-from relay.gate import commands, commit_confirm, netlink_monitor, lockout, state, subject
+from relay.gate import commands, commit_confirm, lockout, netlink_monitor, state, subject
 from relay.gate.agent import Agent
 from relay.gate.commands import BAD_INPUT, BUSY, DONE, FAILED, NOT_CONFIRMED, REFUSED
 from relay.gate.programs import ProgramError, Programs

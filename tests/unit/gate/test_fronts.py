@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from relay.gate.coexist import survey
-from relay.gate.foreign import uplinks
-from relay.gate.coexist.survey import Coexistence
 from relay.gate.coexist.frontends import Firewalld, Ufw
+from relay.gate.coexist.survey import Coexistence
+from relay.gate.foreign import uplinks
 from relay.gate.programs import ProgramError
 from tests.support.gate_memory import ScriptedPrograms
 

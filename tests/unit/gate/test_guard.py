@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from relay.gate import lockout
-from relay.gate.gate import Gate
 from relay.gate.files import Places
+from relay.gate.gate import Gate
 from relay.gate.state import State
 from relay.tomlfile import ConfigError
 from tests.support.gate_memory import ScriptedPrograms

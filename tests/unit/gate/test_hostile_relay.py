@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from relay.net import control_socket
-from relay.monitoring import follow
+from relay import control_client
 from relay.gate import subject
+from relay.monitoring import follow
+from relay.net import control_socket
 
 BOUND = 20.0
 SECONDS = 0.4
@@ -63,20 +64,20 @@ def test_an_answer_that_comes_in_drips_is_waited_for_no_longer_than_said(tmp_pat
     with answering(tmp_path / "s", forever(b" "), pause) as path:
         began = time.monotonic()
         with pytest.raises(TimeoutError):
-            control_socket.ask(path, "status", SECONDS)
+            control_client.ask(path, "status", SECONDS)
         assert time.monotonic() - began < SECONDS + BOUND / 2
 
 
 def test_an_answer_without_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control_socket, "LONGEST_ANSWER", 1_000_000)
     with answering(tmp_path / "s", forever(bytes(65536))) as path, pytest.raises(ValueError, match="longer than"):
-        control_socket.ask(path, "status", BOUND)
+        control_client.ask(path, "status", BOUND)
 
 
 @pytest.mark.parametrize("line", [b"[" * 200_000, b'{"a":' * 100_000, b"7", b"[]", b"\xff\xfe", b"1" * 10_000, b""])
 def test_an_answer_that_is_none_is_told_as_that(tmp_path: Path, line: bytes) -> None:
     with answering(tmp_path / "s", iter([line])) as path, pytest.raises(ValueError):  # noqa: PT011 - any of them
-        control_socket.ask(path, "status", BOUND)
+        control_client.ask(path, "status", BOUND)
 
 
 def test_a_line_that_comes_in_drips_ends_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

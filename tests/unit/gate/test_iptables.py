@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from relay.gate.backends import ipset, iptables_text
+from relay.gate.backends.base import FilterError, enforce
+from relay.gate.backends.iptables import Iptables, variant
 from relay.gate.coexist import raw_rules
 from relay.gate.policy import plan, ruleset
-from relay.gate.backends.base import FilterError, enforce
 from relay.gate.policy.friends import Friend
 from relay.gate.programs import ProgramError
-from relay.gate.backends.iptables import Iptables, variant
 from tests.support.gate_memory import NOW, ScriptedPrograms
 
 ANNA = Friend("anna", (ipaddress.ip_network("1.2.3.4/32"), ipaddress.ip_network("2001:db8:1:2::/64")), 1)

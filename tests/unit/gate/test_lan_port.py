@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from relay import config
-from relay.gate.backends import iptables_text
 from relay.gate import apply, state
+from relay.gate.apply import Push
+from relay.gate.backends import iptables_text
 from relay.gate.coexist.survey import Coexistence
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.foreign.nft import Ruleset
-from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from toolkit.deploy import run, zipapp
 

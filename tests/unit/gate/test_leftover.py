@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from relay.gate import check, commit_confirm, previous_backend, apply as push, state, status
+from relay.gate import apply as push
+from relay.gate import check, commit_confirm, previous_backend, state, status
 from relay.gate.agent import Agent
+from relay.gate.apply import Push
 from relay.gate.backends.base import Backend, FilterError
 from relay.gate.gate import Gate
 from relay.gate.programs import ProgramError
-from relay.gate.apply import Push
 from relay.gate.remove import remove
 from relay.gate.state import Applied, State
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend

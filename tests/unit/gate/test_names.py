@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from relay.addresses import Address
 from relay.gate import resolver as names
 from relay.gate.resolver import Lookups, believed, record
 from relay.gate.state import Name
-from relay.protocol.tunnel import Address
 from tests.support.waiting import wait_for
 
 

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from relay.gate.backends import nftables_text
-from relay.gate.policy import plan, ruleset
 from relay.gate.backends.base import FilterError, enforce
-from relay.gate.policy.friends import Friend
 from relay.gate.backends.nftables import Nftables
+from relay.gate.policy import plan, ruleset
+from relay.gate.policy.friends import Friend
 from relay.gate.programs import ProgramError
 from tests.support.gate_memory import NOW, ScriptedPrograms
 
@@ -39,7 +39,9 @@ def listing(*, counters: bool = True, left: int | None = 89, packets: int = 0, e
     entries += [{"set": {**where, "name": f"many{n}", "type": f"ipv{n}_addr", "size": 65535}} for n in (4, 6)]
     entries += [{"counter": {**where, "name": name, "packets": packets, "bytes": 5}} for name in ruleset.COUNTERS]
     hook = {"type": "filter", "hook": "input", "prio": -10, "policy": "accept"}
-    entries += [{"chain": {**where, "name": name, **(hook if name == "input" else {})}} for name in nftables_text.CHAINS]
+    entries += [
+        {"chain": {**where, "name": name, **(hook if name == "input" else {})}} for name in nftables_text.CHAINS
+    ]
     return json.dumps({"nftables": [*entries, *extra]})
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit_confirm, files, apply as push, state
+from relay.gate import apply as push
+from relay.gate import commit_confirm, files, state
+from relay.gate.apply import Push
 from relay.gate.coexist.survey import Coexistence, Finding
 from relay.gate.programs import ProgramError
-from relay.gate.apply import Push
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')

@@ -128,7 +128,9 @@ def test_a_time_too_long_for_the_filter_is_cut_and_refreshed_when_half_of_it_is_
     network = ipaddress.ip_network("1.2.3.4/32")
 
     def change(left: float | None) -> ruleset.Difference:
-        return ruleset.differences(built, {"host4": {} if left is None else {network: left}}, NOW, longest=1000)["host4"]
+        return ruleset.differences(built, {"host4": {} if left is None else {network: left}}, NOW, longest=1000)[
+            "host4"
+        ]
 
     assert change(None).add == {network: 1000}
     assert not change(999)

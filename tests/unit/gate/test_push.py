@@ -13,16 +13,18 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit_confirm, others, files as places, apply as push, state
+from relay.addresses import Address
+from relay.gate import apply as push
+from relay.gate import commit_confirm, others, state
+from relay.gate import files as places
 from relay.gate.agent import Agent
+from relay.gate.apply import Push
 from relay.gate.backends.base import Backend, FilterError
 from relay.gate.coexist.survey import Coexistence
 from relay.gate.gate import Gate
-from relay.gate.resolver import Lookups
 from relay.gate.programs import ProgramError
-from relay.gate.apply import Push
+from relay.gate.resolver import Lookups
 from relay.gate.state import Applied, State
-from relay.protocol.tunnel import Address
 from relay.tomlfile import ConfigError
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 

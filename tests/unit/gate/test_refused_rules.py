@@ -9,11 +9,11 @@ import pytest
 
 from relay.gate.backends import iptables_text
 from relay.gate.backends.base import FilterError
+from relay.gate.backends.iptables import Iptables
 from relay.gate.backends.lacking import CAP, LOG, OPTIONAL, sentences
 from relay.gate.backends.nftables import Nftables
-from relay.gate.programs import ProgramError, Programs
 from relay.gate.policy.ruleset import SETS, Wall
-from relay.gate.backends.iptables import Iptables
+from relay.gate.programs import ProgramError, Programs
 from tests.support.gate_memory import ScriptedPrograms
 
 WALL = Wall((55435,), 8, {name: {} for name in SETS})

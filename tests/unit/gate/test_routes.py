@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from relay.gate.backends import iptables_text
-from relay.gate.policy import plan, ruleset
-from relay.gate.foreign import uplinks
-from relay.gate.coexist.frontends import Firewalld
 from relay.gate.backends.iptables import Iptables
+from relay.gate.coexist.frontends import Firewalld
+from relay.gate.foreign import uplinks
+from relay.gate.policy import plan, ruleset
 from tests.support.gate_memory import NOW, ScriptedPrograms
 
 IPV4 = """\

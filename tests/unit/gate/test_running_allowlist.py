@@ -10,20 +10,20 @@ from typing import Any
 
 import pytest
 
-from relay.net import control_socket
-from relay.monitoring import report
-from relay.gate import check, apply, status, subject
+from relay import control_client
 from relay.allowlist import Allowlist, digest
+from relay.gate import apply, check, status, subject
 from relay.gate.apply import Push
+from relay.monitoring import report
 from tests.support.gate_memory import MemoryGate, friend
 from tests.support.plain_relay import PlainRelay
-from toolkit.friends import commands
 from toolkit.doctor import findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Severity
 from toolkit.doctor.findings import log
 from toolkit.doctor.probe import Talk
 from toolkit.doctor.target import Target
+from toolkit.friends import commands
 from toolkit.hosts.names import parse_host
 from toolkit.hosts.target import Place
 
@@ -120,7 +120,7 @@ def test_the_relay_is_asked_about_each_address(gate: MemoryGate, relay: PlainRel
 
 @pytest.mark.parametrize("wrong", [None, 7, [7], ["x"], "9.9.9.9", [None]])
 def test_a_question_without_addresses_is_refused(gate: MemoryGate, relay: PlainRelay, wrong: Any) -> None:
-    answer = control_socket.ask(relay.control, "allows", 10.0, addresses=wrong)
+    answer = control_client.ask(relay.control, "allows", 10.0, addresses=wrong)
     assert "allows needs addresses" in answer["error"]
 
 

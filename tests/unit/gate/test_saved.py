@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from relay.gate.agent import Agent
 from relay.gate.backends import iptables_text
 from relay.gate.coexist import raw_rules, saved_rules
 from relay.gate.policy import plan, ruleset
-from relay.gate.agent import Agent
 from tests.support.gate_memory import NOW, MemoryGate, friend
 
 WALL = ruleset.build(plan.make([], {}, NOW), (55435,), 96)
@@ -20,7 +20,11 @@ OWN = ["*filter", ":INPUT DROP [0:0]", "-A INPUT -p tcp -m tcp --dport 22 -j ACC
 
 def rules(ipset: bool) -> str:
     """Return what iptables-save prints on a host with rules of its own and the wall."""
-    ours = [*(f":{chain} - [0:0]" for chain in iptables_text.CHAINS), iptables_text.JUMP, *iptables_text.frame(WALL, 4, ipset=ipset)]
+    ours = [
+        *(f":{chain} - [0:0]" for chain in iptables_text.CHAINS),
+        iptables_text.JUMP,
+        *iptables_text.frame(WALL, 4, ipset=ipset),
+    ]
     return "\n".join([*OWN[:2], *ours, *OWN[2:]])
 
 

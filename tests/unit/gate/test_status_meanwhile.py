@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from relay.gate import apply, state, status
-from relay.gate.coexist.survey import Coexistence, Finding
 from relay.gate.apply import Push
+from relay.gate.coexist.survey import Coexistence, Finding
 from tests.support.gate_memory import MemoryGate, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')

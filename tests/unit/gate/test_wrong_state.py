@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from relay.gate import commit_confirm, apply, state, status
+from relay.gate import apply, commit_confirm, state, status
 from relay.gate.agent import Agent
-from relay.gate.resolver import Lookups
 from relay.gate.apply import Push
+from relay.gate.resolver import Lookups
 from relay.gate.state import Applied, Leftover, Name, State
 from tests.support.gate_memory import NOW, MemoryGate, friend
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from relay.net.wakeup import Alarm
 from relay.net.poller import Readiness
 from relay.net.selector import BATCH, LinkSelector
+from relay.net.wakeup import Alarm
 
 BOUND = 60.0
 

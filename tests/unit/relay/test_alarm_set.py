@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.net.wakeup import Alarm
 from relay.net.selector import LinkSelector
+from relay.net.wakeup import Alarm
 
 SOON, LATER = 1000.0, 2000.0
 

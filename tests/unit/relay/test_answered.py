@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from relay import answered, cli, pace
-from relay.net import control_socket
 from relay.monitoring import metrics, report, status
+from relay.net import control_socket
 from tests.support.every_state import CONFIG, everything
 
 WAY = {"rtt": 0.025, "jitter": 0.001, "retransmits": 0, "silence": None}

@@ -8,8 +8,8 @@ import pytest
 
 from relay import before_end
 from relay.coreless import CorelessSettings
-from relay.netplay.watcher import Watcher
 from relay.netplay.observed import BY_CLIENT, BY_HOST, LATELY
+from relay.netplay.watcher import Watcher
 from tests.support import netplay as np
 from tests.support.coreless import PAUSE, RESET, RESUME, SPECTATE, Talk, load, state
 from tests.support.fakes import playing

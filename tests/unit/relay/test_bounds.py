@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from relay import bounds
-from relay.net import server
 from relay.config import Config
 from relay.limits import Buffers, Limits
+from relay.net import server
 
 ROOT = Path(__file__).parents[3]
 MIB = 1024 * 1024

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from relay.net import control_socket
-from relay.monitoring import report
-from relay import service_manager
+from relay import control_client, service_manager
 from relay.cli import main
-from relay.net.control_socket import ControlSocket
+from relay.monitoring import report
 from relay.monitoring.status import of
+from relay.net.control_socket import ControlSocket
 from tests.support.fakes import playing
 from tests.support.relays import running
 
@@ -26,7 +25,7 @@ async def fine(_sock: socket.socket, _request: dict[str, Any]) -> dict[str, Any]
 
 
 async def asked(path: Path, request: str) -> dict[str, Any]:
-    return await asyncio.to_thread(control_socket.ask, path, request, 5.0)
+    return await asyncio.to_thread(control_client.ask, path, request, 5.0)
 
 
 async def test_a_request_is_answered(tmp_path: Path) -> None:
@@ -87,14 +86,16 @@ async def test_a_request_carries_its_details(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     server = ControlSocket(path, {"kick": echo})
     server.open()
-    answer = await asyncio.to_thread(control_socket.ask, path, "kick", 5.0, addresses=["203.0.113.7"])
+    answer = await asyncio.to_thread(control_client.ask, path, "kick", 5.0, addresses=["203.0.113.7"])
     assert answer == {"was": {"do": "kick", "addresses": ["203.0.113.7"]}}
     server.close()
 
 
 def test_the_service_managers_runtime_directory_is_where_it_goes_by_itself() -> None:
-    assert control_socket.default_path({"RUNTIME_DIRECTORY": "/run/netplay-relay"}) == Path("/run/netplay-relay/control.sock")
-    assert control_socket.default_path({}) is None
+    assert control_client.default_path({"RUNTIME_DIRECTORY": "/run/netplay-relay"}) == Path(
+        "/run/netplay-relay/control.sock"
+    )
+    assert control_client.default_path({}) is None
 
 
 async def test_status_shows_who_plays() -> None:

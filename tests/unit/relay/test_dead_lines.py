@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from relay.switchboard import snapshot
 from relay.outcomes import Outcome
-from relay.switchboard.rooms import Mode, Room
+from relay.switchboard import snapshot
 from relay.switchboard.connection import Conn, Seat, State
+from relay.switchboard.rooms import Mode, Room
 from tests.support import wire
 from tests.unit.relay.test_switchboard import ANNA, BEN, HOST, MAIN, ROOM, Board, ended
 from tests.unit.relay.test_tables import OLDEST, a_board

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from relay.protocol import lan
 from relay.net.lan_discovery import EVERY, Discovery
+from relay.protocol import lan
 from tests.support import wire
 from tests.support.fakes import playing
 from tests.support.relays import running

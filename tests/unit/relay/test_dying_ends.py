@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from relay.config import Config
-from relay.net.forwarder import Forwarder
 from relay.limits import Buffers
+from relay.net.forwarder import Forwarder
 from relay.net.poller import Readiness
-from relay.switchboard.connection import Conn, State
 from relay.netplay.framing import Direction
+from relay.switchboard.connection import Conn, State
 from tests.support import netplay, wire
 from tests.support.relays import BOUND, Relay, running
 

@@ -16,7 +16,9 @@ from tests.support.needs import lack
 ROOT = Path(__file__).parents[3]
 FULL = "dd if=/dev/zero of={0}/filler bs=4k 2>/dev/null"
 READ_ONLY = "mount -o remount,ro {0}"
-WRITE = "from pathlib import Path; from relay.gate import files as places; places.write(Path('{0}/state.json'), 'x' * 9000)"
+WRITE = (
+    "from pathlib import Path; from relay.gate import files as places; places.write(Path('{0}/state.json'), 'x' * 9000)"
+)
 LOCK = "from pathlib import Path; from relay.gate import state\nwith state.locked(Path('{0}/lock/lock')): pass"
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from relay.monitoring import follow, status
 from relay.config import Config
-from relay.net.control_socket import ControlSocket
+from relay.monitoring import follow, status
 from relay.monitoring.subscribers import MOST, Followers
+from relay.net.control_socket import ControlSocket
 from relay.netplay.releases import implementation
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, playing

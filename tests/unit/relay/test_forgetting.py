@@ -7,9 +7,9 @@ import itertools
 
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
-from relay.switchboard.rooms import RoomTable
 from relay.switchboard.connection import State
 from relay.switchboard.machine import Switchboard
+from relay.switchboard.rooms import RoomTable
 from tests.support import wire
 
 PORT = 55435

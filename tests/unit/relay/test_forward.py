@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay.net import forwarder as forward
 from relay import spool
+from relay.net import forwarder as forward
 from relay.net.forwarder import FLUSH_SIZE, GRACE, MESSAGE, READ_SIZE, Forwarder
-from relay.outcomes import Outcome
 from relay.net.poller import Readiness
 from relay.net.server import SWEEP
-from relay.switchboard.connection import Conn
 from relay.netplay.watcher import Watcher
+from relay.outcomes import Outcome
+from relay.switchboard.connection import Conn
 
 BOUND = 60.0
 SLOW_CLIENT = 256 * 1024

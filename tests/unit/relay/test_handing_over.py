@@ -9,9 +9,9 @@ from base64 import b64decode
 
 import pytest
 
-from relay.net import sockets
 from relay.config import Config
 from relay.limits import Buffers
+from relay.net import sockets
 from relay.switchboard.connection import State
 from tests.support import netplay, wire
 from tests.support.every_state import CONFIG, PLAYERS, Ends, Maker, everything

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.net import listeners, sockets
 from relay.config import Config, Listen, RoomConfig
+from relay.net import listeners, sockets
 from relay.net.listeners import CannotListenError, Listeners
 from tests.support import needs
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from relay.monitoring import metrics, status
 from relay.cli import main
 from relay.config import Config, RoomConfig
+from relay.monitoring import metrics, status
 from relay.net.control_socket import ControlSocket
 from tests.support import netplay
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from relay.switchboard import snapshot
-from relay.switchboard.rooms import Mode, Room
 from relay.switchboard.connection import Conn, State
+from relay.switchboard.rooms import Mode, Room
 from tests.support import wire
 from tests.unit.relay.test_switchboard import ANNA, BEN, Board, ended
 from tests.unit.relay.test_tables import a_board

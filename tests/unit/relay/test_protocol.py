@@ -7,6 +7,7 @@ import ipaddress
 
 import pytest
 
+from relay import addresses
 from relay.protocol import tunnel
 from relay.protocol.tunnel import (
     AddressQuery,
@@ -152,4 +153,4 @@ def test_other_texts_are_no_session(text: str) -> None:
     [("203.0.113.7", "203.0.113.7"), ("::ffff:203.0.113.7", "203.0.113.7"), ("fe80::1%eth0", "fe80::1")],
 )
 def test_a_peer_has_one_address_however_the_socket_writes_it(given: str, address: str) -> None:
-    assert tunnel.canonical(given) == ipaddress.ip_address(address)
+    assert addresses.canonical(given) == ipaddress.ip_address(address)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from relay.net import sockets
 from relay.config import Config, Gate, RoomConfig
-from relay.net.forwarder import GRACE
 from relay.limits import Buffers, Limits
-from relay.switchboard.rooms import Mode
+from relay.net import sockets
+from relay.net.forwarder import GRACE
 from relay.switchboard.connection import State
+from relay.switchboard.rooms import Mode
 from tests.support import wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import Relay, running

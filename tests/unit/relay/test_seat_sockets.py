@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay.outcomes import Outcome
-from relay.net.poller import Readiness
 from relay.net.player_sockets import READ_OF_STATE, SLEPT, Seat, Seats
+from relay.net.poller import Readiness
+from relay.outcomes import Outcome
 from relay.spool import BLOCK, PACE_SECONDS, Backlog, Blob, Spool
 from relay.switchboard.connection import Conn, State
 from tests.unit.relay.test_forward import tcp_pair

@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from relay.net.forwarder import Forwarder
-from relay.outcomes import Outcome
 from relay.net.poller import Readiness
 from relay.net.selector import Events, LinkSelector, Poll
+from relay.outcomes import Outcome
 from relay.switchboard.connection import Conn
 
 BOUND = 60.0

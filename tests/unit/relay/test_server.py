@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from relay.net import sockets
-from relay.switchboard import machine
 from relay.config import Config, Coreless, Gate, RoomConfig
 from relay.coreless import CorelessSettings
 from relay.limits import Limits
+from relay.net import sockets
 from relay.outcomes import Outcome
-from relay.switchboard.rooms import Mode
+from relay.switchboard import machine
 from relay.switchboard.connection import Action
+from relay.switchboard.rooms import Mode
 from tests.support import needs, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream, playing
 from tests.support.relays import running

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.service_manager import inherited_sockets, notify, status_command
+from relay.net.listeners import inherited_sockets
+from relay.service_manager import notify, status_command
 
 
 def test_sockets_are_taken_over_and_no_child_hears_of_them() -> None:

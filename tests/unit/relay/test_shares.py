@@ -9,13 +9,13 @@ import logging
 import pytest
 
 from relay import logbound
-from relay.switchboard import snapshot
-from relay.net.history import Endings
-from relay.net.session_log import Journal
 from relay.limits import Limits
 from relay.logbound import LogBound
 from relay.logs import Events
+from relay.net.history import Endings
+from relay.net.session_log import Journal
 from relay.outcomes import Outcome
+from relay.switchboard import snapshot
 from relay.switchboard.connection import Conn, State
 from tests.support import wire
 from tests.unit.relay.test_switchboard import ANNA, BEN, HOST, Board, ended

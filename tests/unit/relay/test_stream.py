@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from relay.netplay.watcher import Role, Watcher
 from relay.netplay.framing import MOST_HELD
 from relay.netplay.observed import clean
 from relay.netplay.releases import RELEASES, guess, implementation
+from relay.netplay.watcher import Role, Watcher
 from tests.support import netplay as np
 
 MEGABYTE = 1 << 20

@@ -9,12 +9,12 @@ import json
 
 import pytest
 
-from relay.switchboard import snapshot
 from relay.limits import Buffers, Limits, Timeouts
 from relay.outcomes import Outcome
-from relay.switchboard.rooms import Room, RoomTable
+from relay.switchboard import snapshot
 from relay.switchboard.connection import Action, Close, Conn, Send, SessionEnded, SessionOpened, Splice, State
 from relay.switchboard.machine import Switchboard
+from relay.switchboard.rooms import Room, RoomTable
 from tests.support import wire
 
 HOST = ipaddress.ip_address("203.0.113.1")

@@ -13,13 +13,13 @@ from typing import NoReturn
 
 import pytest
 
-from relay.monitoring import metrics, report, status
-from relay.switchboard import snapshot
 from relay.config import Config, Coreless, RoomConfig
 from relay.limits import Buffers, Limits
+from relay.monitoring import metrics, report, status
 from relay.outcomes import Outcome
-from relay.switchboard.rooms import Mode, Room, RoomTable
+from relay.switchboard import snapshot
 from relay.switchboard.connection import Close, Conn, Said, Send, State, TableClosed, TableOpened
+from relay.switchboard.rooms import Mode, Room, RoomTable
 from tests.support import netplay, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream
 from tests.support.relays import Relay, running

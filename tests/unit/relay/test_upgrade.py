@@ -22,11 +22,10 @@ from typing import Any
 
 import pytest
 
-from relay.net import control_socket as control
-from relay.switchboard import snapshot
-from relay import upgrade
+from relay import control_client, upgrade
 from relay.cli import BAD_INPUT, main
 from relay.config import load
+from relay.switchboard import snapshot
 from relay.upgrade import Verdict
 from tests.support import every_setting, needs, wire
 from tests.support.waiting import wait_for
@@ -58,7 +57,7 @@ class Running:
     control: Path
 
     def ask(self, request: str, **details: Any) -> dict[str, Any]:
-        return control.ask(self.control, request, BOUND, **details)
+        return control_client.ask(self.control, request, BOUND, **details)
 
     def replace(self, name: str, old: str, new: str) -> None:
         file = self.folder / "relay" / name
@@ -254,7 +253,7 @@ def test_a_new_program_that_is_broken_changes_nothing(running: Running) -> None:
 def test_a_state_that_cannot_be_written_is_said_and_the_next_upgrade_is_tried_all_the_same(running: Running) -> None:
     deed = "    conns = board.live()\n"
     breaks = '    if __import__("os").path.exists("breaks"):\n        raise KeyError("something broke")\n'
-    running.replace("snapshot.py", deed, breaks + deed)
+    running.replace("switchboard/snapshot.py", deed, breaks + deed)
     assert "upgraded" in running.ask("upgrade")
     with game(running) as (_host, link, client):
         (running.folder / "breaks").touch()
@@ -309,10 +308,10 @@ def test_each_setting_is_taken_up_by_the_same_process_while_a_game_goes_on(tmp_p
         # Each of them, and back from the one before; then all at once, and back.
         for changed in [*changes, [name for each in changes for name in each], []]:
             config.write_text(every_setting.settings(changed, tmp_path, PATIENT))
-            places = control.places(load(config).control.socket, relay.control)
-            answer = control.ask_first(places, "upgrade", BOUND)
+            places = control_client.places(load(config).control.socket, relay.control)
+            answer = control_client.ask_first(places, "upgrade", BOUND)
             assert answer.get("links") == 1, (changed, answer)
-            assert control.ask_first(places, "status")["pid"] == relay.process.pid
+            assert control_client.ask_first(places, "status")["pid"] == relay.process.pid
             assert_goes_on(client, link)
 
 
@@ -324,10 +323,10 @@ def test_a_relay_is_found_at_the_usual_place_too(tmp_path: Path, configured: str
     with serving(ROOT, config, "--bind", "127.0.0.1", "--port", "0") as relay:
         usual, named = tmp_path / "control.sock", tmp_path / configured
         for place in (None, tmp_path / "gone.sock", named):
-            places = control.places(place, usual)
-            wait_for(lambda places=places: control.find(places).exists(), BOUND, "the socket")
-            assert control.ask(control.find(places), "status")["pid"] == relay.process.pid
-            assert control.ask_first(places, "status")["pid"] == relay.process.pid
+            places = control_client.places(place, usual)
+            wait_for(lambda places=places: control_client.find(places).exists(), BOUND, "the socket")
+            assert control_client.ask(control_client.find(places), "status")["pid"] == relay.process.pid
+            assert control_client.ask_first(places, "status")["pid"] == relay.process.pid
         config.write_text("")
         assert "upgraded" in relay.ask("upgrade")
         assert not usual.is_symlink()
@@ -402,13 +401,13 @@ async def test_a_self_check_that_never_ends_is_ended(monkeypatch: pytest.MonkeyP
 
 
 def test_a_self_check_is_ended_before_who_asked_for_the_upgrade_has_gone() -> None:
-    patience = inspect.signature(control.ask).parameters["seconds"].default
+    patience = inspect.signature(control_client.ask).parameters["seconds"].default
     assert 0 < upgrade.CHECK_SECONDS < patience / 2
 
 
 def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(running: Running) -> None:
     with game(running) as (_host, link, client):
-        running.replace("snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
+        running.replace("switchboard/snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
         assert "starts after the last one" in running.ask("upgrade")["waiting"]
         with connect(running, wire.HOST_HELLO) as late:
             assert late.recv(1) == b"", "no new rooms"
@@ -419,7 +418,7 @@ def test_a_new_program_that_cannot_read_the_state_waits_for_the_last_game(runnin
 
 def test_the_first_stop_still_lets_the_game_go_on_while_a_new_program_waits(running: Running) -> None:
     with game(running) as (_host, link, client):
-        running.replace("snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
+        running.replace("switchboard/snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
         assert "waiting" in running.ask("upgrade")
         running.process.send_signal(signal.SIGTERM)
         assert "games go on for at most 60" in running.line("stopping:")
@@ -428,9 +427,9 @@ def test_the_first_stop_still_lets_the_game_go_on_while_a_new_program_waits(runn
 
 def test_a_later_release_that_reads_the_state_need_not_wait(running: Running) -> None:
     with game(running) as (_host, link, client):
-        running.replace("snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
+        running.replace("switchboard/snapshot.py", "READS = (1, 2, 3)", "READS = (4,)")
         running.ask("upgrade")
-        running.replace("snapshot.py", "READS = (4,)", "READS = (1, 2, 3)")
+        running.replace("switchboard/snapshot.py", "READS = (4,)", "READS = (1, 2, 3)")
         assert "upgraded" in running.ask("upgrade")
         assert not running.ask("status")["draining"]
         connect(running, wire.HOST_HELLO).close()
@@ -481,9 +480,9 @@ def test_a_stop_while_the_new_program_is_checked_keeps_its_bound(running: Runnin
 def test_a_stop_that_comes_when_the_state_is_written_is_obeyed_by_the_new_program(running: Running) -> None:
     deed = "board, conns = snapshot.dump(self.board)"
     suicide = f"{deed}; import os, signal; os.kill(os.getpid(), signal.SIGTERM)"
-    running.replace("server.py", deed, suicide)
+    running.replace("net/server.py", deed, suicide)
     running.ask("upgrade")
-    running.replace("server.py", suicide, deed)
+    running.replace("net/server.py", suicide, deed)
     with contextlib.suppress(OSError, ValueError):
         running.ask("upgrade")
     assert running.process.wait(BOUND) == 0
@@ -571,8 +570,8 @@ def test_no_descriptor_is_left_over_after_many_upgrades(running: Running) -> Non
 # and goes no further, while "hold" names that place.
 KILLED_AT = {
     "the self-check": ("cli.py", "def _self_check(arguments: argparse.Namespace) -> int:\n"),
-    "writing the state": ("server.py", "def capture(self) -> dict[str, Any]:\n"),
-    "reading the state": ("server.py", "def restore(self, data: dict[str, Any]) -> None:\n"),
+    "writing the state": ("net/server.py", "def capture(self) -> dict[str, Any]:\n"),
+    "reading the state": ("net/server.py", "def restore(self, data: dict[str, Any]) -> None:\n"),
 }
 HOLD = """{line}{indent}import pathlib, time
 {indent}while (hold := pathlib.Path("hold")).exists() and hold.read_text() == {place!r}:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from relay.config import Config, Watch
 from relay.monitoring import metrics, report, status
 from relay.net import sockets
-from relay.config import Config, Watch
 from tests.support import netplay
 from tests.support.every_state import CONFIG, everything
 from tests.support.fakes import FakeClient, Stream, playing

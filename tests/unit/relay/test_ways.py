@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from relay.monitoring import status
 from relay.config import Config
+from relay.monitoring import status
 from tests.support import netplay
 from tests.support.deaf import deaf
 from tests.support.fakes import FakeClient, Stream, playing

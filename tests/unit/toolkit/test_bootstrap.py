@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from toolkit.console import ROOT
+from toolkit.dev.lock import EXTRAS
 from toolkit.lab.programs import PACKAGES
 from toolkit.lab.sources import KEYRING, KEYRING_PACKAGE
-from toolkit.dev.lock import EXTRAS
 
 SHELL_TOOLS = ("sh", "cat", "chmod", "cksum", "dirname", "env", "mkdir", "rm", "sed", "sort", "flock")
 # Stands for python3: `-m venv DIR` makes one whose python and invoke say how they are called.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.console import ROOT
 from toolkit.dev import checks
 from toolkit.dev.checks import Check
-from toolkit.console import ROOT
 
 
 def test_all_shell_programs_of_the_checkout_are_checked() -> None:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from relay.protocol import tunnel
 from relay.config import Config, Coreless
 from relay.limits import Limits
+from relay.protocol import tunnel
 from relay.switchboard.rooms import Mode
 from tests.support.fakes import playing
 from tests.support.relays import running
-from toolkit.deploy import probe
 from toolkit.console import ROOT
+from toolkit.deploy import probe
 from toolkit.errors import PROOF_FAILED
 
 if TYPE_CHECKING:

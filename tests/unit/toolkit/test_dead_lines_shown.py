@@ -10,11 +10,11 @@ from rich.console import Console
 
 from relay.monitoring import report
 from tests.support import statuses
-from toolkit.join import lines, rooms
-from toolkit.status import show
 from toolkit.doctor.case import Case
 from toolkit.doctor.findings import outcomes, players
 from toolkit.doctor.target import Target
+from toolkit.join import lines, rooms
+from toolkit.status import show
 from toolkit.watch.screen import picture
 from toolkit.watch.story import Story
 

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from tests.support.statuses import status
-from toolkit.ssh import bounded
-from toolkit.hosts import interpreter, target
-from toolkit.ssh.bounded import Done
 from toolkit.doctor import findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.finding import Finding, Severity
 from toolkit.doctor.findings.log import standing
 from toolkit.doctor.target import Target
+from toolkit.hosts import interpreter, target
 from toolkit.hosts.names import parse_host
 from toolkit.hosts.remote import Remote
+from toolkit.ssh import bounded
+from toolkit.ssh.bounded import Done
 from toolkit.ssh.connection import MARK, Connection
 
 MYVPS = target.Place(parse_host("myvps"))

@@ -18,7 +18,6 @@ import relay
 from relay.outcomes import Outcome
 from tests.support.statuses import client, session
 from tests.support.statuses import status as state
-from toolkit.hosts import last, target
 from toolkit.console import ROOT
 from toolkit.doctor import bundle, findings, onhost, run, show
 from toolkit.doctor.case import Case
@@ -26,11 +25,12 @@ from toolkit.doctor.finding import Finding, Severity, fine, note, trouble, warni
 from toolkit.doctor.probe import Latency, Reach, Talk
 from toolkit.doctor.target import Target
 from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND, WARNINGS_FOUND, UserError
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import last, target
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.hosts.remote import Remote
 from toolkit.lab import DEFAULT_SPEC
 from toolkit.play import launch, ways
-from toolkit.hosts.remote import Remote
 from toolkit.ssh.connection import Connection
 from toolkit.tasks.doctor import doctor
 from toolkit.tasks.status import status

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.protocol import tunnel
+from relay import addresses
 from relay.config import Config, Gate
 from relay.config import Limits as RelayLimits
+from relay.protocol import tunnel
 from tests.support.namespace import PrivateNetwork
 from tests.support.pasted import PASTED
 from tests.support.relays import running
@@ -65,7 +66,7 @@ async def test_a_ping_before_the_answer_does_not_hide_whom_the_relay_sees() -> N
         sock.sendall(tunnel.session_message(b"twelve bytes"))
         asked = sock.recv(16)
         if asked.startswith(tunnel.ADDRESS):
-            sock.sendall(tunnel.PING * 2 + tunnel.address_message(tunnel.NO_ID, tunnel.canonical("192.0.2.7")))
+            sock.sendall(tunnel.PING * 2 + tunnel.address_message(tunnel.NO_ID, addresses.canonical("192.0.2.7")))
 
     with answering(pinging) as port:
         talk = await asyncio.to_thread(probe.talk, LOOPBACK, port)

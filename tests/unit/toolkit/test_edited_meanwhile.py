@@ -10,11 +10,12 @@ import pytest
 
 from relay.gate import state
 from toolkit.deploy import run
-from toolkit.hosts import gate, inventory, target
-from toolkit.friends import commands, push as outgoing
 from toolkit.deploy.run import Request
 from toolkit.errors import DEPLOY_FAILED, UserError
+from toolkit.friends import commands
+from toolkit.friends import push as outgoing
 from toolkit.friends.edit import Wish, put
+from toolkit.hosts import gate, inventory, target
 from toolkit.hosts.inventory import Entry, HostFiles
 from toolkit.hosts.login import Visit
 from toolkit.ssh.connection import Connection

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from toolkit.deploy import run
-from toolkit.hosts import inventory, target
-from toolkit.ssh import connection
 from toolkit.deploy.run import Request
+from toolkit.hosts import inventory, target
 from toolkit.hosts.inventory import Entry
 from toolkit.hosts.login import Visit
+from toolkit.ssh import connection
 from toolkit.ssh.connection import Connection
 
 PLACE = target.real("myvps")

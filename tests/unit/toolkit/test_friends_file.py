@@ -10,8 +10,8 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.friends import parse
 from toolkit.errors import UserError
+from toolkit.friends import parse
 from toolkit.friends.edit import Wish, _entry, put, sendable, wished, without
 
 OWN = """\

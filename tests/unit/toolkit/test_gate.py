@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit.hosts import gate, last, target
-from toolkit.friends import commands
 from toolkit.errors import BAD_INPUT, DEPLOY_FAILED, HOST_UNUSABLE, ROLLED_BACK, UserError
+from toolkit.friends import commands
+from toolkit.hosts import gate, last, target
 from toolkit.hosts.names import HostName
-from toolkit.hosts.target import Place
 from toolkit.hosts.remote import PROGRAM, Remote
+from toolkit.hosts.target import Place
 from toolkit.ssh.connection import Connection
 
 if TYPE_CHECKING:

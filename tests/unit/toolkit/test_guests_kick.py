@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from toolkit.hosts import gate, inventory, target
-from toolkit.friends import commands
 from toolkit.errors import DEPLOY_FAILED, UserError
+from toolkit.friends import commands
 from toolkit.friends.edit import Wish, wished
+from toolkit.hosts import gate, inventory, target
 from toolkit.hosts.inventory import Entry
 
 PLACE = target.real("myvps")

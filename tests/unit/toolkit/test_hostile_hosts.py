@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import statuses
-from toolkit.ssh import answers, bounded, replies, connection
-from toolkit.hosts import inventory, last, target, remote
 from toolkit import printable
 from toolkit.doctor import gather
 from toolkit.errors import HOST_UNUSABLE, TROUBLE_FOUND
-from toolkit.hosts.names import HostName
+from toolkit.hosts import inventory, last, remote, target
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import HostName
+from toolkit.ssh import answers, bounded, connection, replies
 from toolkit.watch import stream
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from relay import config
-from toolkit.hosts import inventory, target
 from toolkit.errors import UserError
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import inventory, target
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
 from toolkit.xbps import build
 from toolkit.xbps.build import Wanted
 

@@ -25,7 +25,9 @@ def test_a_relay_known_by_ipv6_alone_is_told_to_be_no_good_for_a_host() -> None:
 
 
 def test_who_hosts_is_told_as_the_port_is_played() -> None:
-    titles = {mode: [lines[0].split()[0] for lines in instructions.type_lines("203.0.113.7", 55435, mode)] for mode in Mode}
+    titles = {
+        mode: [lines[0].split()[0] for lines in instructions.type_lines("203.0.113.7", 55435, mode)] for mode in Mode
+    }
     assert titles == {Mode.TUNNEL: ["Whoever", "Each"], Mode.AUTO: ["Whoever", "Each"], Mode.CORELESS: ["Everybody"]}
     told = {mode: "Nobody has to host" in str(instructions.type_lines("203.0.113.7", 55435, mode)) for mode in Mode}
     assert told == {Mode.TUNNEL: False, Mode.AUTO: True, Mode.CORELESS: False}

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests.support.statuses import client, session, status, table
-from toolkit.join import lines, rooms as join_rooms
 from toolkit.errors import UserError
+from toolkit.join import lines
+from toolkit.join import rooms as join_rooms
 from toolkit.join.rooms import Room
 
 FRIDAY = "FridayNightRoom1"

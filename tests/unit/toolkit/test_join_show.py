@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.statuses import client, session, status
-from toolkit.hosts import inventory, last, target
-from toolkit.join import show
 from toolkit.console import ROOT
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import inventory, last, target
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.join import show
 from toolkit.join.rooms import Room
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from toolkit.dev import lock
 from toolkit.console import ROOT
+from toolkit.dev import lock
 from toolkit.errors import UserError
 
 if TYPE_CHECKING:

@@ -6,18 +6,20 @@ import ipaddress
 
 import pytest
 
-from toolkit.hosts import login
-from toolkit.ssh import connection
 from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import login
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
+from toolkit.ssh import connection
 
 HOST = parse_host("myvps")
 LINK = connection.Connection("myvps")
 
 
 def answers(uid: int = 1000, sudo: str = "yes", python: tuple[int, int] | None = (3, 11)) -> connection.Answers:
-    return connection.Answers(uid, "root" if uid == 0 else "admin", "198.51.100.4", python, "root" if uid == 0 else sudo)
+    return connection.Answers(
+        uid, "root" if uid == 0 else "admin", "198.51.100.4", python, "root" if uid == 0 else sudo
+    )
 
 
 @pytest.mark.parametrize(

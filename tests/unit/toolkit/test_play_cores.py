@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
-from toolkit.play import cores
 from toolkit import known_cores
+from toolkit.play import cores
 from toolkit.play.cores import MAYBE, NO, RISKY, TRAP, YES
 
 if TYPE_CHECKING:

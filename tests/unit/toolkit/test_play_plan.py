@@ -15,8 +15,9 @@ import pytest
 from tests.support.machines import GOOD, NESTOPIA, SERIALIZED, FakeMachine
 from tests.support.pasted import PASTED
 from tests.support.statuses import client, session, status, table
-from toolkit.join import rooms as join_rooms, show
 from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.join import rooms as join_rooms
+from toolkit.join import show
 from toolkit.play import asked, compare, cores, flow, info, launch, settings, target, ways
 from toolkit.play.asked import Said
 from toolkit.play.content import Content

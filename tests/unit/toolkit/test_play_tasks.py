@@ -17,11 +17,11 @@ import pytest
 from tests.support.machines import FakeMachine
 from tests.support.statuses import client, session, status
 from tests.support.waiting import wait_for
-from toolkit.hosts import inventory, last, target
 from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import inventory, last, target
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
 from toolkit.play import settings
 from toolkit.play.printed import KEPT
 

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from tasks import ns
-from toolkit.join import instructions
-from toolkit.console import ROOT
-from toolkit.play import firmware, info, pictures, ways
 from toolkit import known_cores
+from toolkit.console import ROOT
+from toolkit.join import instructions
+from toolkit.play import firmware, info, pictures, ways
 
 PLAYING = (ROOT / "docs" / "playing.md").read_text()
 PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("playing.md", "controllers.md")}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from relay import service_manager
-from toolkit.hosts import gate, target as places, remote
+from toolkit.hosts import gate, remote
+from toolkit.hosts import target as places
 from toolkit.hosts.remote import Remote
 from toolkit.ssh.connection import Connection
 

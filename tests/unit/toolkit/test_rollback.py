@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from relay import __version__
-from toolkit.hosts import target
-from toolkit.deploy import releases, remove, rollback
 from toolkit.console import ROOT
+from toolkit.deploy import releases, remove, rollback
+from toolkit.deploy.releases import Release
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import target
 from toolkit.hosts.inventory import Entry, files_of, write
 from toolkit.hosts.login import Visit
-from toolkit.deploy.releases import Release
+from toolkit.hosts.names import parse_host
 from toolkit.ssh.connection import Connection
 
 if TYPE_CHECKING:

@@ -7,16 +7,17 @@ from typing import Any
 
 from rich.console import Console
 
-from relay.monitoring import status as relay_status
 from relay.config import Config, Watch
+from relay.monitoring import status as relay_status
 from tests.support import wire
 from tests.support.fakes import FakeClient, playing
 from tests.support.relays import Relay, running
-from toolkit.join import rooms as join_rooms
-from toolkit.status import rooms as roomview, show
 from toolkit.doctor import bundle, findings
 from toolkit.doctor.case import Case
 from toolkit.doctor.target import Target
+from toolkit.join import rooms as join_rooms
+from toolkit.status import rooms as roomview
+from toolkit.status import show
 from toolkit.watch import cards
 from toolkit.watch.story import Card, Story
 

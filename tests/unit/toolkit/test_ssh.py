@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolkit.ssh import connection
 from toolkit.errors import HOST_UNUSABLE, UserError
+from toolkit.ssh import connection
 
 if TYPE_CHECKING:
     from tests.unit.toolkit.conftest import FakeSsh

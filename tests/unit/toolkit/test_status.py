@@ -14,14 +14,14 @@ from rich.console import Console
 from relay import pace
 from tests.support.statuses import client, session, table
 from tests.unit.toolkit.conftest import FakeSsh
+from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.friends import commands
 from toolkit.hosts import inventory, last, target
-from toolkit.status import show
-from toolkit.errors import HOST_UNUSABLE, UserError
-from toolkit.hosts.names import parse_host
 from toolkit.hosts.inventory import Entry
-from toolkit.lab import DEFAULT_SPEC
+from toolkit.hosts.names import parse_host
 from toolkit.hosts.target import Place
+from toolkit.lab import DEFAULT_SPEC
+from toolkit.status import show
 from toolkit.tasks.status import status as task
 
 WAY = {"rtt": 0.0254, "jitter": 0.0012, "retransmits": 0}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.unit.toolkit.test_edited_meanwhile import ANNA, DONE, PLACE
-from toolkit.hosts import gate, inventory
-from toolkit.friends import commands
 from toolkit.errors import UserError
+from toolkit.friends import commands
+from toolkit.hosts import gate, inventory
 from toolkit.hosts.inventory import Entry, HostFiles
 
 BEN = {"name": "ben", "ip": ["203.0.113.9/32"], "dns": [], "until": None, "note": "theirs"}

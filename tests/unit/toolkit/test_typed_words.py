@@ -13,10 +13,10 @@ import pytest
 
 from tasks import ns
 from toolkit import addresses, console, words
-from toolkit.join import instructions
-from toolkit.hosts import last, target
 from toolkit.console import ROOT
 from toolkit.errors import BAD_INPUT
+from toolkit.hosts import last, target
+from toolkit.join import instructions
 from toolkit.join.lines import state_line
 from toolkit.join.rooms import Room
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.console import ROOT
 from toolkit.deploy import zipapp
 
 WHERE = "import runpy, sys; sys.argv[0:] = [sys.argv[1], '--version']\ntry:\n    runpy.run_path(sys.argv[0])\nexcept "
@@ -106,15 +107,15 @@ def test_what_others_could_have_put_there_is_not_run(release: Path, tmp_path: Pa
 
 def test_the_way_it_was_started_is_the_way_it_starts_others(release: Path) -> None:
     folder = unpacked(release)
-    asked = "import sys; from relay import unpack as unpacked; unpacked.use(); from relay.gate import commit_confirm as commit; "
+    asked = "import sys; from relay import unpack; unpack.use(); from relay.gate import commit_confirm as commit; "
     asked += "print(commit.__file__, commit.own_command()[-1])"
     script = f"import sys; sys.path.insert(0, {str(release)!r}); {asked}"
     assert run("-c", script).stdout.split() == [f"{folder}/relay/gate/commit_confirm.py", str(release)]
 
 
 def test_a_checkout_has_nothing_to_unpack(tmp_path: Path) -> None:
-    shutil.copytree(Path(zipapp.__file__).parents[1] / "relay", tmp_path / "relay")
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from relay import unpack as unpacked; sys.exit(unpacked.main())"
+    shutil.copytree(ROOT / "relay", tmp_path / "relay")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from relay import unpack; sys.exit(unpack.main())"
     before = sorted(tmp_path.iterdir())
     run("-B", "-c", script)
     assert sorted(tmp_path.iterdir()) == before

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from tests.support.statuses import client, session, status
 from tests.unit.toolkit.conftest import FakeSsh
-from toolkit.hosts import inventory, target, session as visiting
 from toolkit.errors import UserError
-from toolkit.hosts.names import parse_host
+from toolkit.hosts import inventory, target
+from toolkit.hosts import session as visiting
 from toolkit.hosts.inventory import Entry
+from toolkit.hosts.names import parse_host
 from toolkit.hosts.remote import Remote
 from toolkit.watch import run, screen, stream
 from toolkit.watch.stream import Back, Lost

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.deploy import zipapp
 from toolkit.console import ROOT
+from toolkit.deploy import zipapp
 from toolkit.errors import UserError
 
 SYSTEM_PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable

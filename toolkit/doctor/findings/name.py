@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from toolkit.join import instructions
 from toolkit.doctor.finding import Finding, fine, trouble, warning
+from toolkit.join import instructions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

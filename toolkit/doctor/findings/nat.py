@@ -10,7 +10,7 @@ from toolkit.doctor.finding import Finding, fine, note, warning
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from relay.protocol.tunnel import Address
+    from relay.addresses import Address
     from toolkit.doctor.case import Case
 
 CARRIER = ipaddress.ip_network("100.64.0.0/10")

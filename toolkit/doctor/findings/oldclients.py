@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from toolkit.status import rooms
 from toolkit.doctor.finding import Finding, note, warning
+from toolkit.status import rooms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

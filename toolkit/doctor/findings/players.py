@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from relay import pace
 from relay.monitoring import report
-from toolkit.status import rooms
 from toolkit.doctor.finding import Finding, fine, note, warning
 from toolkit.join.lines import FRIEND_MENU
+from toolkit.status import rooms
 from toolkit.watch import causes
 from toolkit.watch.people import Player
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from toolkit.friends import parse
 from toolkit.console import short
 from toolkit.doctor.finding import Finding, fine, trouble, warning
 from toolkit.errors import UserError
+from toolkit.friends import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
