@@ -153,6 +153,8 @@ class CorelessMachine(RuleBasedStateMachine):
         client.frozen = True
         self.table.run(steps)
         client.frozen = False
+        # One who is frozen again and again without a word in between is gone, and makes way for a newcomer.
+        self.table.run(2)
 
     @precondition(somebody_takes_part)
     @rule(data=st.data(), rate=RATES)

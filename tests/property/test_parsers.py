@@ -14,7 +14,7 @@ from relay.config import parse as parse_config
 from relay.gate.policy.friends import NOBODYS, network
 from relay.gate.policy.friends import parse as parse_friends
 from relay.protocol import tunnel
-from relay.protocol.tunnel import Control, Hello, JoinHello, LinkHello, Opening, Unknown
+from relay.protocol.tunnel import Control, Hello, HostHello, JoinHello, LinkHello, Opening, Unknown
 from relay.tomlfile import ConfigError
 from tests.support import wire
 
@@ -40,6 +40,9 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 
 @given(STREAMS)
 @example(wire.join(b"abcdefghijkl"))
+@example(wire.HOST_HELLO + tunnel.PROBE)
+@example(wire.HOST_HELLO + tunnel.PROBE[:4])
+@example(wire.HOST_HELLO + wire.PING)
 def test_a_connection_is_judged_alike_byte_by_byte_and_at_once_until_it_is_known(data: bytes) -> None:
     at_once = opened([data]) if data else None
     by_byte = opened([bytes([byte]) for byte in data])
@@ -52,8 +55,16 @@ def test_a_connection_is_judged_alike_byte_by_byte_and_at_once_until_it_is_known
         assert isinstance(by_byte, LinkHello)
         assert by_byte.client == at_once.client
     elif at_once != by_byte:
-        # A host may say nothing behind its request: at once that is seen, byte by byte the host is known before.
-        assert isinstance(at_once, Unknown)
+        # Byte by byte a host is known before what it says behind its request. At once that is seen: a probe, the
+        # beginning of one, or what no host may say.
+        assert by_byte == HostHello()
+        behind = data[tunnel.MESSAGE_SIZE :]
+        if behind == tunnel.PROBE:
+            assert at_once == HostHello(probe=True)
+        elif tunnel.PROBE.startswith(behind):
+            assert at_once is None
+        else:
+            assert isinstance(at_once, Unknown)
 
 
 @given(STREAMS)

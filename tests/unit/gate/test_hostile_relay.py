@@ -16,7 +16,6 @@ import pytest
 from relay import control_client
 from relay.gate import subject
 from relay.monitoring import follow
-from relay.net import control_socket
 
 BOUND = 20.0
 SECONDS = 0.4
@@ -69,7 +68,7 @@ def test_an_answer_that_comes_in_drips_is_waited_for_no_longer_than_said(tmp_pat
 
 
 def test_an_answer_without_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_socket, "LONGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(control_client, "LONGEST_ANSWER", 1_000_000)
     with answering(tmp_path / "s", forever(bytes(65536))) as path, pytest.raises(ValueError, match="longer than"):
         control_client.ask(path, "status", BOUND)
 

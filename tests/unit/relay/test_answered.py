@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from relay import answered, cli, pace
+from relay import answered, cli, control_client, pace
 from relay.monitoring import metrics, report, status
-from relay.net import control_socket
 from tests.support.every_state import CONFIG, everything
 
 WAY = {"rtt": 0.025, "jitter": 0.001, "retransmits": 0, "silence": None}
@@ -129,7 +128,7 @@ def changed(answer: Any, way: tuple[Any, ...], value: Any) -> Any:
 
 def typed(monkeypatch: pytest.MonkeyPatch, command: list[str], answer: Any) -> str:
     """Type a command that is given this answer; return its sentence, "" where it could use the answer."""
-    monkeypatch.setattr(control_socket, "ask_first", lambda *_: answer)
+    monkeypatch.setattr(control_client, "ask_first", lambda *_: answer)
     monkeypatch.setattr(cli.time, "sleep", lambda _: None)
     try:
         cli.main(command)

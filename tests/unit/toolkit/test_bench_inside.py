@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from relay import config as settings
+from relay.addresses import canonical
 from toolkit.bench import contenders, coreless, generator, inside, links, outside, procfs
 from toolkit.bench.contenders import BarePython, Site
 from toolkit.bench.generator import Load
@@ -67,7 +68,7 @@ def test_haproxy_forwards_to_the_generator_with_one_thread() -> None:
 def test_every_player_has_an_address_of_its_own() -> None:
     addresses = [links.address(group, number) for group in (links.HOSTS, links.CLIENTS) for number in range(3000)]
     assert len(set(addresses)) == 6000
-    assert all(addresses.canonical(address).is_loopback for address in addresses)
+    assert all(canonical(address).is_loopback for address in addresses)
 
 
 def test_a_handshake_leaves_nothing_unread_behind() -> None:
