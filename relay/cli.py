@@ -232,7 +232,7 @@ def _gate_state() -> dict[str, Any]:
     from relay.gate.backends import base
 
     try:
-        return status.status(host.Gate(files.Places()))
+        return status.status(host.Gate(files.GateFiles()))
     except (ConfigError, base.FilterError) as error:
         raise ValueError(str(error)) from None
 

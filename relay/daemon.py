@@ -18,13 +18,13 @@ from relay.addresses import canonical
 from relay.config import Config
 from relay.logs import Events, log
 from relay.monitoring import status
-from relay.monitoring.subscribers import Followers
+from relay.monitoring.subscribers import Subscribers
 from relay.net import control_socket, sockets
-from relay.net.lan_discovery import Discovery, can_be_listed
+from relay.net.lan_discovery import LanDiscovery, can_be_listed
 from relay.net.listeners import Listeners
 from relay.net.selector import LinkSelector
 from relay.net.server import Server
-from relay.net.wakeup import Alarm
+from relay.net.wakeup import WakeupTimer
 from relay.switchboard import snapshot
 from relay.upgrade import Verdict
 
@@ -51,7 +51,7 @@ class Daemon:
         self._upgrade_asked = False
         self._waiting_for_new: asyncio.Task[None] | None = None
         self._replies: list[socket.socket] = []
-        self._alarm: Alarm | None = None
+        self._alarm: WakeupTimer | None = None
 
     async def run(self, listeners: Listeners, state: dict[str, Any] | None) -> None:
         """Serve on listeners; state is what an older program left."""
@@ -62,7 +62,7 @@ class Daemon:
         if state is not None:
             self._restore(state)
         self._server.start()
-        self._followers = Followers(lambda known: status.of(self._server, self._config, known))
+        self._followers = Subscribers(lambda known: status.of(self._server, self._config, known))
         self._control = self._open_control(state)
         replies = list(state.get("replies", [])) if state is not None else None
         if state is not None:
@@ -72,7 +72,7 @@ class Daemon:
         places = [sock.getsockname()[:2] for sock in listeners.streams]
         bound = {address for address, _ in places}
         allows = self._server.allows
-        discovery = Discovery(listeners.datagrams, self._server.lan_rooms, allows, time.monotonic, bound)
+        discovery = LanDiscovery(listeners.datagrams, self._server.lan_rooms, allows, time.monotonic, bound)
         for address, port in places:
             self._events.write(logging.INFO, "listening", "listening on [{bound}]:{port}", bound=address, port=port)
         self._warn_of_ports(listeners, {port for _, port in places})
@@ -142,7 +142,7 @@ class Daemon:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._upgrade)
         if self._selector:
-            self._alarm = Alarm(loop)
+            self._alarm = WakeupTimer(loop)
             self._selector.wake_by(self._alarm)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, upgrade.HELD)
 

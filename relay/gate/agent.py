@@ -26,8 +26,8 @@ from relay.gate.backends import lacking
 from relay.gate.backends.base import FilterError
 from relay.gate.coexist import frontends
 from relay.gate.desired import Wanted
-from relay.gate.gate import Gate, Outcome
-from relay.gate.policy.ruleset import Wall
+from relay.gate.gate import Gate, Result
+from relay.gate.policy.ruleset import Ruleset
 from relay.gate.resolver import Lookups
 from relay.gate.state import BusyError, State
 from relay.tomlfile import ConfigError
@@ -62,7 +62,7 @@ class Agent:
         self._lookups = lookups or Lookups()
         self._clock = clock
         self._tick = tick
-        self._wall: Wall | None = None
+        self._wall: Ruleset | None = None
         self._wanted: Wanted | None = None
         self._stamps: list[tuple[int, int, int] | None] = []
         self._next_expiry: int | None = None
@@ -124,7 +124,7 @@ class Agent:
         expiry = self._next_expiry
         return self._tick if expiry is None else min(max(expiry - self._gate.clock(), 0.05), self._tick)
 
-    def look(self, *, told: bool) -> Outcome | None:
+    def look(self, *, told: bool) -> Result | None:
         """Do one round. told: rules of this host have changed. Return what was done, None when there was no need."""
         now = self._clock()
         self._owed = self._owed or told
@@ -164,7 +164,7 @@ class Agent:
         self._surveyed = now if due else self._surveyed
         return due
 
-    def _settle(self, answered: dict[str, Any], *, survey: bool) -> Outcome:
+    def _settle(self, answered: dict[str, Any], *, survey: bool) -> Result:
         with state.locked(self._gate.places.lock, patience=2.0):
             if token := commit_confirm.overdue(self._gate):
                 commit_confirm.roll_back(self._gate, token, "it was not confirmed in time")
@@ -194,7 +194,7 @@ class Agent:
         self._blind = outcome.backend == "iptables"  # not all of iptables is announced
         return outcome
 
-    def _note(self, outcome: Outcome, known: State) -> None:
+    def _note(self, outcome: Result, known: State) -> None:
         """Log and count what was put back."""
         done = outcome.done
         if outcome.wall == self._wall and (done.rules or done.added or done.removed):

@@ -14,7 +14,7 @@ from relay.gate import files as places
 from relay.gate.backends import lacking
 from relay.gate.backends.base import FilterError, enforce
 from relay.gate.desired import Wanted
-from relay.gate.gate import Gate, Outcome
+from relay.gate.gate import Gate, Result
 from relay.gate.policy import friends as friendslist
 from relay.gate.policy.plan import Plan
 from relay.gate.resolver import Lookups
@@ -90,7 +90,7 @@ def _checked(gate: Gate, wanted: Wanted, known: State, made: Plan) -> dict[str, 
     wall = gate.wall(wanted, made, known)
     backend = gate.backend(wanted.settings.gate.backend, known)
     done, _ = enforce(backend, wall, known.applied, gate.clock, check_only=True)
-    outcome = Outcome(made, wall, backend.name, done)
+    outcome = Result(made, wall, backend.name, done)
     said = warnings(made, known)
     outcome.complaints = [one for one in lacking.sentences(backend.name, backend.lacks) if one not in said]
     return _result(outcome, known, _files(gate, wanted, made), checked=True)
@@ -143,7 +143,7 @@ def _apply(gate: Gate, wish: Push, wanted: Wanted, known: State) -> dict[str, An
     return {**_result(outcome, known, changed), **armed}
 
 
-def _result(outcome: Outcome, known: State, files: bool, *, checked: bool = False) -> dict[str, Any]:
+def _result(outcome: Result, known: State, files: bool, *, checked: bool = False) -> dict[str, Any]:
     done = outcome.done
     return {
         "changed": done.changed or files or bool(outcome.opened),

@@ -18,7 +18,7 @@ from relay.fileerrors import sentence
 from relay.gate import state
 from relay.gate.backends.base import FilterError
 from relay.gate.errors import AgentRunsError, UnknownSubjectError
-from relay.gate.files import Places
+from relay.gate.files import GateFiles
 from relay.gate.gate import Gate
 from relay.gate.others import OthersError
 from relay.gate.policy import expiry
@@ -34,7 +34,7 @@ Answer = tuple[int, dict[str, Any], str]
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a command line of `netplay-relay gate`; return the exit code (see relay.gate.cli)."""
-    gate = Gate(Places(arguments.config_dir, arguments.state_dir))
+    gate = Gate(GateFiles(arguments.config_dir, arguments.state_dir))
     try:
         if os.geteuid() != 0:
             raise PermissionError("the gate is for root. Try again with: sudo")

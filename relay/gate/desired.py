@@ -8,7 +8,7 @@ from pathlib import Path
 from relay import config, tomlfile
 from relay.config import Config
 from relay.gate import files
-from relay.gate.files import Places
+from relay.gate.files import GateFiles
 from relay.gate.policy import friends as friendslist
 from relay.gate.policy.friends import Friend
 from relay.gate.state import State
@@ -50,7 +50,7 @@ def datagrams(settings: Config) -> tuple[int, ...]:
 
 
 def read(
-    where: Places, text: str | None = None, source: Path | None = None, settings_text: str | None = None
+    where: GateFiles, text: str | None = None, source: Path | None = None, settings_text: str | None = None
 ) -> Wanted:
     """Read the files. Raises ConfigError.
 
@@ -66,7 +66,7 @@ def read(
     return Wanted(settings, friendslist.parse(text, source or where.friends), text, written)
 
 
-def in_force(where: Places, known: State) -> tuple[Wanted, str]:
+def in_force(where: GateFiles, known: State) -> tuple[Wanted, str]:
     """Return what the files ask for and a complaint; for a broken one, what was applied of it last stands in.
 
     Raises ConfigError when nothing was applied of it.
@@ -87,6 +87,6 @@ def in_force(where: Places, known: State) -> tuple[Wanted, str]:
         return read(where, known.friends, settings_text=settings), problem or str(error)
 
 
-def settings_of(where: Places) -> str:
+def settings_of(where: GateFiles) -> str:
     """Return the text of relay.toml, "" where there is none. Raises ConfigError when it cannot be read."""
     return tomlfile.read(where.settings) if where.settings.exists() else ""

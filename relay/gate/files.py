@@ -20,7 +20,7 @@ UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class GateFiles:
     """The two directories: what is configured (the owner's word), and what the gate knows and did."""
 
     config_dir: Path = CONFIG_DIR

@@ -14,12 +14,12 @@ from relay.gate import files, lockout, previous_backend, resolver
 from relay.gate.backends.base import Backend, Done, FilterError, enforce
 from relay.gate.backends.nftables import Nftables
 from relay.gate.desired import Wanted
-from relay.gate.files import Places
+from relay.gate.files import GateFiles
 from relay.gate.foreign import uplinks
 from relay.gate.policy import plan
 from relay.gate.policy import ruleset as wall
 from relay.gate.policy.plan import Plan
-from relay.gate.policy.ruleset import Standing, Wall
+from relay.gate.policy.ruleset import Ruleset, Standing
 from relay.gate.programs import Programs
 from relay.gate.state import State, save
 
@@ -31,11 +31,11 @@ CAP_FACTOR = 2
 
 
 @dataclass(slots=True)
-class Outcome:
+class Result:
     """What `settle` came to: the plan, what the filter needed, what other firewalls do, complaints."""
 
     plan: Plan
-    wall: Wall
+    wall: Ruleset
     backend: str
     done: Done
     opened: list[dict[str, Any]] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Gate:
 
     def __init__(
         self,
-        where: Places,
+        where: GateFiles,
         programs: Programs | None = None,
         clock: Callable[[], float] = time.time,
         near: plan.Near | None = None,
@@ -127,7 +127,7 @@ class Gate:
         near = self._near or uplinks.Near()
         return plan.make(wanted.friends, resolver.answers(state.names), self.clock(), near)
 
-    def wall(self, wanted: Wanted, made: Plan, state: State) -> Wall:
+    def wall(self, wanted: Wanted, made: Plan, state: State) -> Ruleset:
         """Return the wall for a plan. Raises ConfigError when it would stand in the way in."""
         if state.applied is None or state.applied.ports != sorted(set(wanted.ports)):
             self._check_ports(wanted, state)
@@ -152,7 +152,7 @@ class Gate:
             still = backend.tried(self.wall(wanted, self.plan(wanted, state), state))
             state.applied = replace(state.applied, lacks=[*still])
 
-    def settle(self, wanted: Wanted, state: State, *, survey: bool = False, others: bool = True) -> Outcome:
+    def settle(self, wanted: Wanted, state: State, *, survey: bool = False, others: bool = True) -> Result:
         """Make filter and allowlist what is wanted, and the state say so. Raises ConfigError, FilterError, OSError.
 
         survey: look at other firewalls even if our rules stand; that takes a second where firewalld runs. others: look
@@ -164,7 +164,7 @@ class Gate:
         before = state.applied
         backend = self.backend(wanted.settings.gate.backend, state)
         done, state.applied = enforce(backend, desired, before, self.clock)
-        outcome = Outcome(made, desired, backend.name, done)
+        outcome = Result(made, desired, backend.name, done)
         if before and before.backend != backend.name:
             previous_backend.note(state, before)
         state.created = sorted({*state.created, *backend.made})
@@ -180,7 +180,7 @@ class Gate:
             self.look_around(outcome, state, survey=survey)
         return outcome
 
-    def look_around(self, outcome: Outcome, state: State, *, survey: bool = False) -> None:
+    def look_around(self, outcome: Result, state: State, *, survey: bool = False) -> None:
         """Look at other firewalls if our rules had to be loaded, or survey says so; open the ports there."""
         if not (survey or outcome.done.rules):
             return

@@ -17,7 +17,7 @@ from relay.addresses import Network
 from relay.gate.coexist.raw_rules import LEGACY, OUR_TABLE, insertions, lists
 from relay.gate.foreign import iptables, uplinks
 from relay.gate.foreign.chain import Chain, Rule
-from relay.gate.foreign.nft import Ruleset, entries
+from relay.gate.foreign.nft import ForeignRuleset, entries
 from relay.gate.foreign.packet import Packet
 from relay.gate.programs import ProgramError, Programs
 
@@ -88,7 +88,7 @@ class Way:
         """Yield every chain of others on a packet's way, and the program whose it is."""
         version = packet.version
         printed = self._printed[version]
-        ruleset = Ruleset(self._listed, packet.port, packet.protocol, packet)
+        ruleset = ForeignRuleset(self._listed, packet.port, packet.protocol, packet)
         found = list(ruleset.chains())
         by_nft = {(chain.family, chain.table) for chain in found if chain.by_nft}
         program = f"{_WORDS[version]}-nft"

@@ -14,7 +14,7 @@ from relay.net import tcpinfo
 from relay.net.server import Server
 from relay.outcomes import Outcome
 from relay.switchboard.connection import Conn, Session
-from relay.switchboard.coreless_sessions import Table
+from relay.switchboard.coreless_sessions import CorelessSession
 
 _STARTED = time.monotonic()
 # Now: the link that it was started by leads to another release as soon as one is installed.
@@ -83,7 +83,7 @@ def _session(session: Session, server: Server, now: float) -> dict[str, Any]:
     }
 
 
-def _table(table: Table, server: Server, watch: Watch, now: float) -> dict[str, Any]:
+def _table(table: CorelessSession, server: Server, watch: Watch, now: float) -> dict[str, Any]:
     """Return a core-less room: relay/coreless/status.py, as far as [watch] allows, and each player's connection."""
     played = table.room.status(watch.names, watch.links)
     found = {"port": table.port, "age": round(now - table.since, 1), "joins": table.joins, **played}

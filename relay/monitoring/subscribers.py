@@ -21,7 +21,7 @@ MOST = 4
 SHORTEST, LONGEST = 0.2, 60.0
 
 
-class Followers:
+class Subscribers:
     """Sends what look gives. look is told the number of the last ending its follower has been shown."""
 
     def __init__(self, look: Callable[[int], dict[str, Any]]) -> None:

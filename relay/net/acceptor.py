@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from relay.logs import Events, Seldom
 from relay.net import sockets
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 
 # How long (seconds) nothing is accepted when there is no file descriptor left at all.
 OUT_OF_FILES = 0.1
@@ -19,13 +19,13 @@ OUT_OF_FILES = 0.1
 Connected = Callable[[socket.socket, tuple[str, int], int], None]
 
 
-class Entrance:
+class Acceptor:
     """Accepts on listeners. connected(sock, peer, port) is given each new connection, and the port it came to."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        readiness: Readiness,
+        readiness: Poller,
         listeners: Iterable[socket.socket],
         connected: Connected,
         events: Events,

@@ -11,24 +11,24 @@ from collections.abc import Callable
 
 from relay.coreless import Conversion
 from relay.coreless.conversion import NO_MEMORY
-from relay.net.player_sockets import READ_OF_STATE, READ_SIZE, Seats
-from relay.net.poller import Readiness
+from relay.net.player_sockets import READ_OF_STATE, READ_SIZE, PlayerSockets
+from relay.net.poller import Poller
 from relay.outcomes import Outcome
 from relay.spool import Backlog, Spool, SpoolFullError
 from relay.switchboard.connection import Action, Conn
-from relay.switchboard.coreless_sessions import Table
+from relay.switchboard.coreless_sessions import CorelessSession
 from relay.switchboard.machine import Switchboard
 
 log = logging.getLogger("netplay-relay")
 
 
-class Hall:
+class CorelessDriver:
     """All tables and who sits at them. perform does what the switchboard wants done; slow, slow_all: in bytes."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        readiness: Readiness,
+        readiness: Poller,
         board: Switchboard,
         perform: Callable[[list[Action]], None],
         clock: Callable[[], float],
@@ -36,15 +36,17 @@ class Hall:
         slow_all: int,
         spool: Spool,
     ) -> None:
-        self.seats = Seats(loop, readiness, self._received, self._ended, slow, slow_all, spool, clock, self._appetite)
+        self.seats = PlayerSockets(
+            loop, readiness, self._received, self._ended, slow, slow_all, spool, clock, self._appetite
+        )
         # What is converted, a slice of each in turn.
-        self._converting: deque[tuple[Table, Conversion]] = deque()
+        self._converting: deque[tuple[CorelessSession, Conversion]] = deque()
         self._loop = loop
         self._readiness = readiness
         self._board = board
         self._perform = perform
         self._clock = clock
-        self._timers: dict[Table, tuple[float, asyncio.TimerHandle]] = {}
+        self._timers: dict[CorelessSession, tuple[float, asyncio.TimerHandle]] = {}
 
     def add(
         self, conn: Conn, sock: socket.socket, waiting: Backlog | None = None, received: int = 0, sent: int = 0
@@ -55,12 +57,12 @@ class Hall:
         self._loop.call_soon(self._schedule, conn)
         self._readiness.touched = True
 
-    def closed(self, table: Table) -> None:
+    def closed(self, table: CorelessSession) -> None:
         """Forget a room."""
         if timer := self._timers.pop(table, None):
             timer[1].cancel()
 
-    def convert(self, table: Table, made: Conversion) -> None:
+    def convert(self, table: CorelessSession, made: Conversion) -> None:
         """Convert a savestate, a slice in each turn of the event loop."""
         self._converting.append((table, made))
         if len(self._converting) == 1:
@@ -104,7 +106,7 @@ class Hall:
         if conn.table and conn.table.seats:
             self._schedule_table(conn.table)
 
-    def _schedule_table(self, table: Table) -> None:
+    def _schedule_table(self, table: CorelessSession) -> None:
         """Wake up when the table is due, if that is sooner than was known."""
         due = table.room.next_deadline()
         if due is None:
@@ -116,7 +118,7 @@ class Hall:
         self._timers[table] = due, self._loop.call_later(due - self._clock(), self._tick, table)
         self._readiness.touched = True
 
-    def _tick(self, table: Table) -> None:
+    def _tick(self, table: CorelessSession) -> None:
         self._timers.pop(table, None)
         if table.seats:
             self._perform(self._board.table_tick(table, self._clock()))

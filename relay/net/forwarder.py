@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterator
 from os import read, write
 
 from relay.net import sockets
-from relay.net.link import NOBODY, End, Flow
-from relay.net.poller import Readiness
+from relay.net.link import NOBODY, Flow, LinkEnd
+from relay.net.poller import Poller
 from relay.net.selector import BATCH, Events, Poll
 from relay.netplay.framing import HEAD_SIZE, INPUT, LEAST_INPUT, Data, head_of_input
 from relay.netplay.watcher import Watcher
@@ -76,7 +76,7 @@ class Forwarder:
 
     def __init__(
         self,
-        readiness: Readiness,
+        readiness: Poller,
         ended: Callable[[Conn, Outcome], None],
         slow_client: int,
         slow_clients: int,
@@ -93,17 +93,17 @@ class Forwarder:
         self._slow_clients = slow_clients
         self._waiting = 0
         # For whom more waits than may for who takes nothing.
-        self._over: set[End] = set()
+        self._over: set[LinkEnd] = set()
         self._swept: float | None = None
         # By descriptor. A list, for in a dictionary each message would look at two more places.
         self._flows: list[Flow | None] = [None] * DESCRIPTORS
-        self._by_conn: dict[Conn, End] = {}
+        self._by_conn: dict[Conn, LinkEnd] = {}
         self._view = memoryview(bytearray(READ_SIZE))
 
     def __len__(self) -> int:
         return len(self._by_conn)
 
-    def __iter__(self) -> Iterator[End]:
+    def __iter__(self) -> Iterator[LinkEnd]:
         return iter(self._by_conn.values())
 
     def splice(
@@ -118,7 +118,7 @@ class Forwarder:
 
         It does not matter whether readiness watches them for somebody else.
         """
-        a, b = End(*client), End(*link)
+        a, b = LinkEnd(*client), LinkEnd(*link)
         a.join(b, watcher)
         for end in (a, b):
             self._readiness.cede(end.fd, _EDGE | _READABLE)
@@ -144,14 +144,14 @@ class Forwarder:
         self._readiness.touched = True
         return end.sock, out
 
-    def adopt(self, conn: Conn, sock: socket.socket, waiting: Backlog | None, received: int) -> End:
+    def adopt(self, conn: Conn, sock: socket.socket, waiting: Backlog | None, received: int) -> LinkEnd:
         """Take over one end from another program; `pair` both ends of a link afterwards."""
-        end = End(conn, sock, received, waiting)
+        end = LinkEnd(conn, sock, received, waiting)
         self._note(end, end.waiting)
         self._add(end)
         return end
 
-    def pair(self, client: End, link: End, watcher: Watcher | None) -> None:
+    def pair(self, client: LinkEnd, link: LinkEnd, watcher: Watcher | None) -> None:
         """Begin to forward between two adopted ends."""
         client.join(link, watcher)
         client.read = not link.out
@@ -161,13 +161,13 @@ class Forwarder:
         if client.waiting > self._slow_client:
             self._is_over(client)
 
-    def _add(self, end: End) -> None:
+    def _add(self, end: LinkEnd) -> None:
         while end.fd >= len(self._flows):
             self._flows.extend([None] * len(self._flows))
         self._flows[end.fd] = end.flow
         self._by_conn[end.conn] = end
 
-    def end_of(self, conn: Conn) -> End | None:
+    def end_of(self, conn: Conn) -> LinkEnd | None:
         """Return the end that belongs to a connection."""
         return self._by_conn.get(conn)
 
@@ -235,7 +235,7 @@ class Forwarder:
             if wait is not None:
                 return None
 
-    def _serve_end(self, end: End, mask: int) -> None:
+    def _serve_end(self, end: LinkEnd, mask: int) -> None:
         """Serve an end that can be written to again, that has closed or that has failed."""
         if mask & _OUT:
             self._flush(end)
@@ -244,7 +244,7 @@ class Forwarder:
             if mask & select.EPOLLPRI and self._is_served(end):
                 self._watch(end)  # whatever the read said: it stops before urgent data
 
-    def _read_on(self, end: End, begun: bytes) -> None:
+    def _read_on(self, end: LinkEnd, begun: bytes) -> None:
         """Read on after what was begun, pass it on together, and ask to be told again: there may be more."""
         at = len(begun)
         self._view[:at] = begun
@@ -269,7 +269,7 @@ class Forwarder:
         if self._is_served(end):
             self._watch(end)
 
-    def _look(self, end: End, data: Data) -> None:
+    def _look(self, end: LinkEnd, data: Data) -> None:
         try:
             end.look(data)
         except Exception:
@@ -277,7 +277,7 @@ class Forwarder:
             log.exception("this should not have happened; what %s sends is not looked at any more", end.name)
             end.watch(None)
 
-    def _mistaken(self, end: End) -> None:
+    def _mistaken(self, end: LinkEnd) -> None:
         """End one link for a mistake of ours; all the others go on."""
         log.exception("this should not have happened; the link of %s is ended", end.name)
         self._readiness.touched = True
@@ -290,10 +290,10 @@ class Forwarder:
             if self._is_served(each):
                 self.release(each.conn)[0].close()
 
-    def _is_served(self, end: End) -> bool:
+    def _is_served(self, end: LinkEnd) -> bool:
         return self._by_conn.get(end.conn) is end
 
-    def _pass_on(self, end: End, data: Data) -> None:
+    def _pass_on(self, end: LinkEnd, data: Data) -> None:
         try:
             sent = end.sock.send(data)
         except BlockingIOError:
@@ -304,7 +304,7 @@ class Forwarder:
         if sent != len(data):
             self._park(end, data[sent:])
 
-    def _failed(self, end: End) -> None:
+    def _failed(self, end: LinkEnd) -> None:
         """End a link whose end cannot be sent to any more; what it had sent before still goes to the other."""
         for _ in range(LAST_READS):
             try:
@@ -317,7 +317,7 @@ class Forwarder:
                 return
         self._ended(end.conn, Outcome.LEFT)
 
-    def _note(self, end: End, more: int) -> None:
+    def _note(self, end: LinkEnd, more: int) -> None:
         """Count what waits for clients: what waits for a host is bounded by itself, for its client is not read."""
         if end.to_host:
             self._waiting += more
@@ -325,7 +325,7 @@ class Forwarder:
     def _backlog(self) -> Backlog:
         return Backlog(self._spool, self._clock())
 
-    def _keep(self, end: End, data: Data) -> bool:
+    def _keep(self, end: LinkEnd, data: Data) -> bool:
         """Let data wait, and count it; return whether it does. Where it does not, the link is ended, or about to be."""
         if end.out is not None and end.out.closed:
             return False
@@ -341,7 +341,7 @@ class Forwarder:
         self._note(end, len(data))
         return True
 
-    def _park(self, end: End, data: Data) -> None:
+    def _park(self, end: LinkEnd, data: Data) -> None:
         if not self._keep(end, data):
             return
         if end.conn.is_link:
@@ -357,7 +357,7 @@ class Forwarder:
             self._is_over(end)
         self._watch(end)
 
-    def _slowest(self) -> End:
+    def _slowest(self) -> LinkEnd:
         """Return for whom most waits, of the address for which most waits."""
         clients = [end for end in self if end.to_host]
         waiting: Counter[bytes] = Counter()
@@ -365,7 +365,7 @@ class Forwarder:
             waiting[end.conn.source] += end.waiting
         return max(clients, key=lambda end: (waiting[end.conn.source], end.waiting))
 
-    def _is_over(self, end: End) -> None:
+    def _is_over(self, end: LinkEnd) -> None:
         """Let more wait for who takes it; read no more for who does not, and end it if that lasts (`sweep`)."""
         now, out = self._clock(), end.out
         if out is None:
@@ -378,7 +378,7 @@ class Forwarder:
             end.peer.read = False
             self._watch(end.peer)
 
-    def _may_have_more(self, end: End, now: float) -> bool:
+    def _may_have_more(self, end: LinkEnd, now: float) -> bool:
         """Tell whether to read more for a client than what may wait for one: for who takes it, while there is room."""
         if end.out is None or end.waiting <= self._slow_client:
             return True
@@ -404,7 +404,7 @@ class Forwarder:
             elif out.taken_at == now:
                 self._shrinks(end)
 
-    def _flush(self, end: End) -> None:
+    def _flush(self, end: LinkEnd) -> None:
         budget, out = FLUSH_SIZE, end.out
         while out and budget > 0 and not out.closed:
             views = out.views(budget)
@@ -429,7 +429,7 @@ class Forwarder:
             end.peer.read = True
             self._watch(end.peer)
 
-    def _shrinks(self, end: End) -> None:
+    def _shrinks(self, end: LinkEnd) -> None:
         """Read the host again of a client that takes what waits for it, as soon as more may wait."""
         if end.waiting <= self._slow_client:
             self._over.discard(end)
@@ -437,11 +437,11 @@ class Forwarder:
             end.peer.read = True
             self._watch(end.peer)
 
-    def take_away(self, end: End) -> None:
+    def take_away(self, end: LinkEnd) -> None:
         """Give back at once what waits for a client, and end it as soon as nothing else is being done."""
         if end.out:
             self._note(end, -end.waiting)
             end.out.close()
 
-    def _watch(self, end: End) -> None:
+    def _watch(self, end: LinkEnd) -> None:
         self._epoll.modify(end.fd, _EDGE | (_READABLE if end.read else 0) | (_OUT if end.out else 0))

@@ -12,7 +12,7 @@ from typing import Any
 MOST = 32
 
 
-class Endings:
+class History:
     """The last endings, numbered from 1. An upgrade of the program begins a new list."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ IP_PKTINFO = 8
 _PKTINFO = struct.Struct("=i4s4s")
 
 
-class Discovery:
+class LanDiscovery:
     """Answers on sockets, to whom allows knows; rooms tells what is to be joined now, at the addresses in bound."""
 
     def __init__(

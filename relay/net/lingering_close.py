@@ -20,7 +20,7 @@ from relay.spool import Backlog
 SENT_AT_ONCE = 256 * 1024
 
 
-class Farewells:
+class LingeringClose:
     """Sockets that are being closed. seconds bounds each.
 
     More than most at once are closed abruptly: a flood must not live on in its farewells. over is called whenever one

@@ -27,9 +27,9 @@ class Flow:
     __slots__ = ("end", "frame", "received", "to", "who")
 
     # Of one that is in use; what is left of it only counts.
-    end: End
+    end: LinkEnd
 
-    def __init__(self, end: End | None, received: int = 0) -> None:
+    def __init__(self, end: LinkEnd | None, received: int = 0) -> None:
         if end:
             self.end = end
         self.to = WAITING
@@ -37,7 +37,7 @@ class Flow:
         self.who, self.frame = NOBODY, 0
 
 
-class End:
+class LinkEnd:
     """One end of a link. out is what waits to be sent to it, None while nothing does; read: it may be read from.
 
     The watcher is shown what this end sends, after it was sent on; None where nothing is to be seen.
@@ -45,7 +45,7 @@ class End:
 
     __slots__ = ("_watcher", "_way", "conn", "fd", "flow", "out", "peer", "read", "sock", "to_host")
 
-    peer: End
+    peer: LinkEnd
 
     def __init__(self, conn: Conn, sock: socket.socket, received: int = 0, out: Backlog | None = None) -> None:
         self.conn = conn
@@ -58,7 +58,7 @@ class End:
         self._watcher: Watcher | None = None
         self._way: Direction | None = None
 
-    def join(self, peer: End, watcher: Watcher | None) -> None:
+    def join(self, peer: LinkEnd, watcher: Watcher | None) -> None:
         """Make a link of two ends."""
         self.peer, peer.peer = peer, self
         self.flow.to = WAITING if peer.out else peer.fd

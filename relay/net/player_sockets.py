@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 from relay.outcomes import Outcome
 from relay.spool import Backlog, Blob, Spool, SpoolFullError
 from relay.switchboard.connection import Conn
@@ -28,7 +28,7 @@ FLUSH_SIZE = 256 * 1024
 SLEPT = 1.0
 
 
-class Seat:
+class PlayerSocket:
     """One socket. received counts its bytes, sent those it took; out is what waits to be sent to it, None for nothing.
 
     broken: its end is about to be told, with outcome; what is to be sent to it is not any more. want: how many bytes
@@ -56,7 +56,7 @@ class Seat:
         return len(self.out) if self.out else 0
 
 
-class Seats:
+class PlayerSockets:
     """All of them. They stand where all other connections do (relay/net/poller.py).
 
     received(conn, data) and ended(conn, outcome) are called as things happen, never from within `send`; outcome is None
@@ -69,7 +69,7 @@ class Seats:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        readiness: Readiness,
+        readiness: Poller,
         received: Callable[[Conn, bytes], None],
         ended: Callable[[Conn, Outcome | None], None],
         slow: int,
@@ -89,23 +89,23 @@ class Seats:
         self._appetite = appetite
         self._waiting = 0
         self._swept: float | None = None
-        self._by_conn: dict[Conn, Seat] = {}
+        self._by_conn: dict[Conn, PlayerSocket] = {}
 
     def __len__(self) -> int:
         return len(self._by_conn)
 
-    def __iter__(self) -> Iterator[Seat]:
+    def __iter__(self) -> Iterator[PlayerSocket]:
         return iter(self._by_conn.values())
 
-    def of(self, conn: Conn) -> Seat | None:
+    def of(self, conn: Conn) -> PlayerSocket | None:
         """Return a connection's seat."""
         return self._by_conn.get(conn)
 
     def add(
         self, conn: Conn, sock: socket.socket, waiting: Backlog | None = None, received: int = 0, sent: int = 0
-    ) -> Seat:
+    ) -> PlayerSocket:
         """Take over a connected, non-blocking socket, with what waits to be sent to it."""
-        seat = self._by_conn[conn] = Seat(conn, sock)
+        seat = self._by_conn[conn] = PlayerSocket(conn, sock)
         seat.received, seat.sent = received, sent
         self._readiness.watch(seat.fd, self._ready, seat)
         if waiting:
@@ -114,7 +114,7 @@ class Seats:
             self._ask(seat)
         return seat
 
-    def release(self, conn: Conn) -> Seat:
+    def release(self, conn: Conn) -> PlayerSocket:
         """Give a socket back, with what could not be sent to it. KeyError if it has none."""
         seat = self._by_conn.pop(conn)
         self._readiness.forget(seat.fd)
@@ -122,7 +122,7 @@ class Seats:
             self._waiting -= seat.out.own
         return seat
 
-    def send(self, seat: Seat, data: bytes | Blob) -> None:
+    def send(self, seat: PlayerSocket, data: bytes | Blob) -> None:
         """Send, or keep what is not taken now."""
         if seat.broken:
             return
@@ -176,7 +176,7 @@ class Seats:
             self._loop.call_later(seconds, self._wake, seat)
             self._readiness.touched = True
 
-    def take_away(self, seat: Seat) -> None:
+    def take_away(self, seat: PlayerSocket) -> None:
         """Give back at once what waits for somebody, and end it as soon as nothing else is being done."""
         if seat.out:
             self._waiting -= seat.out.own
@@ -184,12 +184,12 @@ class Seats:
         if not seat.broken:
             self._break(seat, Outcome.OVERRUN)
 
-    def _wake(self, seat: Seat) -> None:
+    def _wake(self, seat: PlayerSocket) -> None:
         seat.resting = False
         if self._by_conn.get(seat.conn) is seat:
             self._ask(seat)
 
-    def _ask(self, seat: Seat) -> None:
+    def _ask(self, seat: PlayerSocket) -> None:
         """Have the kernel tell what there is to do: to read, and to write where something may be sent."""
         events = NOTHING if seat.resting else select.EPOLLIN
         if seat.out and not seat.out.blocked:
@@ -198,7 +198,7 @@ class Seats:
             seat.events = events
             self._readiness.epoll.modify(seat.fd, events)
 
-    def _keep(self, seat: Seat, data: bytes | Blob) -> None:
+    def _keep(self, seat: PlayerSocket, data: bytes | Blob) -> None:
         if seat.out is None:
             seat.out = Backlog(self._spool, self._clock())
         if seat.out.own > self._slow:
@@ -220,7 +220,7 @@ class Seats:
                 self.take_away(self._slowest())
         self._ask(seat)
 
-    def _slowest(self) -> Seat:
+    def _slowest(self) -> PlayerSocket:
         """Return for whom most waits, of the address for which most waits."""
         waiting: Counter[bytes] = Counter()
         kept = [(seat, seat.out.own) for seat in self if seat.out]
@@ -228,13 +228,13 @@ class Seats:
             waiting[seat.conn.source] += own
         return max(kept, key=lambda each: (waiting[each[0].conn.source], each[1]))[0]
 
-    def _break(self, seat: Seat, outcome: Outcome | None) -> None:
+    def _break(self, seat: PlayerSocket, outcome: Outcome | None) -> None:
         # Not now: the room has perhaps more to send to others, and what this end leads to comes after it.
         seat.broken, seat.outcome = True, outcome
         self._loop.call_soon(self._ended, seat.conn, outcome)
         self._readiness.touched = True
 
-    def _ready(self, seat: Seat) -> None:
+    def _ready(self, seat: PlayerSocket) -> None:
         if seat.out and not self._flush(seat):
             return
         if seat.resting:
@@ -259,7 +259,7 @@ class Seats:
         elif seat.want != READ_SIZE:
             seat.want = READ_SIZE
 
-    def _flush(self, seat: Seat) -> bool:
+    def _flush(self, seat: PlayerSocket) -> bool:
         """Send of what waits; return whether the connection still stands."""
         out = seat.out
         if not out or out.closed or not (views := out.views(FLUSH_SIZE)):

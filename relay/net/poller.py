@@ -18,7 +18,7 @@ from relay.net.selector import BATCH, Events, LinkSelector, Poll, Serve
 log = logging.getLogger("netplay-relay")
 
 
-class Readiness:
+class Poller:
     """Watches sockets, by descriptor; whoever serves the links sees all events first, and passes on the others.
 
     Everybody who is told must take it calmly when there is nothing to read: events can be older than the descriptor.

@@ -13,7 +13,7 @@ import selectors
 import time
 from collections.abc import Callable
 
-from relay.net.wakeup import Alarm
+from relay.net.wakeup import WakeupTimer
 
 # Events of one wake-up. Python asks for the memory of as many each time: these fit into what malloc has at hand.
 BATCH = 84
@@ -32,9 +32,9 @@ class LinkSelector(selectors.EpollSelector):
     def __init__(self) -> None:
         super().__init__()
         self._serve: Serve | None = None
-        self._alarm: Alarm | None = None
+        self._alarm: WakeupTimer | None = None
 
-    def wake_by(self, alarm: Alarm | None) -> None:
+    def wake_by(self, alarm: WakeupTimer | None) -> None:
         """Let an alarm end the waits from now on that have a time-out; None: each ends by itself."""
         self._alarm = alarm
 

@@ -22,15 +22,15 @@ from relay.allowlist import Allowlist
 from relay.config import Config
 from relay.logs import Events, log
 from relay.net import sockets, tcpinfo
-from relay.net.acceptor import Entrance
-from relay.net.coreless_driver import Hall
+from relay.net.acceptor import Acceptor
+from relay.net.coreless_driver import CorelessDriver
 from relay.net.forwarder import Forwarder
-from relay.net.history import Endings
-from relay.net.lingering_close import Farewells
-from relay.net.link import End
-from relay.net.poller import Readiness
+from relay.net.history import History
+from relay.net.lingering_close import LingeringClose
+from relay.net.link import LinkEnd
+from relay.net.poller import Poller
 from relay.net.selector import LinkSelector
-from relay.net.session_log import Journal
+from relay.net.session_log import SessionLog
 from relay.netplay.watcher import Watcher
 from relay.outcomes import Outcome
 from relay.protocol import lan, tunnel
@@ -41,6 +41,8 @@ from relay.switchboard.connection import (
     Close,
     Conn,
     Convert,
+    CorelessSessionClosed,
+    CorelessSessionOpened,
     Rest,
     Seat,
     Send,
@@ -49,8 +51,6 @@ from relay.switchboard.connection import (
     SessionOpened,
     Splice,
     State,
-    TableClosed,
-    TableOpened,
 )
 from relay.switchboard.machine import Switchboard
 from relay.switchboard.rooms import Room, RoomTable
@@ -98,21 +98,21 @@ class Server:
             self._waits,
         )
         self.drained = asyncio.Event()
-        self.endings = Endings()
+        self.endings = History()
         self._config = config
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._allowlist = Allowlist(config.gate.allowlist)
-        self._farewells = Farewells(self._loop, config.timeouts.farewell, FAREWELLS, self._check_drained)
-        self._to_strangers = Farewells(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
+        self._farewells = LingeringClose(self._loop, config.timeouts.farewell, FAREWELLS, self._check_drained)
+        self._to_strangers = LingeringClose(self._loop, config.timeouts.farewell, FAREWELLS_TO_STRANGERS)
         buffers = config.buffers
-        self._readiness = Readiness(self._loop, selector)
+        self._readiness = Poller(self._loop, selector)
         self._forwarder = Forwarder(
             self._readiness, self._end, buffers.slow_client, buffers.slow_clients, self._spool, clock
         )
-        self.entrance = Entrance(self._loop, self._readiness, listeners, self._connected, events)
-        self._journal = Journal(events, self.endings, clock)
-        self.hall = Hall(
+        self.entrance = Acceptor(self._loop, self._readiness, listeners, self._connected, events)
+        self._journal = SessionLog(events, self.endings, clock)
+        self.hall = CorelessDriver(
             self._loop,
             self._readiness,
             self.board,
@@ -227,7 +227,7 @@ class Server:
         seat = self.hall.seats.of(conn)
         return seat.sock if seat else self._socks.get(conn)
 
-    def end_of(self, conn: Conn) -> End | None:
+    def end_of(self, conn: Conn) -> LinkEnd | None:
         """Return the forwarder's end of a linked connection."""
         return self._forwarder.end_of(conn)
 
@@ -280,7 +280,7 @@ class Server:
         max(holders, key=lambda holder: (totals[holder[0]], holder[1]))[2]()
         return True
 
-    def _rob(self, end: End) -> None:
+    def _rob(self, end: LinkEnd) -> None:
         self._forwarder.take_away(end)
         self._end_soon(end.conn)
 
@@ -452,9 +452,9 @@ class Server:
             self._journal.opened(action)
         elif isinstance(action, SessionEnded):
             self._journal.closed(action)
-        elif isinstance(action, TableOpened):
+        elif isinstance(action, CorelessSessionOpened):
             self._journal.table_opened(action)
-        elif isinstance(action, TableClosed):
+        elif isinstance(action, CorelessSessionClosed):
             self.hall.closed(action.table)
             self._journal.table_closed(action)
         else:

@@ -14,19 +14,19 @@ from relay.addresses import Address
 from relay.logbound import LogBound
 from relay.logs import Events, Seldom, log
 from relay.net import tcpinfo
-from relay.net.history import Endings
-from relay.net.link import End
-from relay.net.player_sockets import Seat
+from relay.net.history import History
+from relay.net.link import LinkEnd
+from relay.net.player_sockets import PlayerSocket
 from relay.outcomes import Outcome
 from relay.switchboard.connection import (
     SOURCE_SIZE,
     Conn,
+    CorelessSessionClosed,
+    CorelessSessionOpened,
     Said,
     Session,
     SessionEnded,
     SessionOpened,
-    TableClosed,
-    TableOpened,
 )
 
 # By which a friend is refused before anybody knows what it wants: the log says so as it does of nobody else unknown.
@@ -34,10 +34,10 @@ MANY_OF_ROOM = "{count} lines about the room without a host on port {port} were 
 LIMITS = (Outcome.TOO_MANY, Outcome.TOO_MANY_FROM_ADDRESS, Outcome.TOO_FAST, Outcome.EVICTED)
 
 
-class Journal:
+class SessionLog:
     """Writes to the log and to the list of endings. clock returns the seconds in which connections are dated."""
 
-    def __init__(self, events: Events, endings: Endings, clock: Callable[[], float]) -> None:
+    def __init__(self, events: Events, endings: History, clock: Callable[[], float]) -> None:
         self._events = events
         self._endings = endings
         self._clock = clock
@@ -93,7 +93,7 @@ class Journal:
             joins=session.joins,
         )
 
-    def table_opened(self, action: TableOpened) -> None:
+    def table_opened(self, action: CorelessSessionOpened) -> None:
         """Write down that somebody opened a room without a host."""
         sentence = "a room without a host opened on port {port}"
         self._write(action.table.port, logging.INFO, "table-opened", sentence, port=action.table.port)
@@ -105,7 +105,7 @@ class Journal:
             action.table.port, logging.INFO, f"table-{action.event}", sentence, port=action.table.port, text=action.text
         )
 
-    def table_closed(self, action: TableClosed) -> None:
+    def table_closed(self, action: CorelessSessionClosed) -> None:
         """Write down that a room without a host is over."""
         table = action.table
         outcome, seconds = _word(table.outcome), self._clock() - table.since
@@ -122,7 +122,7 @@ class Journal:
         seconds = round(seconds, 1)
         self._endings.add("table", table=table.port, outcome=outcome, seconds=seconds, joins=table.joins)
 
-    def unseated(self, seat: Seat, *, links: bool) -> None:
+    def unseated(self, seat: PlayerSocket, *, links: bool) -> None:
         """Keep what is known of a player of a room without a host who is about to leave.
 
         links: whether what was said in the game may be shown ([watch] links).
@@ -144,7 +144,7 @@ class Journal:
             to_client=way,
         )
 
-    def unlinked(self, end: End) -> None:
+    def unlinked(self, end: LinkEnd) -> None:
         """Keep what is known of a player whose link is about to be closed; end is the client's."""
         conn, seen = end.conn, end.watcher.seen.as_dict() if end.watcher else None
         to_client, to_host = tcpinfo.way(end.sock), tcpinfo.way(end.peer.sock)

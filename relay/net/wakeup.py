@@ -13,7 +13,7 @@ import signal
 import time
 
 
-class Alarm:
+class WakeupTimer:
     """The process's one alarm. Only in the main thread: Python knows signals there alone (ValueError elsewhere)."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

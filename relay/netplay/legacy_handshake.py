@@ -58,7 +58,7 @@ class Way:
         return piece
 
 
-class Introduction:
+class LegacyHandshake:
     """Both directions of one link. before keeps what has gone over it, (to the host, bytes), for whoever watches it.
 
     size counts the bytes that both have sent: whoever feeds it has to end what grows too large, for before only grows.

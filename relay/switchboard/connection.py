@@ -7,14 +7,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from relay.addresses import Address
-from relay.netplay.legacy_handshake import Introduction
+from relay.netplay.legacy_handshake import LegacyHandshake
 from relay.outcomes import Outcome
 from relay.protocol import tunnel
 
 if TYPE_CHECKING:
     from relay.coreless import Conversion
     from relay.spool import Blob
-    from relay.switchboard.coreless_sessions import Table
+    from relay.switchboard.coreless_sessions import CorelessSession
 
 
 SOURCE_SIZE = 8
@@ -70,8 +70,8 @@ class Conn:
     told: float | None = None
     owes: float | None = None
     named: bool = False
-    introduction: Introduction | None = None
-    table: Table | None = None
+    introduction: LegacyHandshake | None = None
+    table: CorelessSession | None = None
     key: int = 0
     probe: bool = False
     reason: str = ""
@@ -169,24 +169,24 @@ class SessionEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class TableOpened:
+class CorelessSessionOpened:
     """Somebody opened a core-less room."""
 
-    table: Table
+    table: CorelessSession
 
 
 @dataclass(frozen=True, slots=True)
-class TableClosed:
+class CorelessSessionClosed:
     """The last player has left a core-less room."""
 
-    table: Table
+    table: CorelessSession
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A core-less room has something for the log: event is its name, text a sentence."""
 
-    table: Table
+    table: CorelessSession
     event: str
     text: str
 
@@ -203,8 +203,20 @@ class Rest:
 class Convert:
     """Convert a savestate of a core-less room, in slices, then tell `Switchboard.converted`."""
 
-    table: Table
+    table: CorelessSession
     conversion: Conversion
 
 
-Action = Rest | Convert | Send | Close | Splice | Seat | SessionOpened | SessionEnded | TableOpened | TableClosed | Said
+Action = (
+    Rest
+    | Convert
+    | Send
+    | Close
+    | Splice
+    | Seat
+    | SessionOpened
+    | SessionEnded
+    | CorelessSessionOpened
+    | CorelessSessionClosed
+    | Said
+)

@@ -15,14 +15,23 @@ from typing import Any
 from relay import coreless
 from relay.outcomes import Outcome
 from relay.spool import Blob, Spool
-from relay.switchboard.connection import Action, Conn, Convert, Rest, Said, Send, TableClosed, TableOpened
+from relay.switchboard.connection import (
+    Action,
+    Conn,
+    Convert,
+    CorelessSessionClosed,
+    CorelessSessionOpened,
+    Rest,
+    Said,
+    Send,
+)
 
 log = logging.getLogger("netplay-relay")
 
 OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
-class Table:
+class CorelessSession:
     """A core-less room that is played in at a port, since a time (seconds). joins counts who ever sat down.
 
     outcome is the room's, once it has ended: that of whoever was in it last.
@@ -41,7 +50,7 @@ class Table:
         return [(self.seats[key], blob) for key, blob in self.room.held() if key in self.seats]
 
 
-class Tables:
+class CorelessSessions:
     """All tables of a relay, by port.
 
     settings(port) tells what a room at a port allows. emit(action) takes what is to be done, in order;
@@ -61,7 +70,7 @@ class Tables:
         spool: Spool | None = None,
         waits: Callable[[Conn], int] = lambda _: 0,
     ) -> None:
-        self.at: dict[int, Table] = {}
+        self.at: dict[int, CorelessSession] = {}
         self._settings = settings
         self._emit = emit
         self._close = close
@@ -90,7 +99,7 @@ class Tables:
             room = coreless.CorelessRoom.restored(
                 entry["room"], settings, self._quiet_at(seats), self._spool, self._waits_at(seats)
             )
-            table = self.at[entry["port"]] = Table(entry["port"], entry["since"], room, seats)
+            table = self.at[entry["port"]] = CorelessSession(entry["port"], entry["since"], room, seats)
             table.joins = entry["joins"]
             for key, number in entry["seats"]:
                 table.seats[key] = conn = conns[number]
@@ -107,8 +116,8 @@ class Tables:
             seats: dict[int, Conn] = {}
             quiet, waits = self._quiet_at(seats), self._waits_at(seats)
             room = coreless.CorelessRoom(self._settings(conn.room_port), self._spool, quiet=quiet, waits=waits)
-            table = self.at[conn.room_port] = Table(conn.room_port, now, room, seats)
-            self._emit(TableOpened(table))
+            table = self.at[conn.room_port] = CorelessSession(conn.room_port, now, room, seats)
+            self._emit(CorelessSessionOpened(table))
         table.joins += 1
         conn.table, conn.key = table, table.joins
         table.seats[conn.key] = conn
@@ -117,7 +126,7 @@ class Tables:
         if conn.key in table.seats:
             self._guarded(table, table.room.receive, conn.key, head, now)
 
-    def converted(self, table: Table, made: coreless.Conversion, failure: str, now: float) -> None:
+    def converted(self, table: CorelessSession, made: coreless.Conversion, failure: str, now: float) -> None:
         """Take the end of a conversion; failure says why it is nobody's state, "" that it is whole."""
         if self.at.get(table.port) is table:
             self._guarded(table, table.room.converted, made, failure, now)
@@ -135,15 +144,15 @@ class Tables:
             self._guarded(table, table.room.disconnect, conn.key, now)
             self._clear(table, conn.outcome or Outcome.LEFT)
 
-    def tick(self, table: Table, now: float) -> None:
+    def tick(self, table: CorelessSession, now: float) -> None:
         """Let a table do what is due."""
         self._guarded(table, self._due, table, now)
 
-    def _due(self, table: Table, now: float) -> list[coreless.Action]:
+    def _due(self, table: CorelessSession, now: float) -> list[coreless.Action]:
         due = table.room.next_deadline()
         return table.room.tick(now) if due is not None and due <= now else []
 
-    def _guarded(self, table: Table, deed: Callable[..., list[coreless.Action]], *about: object) -> None:
+    def _guarded(self, table: CorelessSession, deed: Callable[..., list[coreless.Action]], *about: object) -> None:
         """Let a room do something. One that fails is ended: it would fail again, or go on half changed."""
         try:
             self._perform(table, deed(*about))
@@ -151,20 +160,20 @@ class Tables:
             log.exception("this should not have happened, in the room without a host on port %d", table.port)
             self._end(table, Outcome.ROOM_FAILED)
 
-    def is_lone(self, table: Table) -> bool:
+    def is_lone(self, table: CorelessSession) -> bool:
         """Tell whether one player at most is left in a room; whoever gives no sign of life is not counted."""
         gone = table.room.settings.gone_seconds
         there = (conn for conn in table.seats.values() if self._quiet(conn) < gone)
         # The kernel is asked about each, for every host there several times a second: two are enough to know.
         return len(list(islice(there, 2))) < 2
 
-    def send_off(self, table: Table) -> None:
+    def send_off(self, table: CorelessSession) -> None:
         """End a room whose only player could play with somebody who hosts: it has to connect again for that."""
         told = "somebody hosts at this port now; the player who was alone was disconnected and has to connect again"
         self._emit(Said(table, "sent-off", told))
         self._end(table, Outcome.HOST_CAME)
 
-    def _end(self, table: Table, outcome: Outcome) -> None:
+    def _end(self, table: CorelessSession, outcome: Outcome) -> None:
         seats = list(table.seats.values())
         table.seats.clear()
         for conn in seats:
@@ -177,7 +186,7 @@ class Tables:
     def _waits_at(self, seats: dict[int, Conn]) -> Callable[[int], int]:
         return lambda key: self._waits(seats[key]) if key in seats else 0
 
-    def _perform(self, table: Table, wanted: list[coreless.Action]) -> None:
+    def _perform(self, table: CorelessSession, wanted: list[coreless.Action]) -> None:
         for action in wanted:
             if isinstance(action, coreless.Send):
                 self._emit(Send(table.seats[action.key], action.data))
@@ -195,10 +204,10 @@ class Tables:
             else:
                 self._emit(Said(table, action.event, action.text))
 
-    def _clear(self, table: Table, outcome: Outcome) -> None:
+    def _clear(self, table: CorelessSession, outcome: Outcome) -> None:
         """End a table that nobody sits at any more, with the word of the last."""
         if not table.seats and self.at.get(table.port) is table:
             del self.at[table.port]
             table.outcome = outcome
             self._ended[outcome] += 1
-            self._emit(TableClosed(table))
+            self._emit(CorelessSessionClosed(table))

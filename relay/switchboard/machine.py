@@ -44,7 +44,7 @@ from relay.switchboard.connection import (
     Splice,
     State,
 )
-from relay.switchboard.coreless_sessions import Table, Tables
+from relay.switchboard.coreless_sessions import CorelessSession, CorelessSessions
 from relay.switchboard.rooms import Mode, RoomTable
 
 # How many clients that have left a session's host may still ask the address of.
@@ -121,7 +121,7 @@ class Switchboard:
         self._next_host = 0
         self._actions: list[Action] = []
         self._coreless = CorelessSettings(players=min(limits.clients_per_session, MOST_PLAYERS), devices=devices)
-        self.tables = Tables(
+        self.tables = CorelessSessions(
             self._coreless_settings, self._emit, self._close, self.session_outcomes, quiet, spool, waits
         )
 
@@ -211,12 +211,12 @@ class Switchboard:
         self._admission.forget_old(now)
         return self._take()
 
-    def table_tick(self, table: Table, now: float) -> list[Action]:
+    def table_tick(self, table: CorelessSession, now: float) -> list[Action]:
         """Let a core-less room do what is due: its clock asks for more than a few times a second."""
         self.tables.tick(table, now)
         return self._take()
 
-    def converted(self, table: Table, made: Conversion, failure: str, now: float) -> list[Action]:
+    def converted(self, table: CorelessSession, made: Conversion, failure: str, now: float) -> list[Action]:
         """Take the end of a conversion of a core-less room's savestate."""
         self.tables.converted(table, made, failure, now)
         return self._take()
@@ -529,7 +529,7 @@ class Switchboard:
         session.joins += 1
         head, client.head = client.head, b""
         if legacy_handshake.needed(head):
-            client.introduction = conn.introduction = legacy_handshake.Introduction()
+            client.introduction = conn.introduction = legacy_handshake.LegacyHandshake()
             self._introduce(client, head)
             self._introduce(conn, hello.rest)
         else:
@@ -610,7 +610,7 @@ class Switchboard:
         if (table := self._table_beside(host)) and self.tables.is_lone(table):
             self.tables.send_off(table)
 
-    def _table_beside(self, host: Conn) -> Table | None:
+    def _table_beside(self, host: Conn) -> CorelessSession | None:
         """Return the game without a host that is played at the port where somebody hosts; a probe hosts nothing."""
         return None if host.probe else self.tables.at.get(host.room_port)
 

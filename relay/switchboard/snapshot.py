@@ -11,7 +11,7 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from typing import Any
 
-from relay.netplay.legacy_handshake import Introduction
+from relay.netplay.legacy_handshake import LegacyHandshake
 from relay.outcomes import Outcome
 from relay.protocol import tunnel
 from relay.switchboard.connection import Conn, Session, State
@@ -137,15 +137,15 @@ def _dump_conn(conn: Conn, number: dict[Conn, int], sessions: list[Session]) -> 
     }
 
 
-def _dump_talk(talk: Introduction) -> dict[str, Any]:
+def _dump_talk(talk: LegacyHandshake) -> dict[str, Any]:
     return {
         "ways": [[_text(way.held), way.header, way.done] for way in (talk.to_host, talk.to_client)],
         "before": [[to_host, _text(data)] for to_host, data in talk.before],
     }
 
 
-def _load_talk(entry: dict[str, Any]) -> Introduction:
-    talk = Introduction()
+def _load_talk(entry: dict[str, Any]) -> LegacyHandshake:
+    talk = LegacyHandshake()
     for way, (held, header, done) in zip((talk.to_host, talk.to_client), entry["ways"], strict=True):
         way.held, way.header, way.done = b64decode(held), header, done
     talk.before = [(to_host, b64decode(data)) for to_host, data in entry["before"]]

@@ -68,14 +68,14 @@ def test_the_player_and_a_friend_play_in_step(deployed: LabRelay, start: StartMa
 def test_what_join_prints_of_the_host_deployed_to_last_leads_into_its_game(
     deployed: LabRelay, start: StartMachine, tmp_path: Path
 ) -> None:
-    free = show.fetch(last.typed(None, None))
+    free = show.fetch(last.resolve(None, None))
     (room,) = free.rooms
     assert (free.address, room.port, room.host) == (deployed.address, deployed.port, "")
     settings = tmp_path / lines.APPENDCONFIG
     settings.write_text(lines.appendconfig(free.address, room))
     player = start("player", Role((f"--appendconfig={settings}", "--host")), deployed.inside("player"))
     player.wait_until_joined()
-    hosted = show.fetch(last.typed(None, None))
+    hosted = show.fetch(last.resolve(None, None))
     (room,) = hosted.rooms
     assert room.host == deployed.lab.node("player").ipv4
     string = lines.full_string(hosted.address, room)

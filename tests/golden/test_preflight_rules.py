@@ -9,11 +9,11 @@ import pytest
 
 from relay.gate.backends import iptables_text, nftables_text
 from relay.gate.backends.lacking import OPTIONAL
-from relay.gate.policy.ruleset import SETS, Wall
+from relay.gate.policy.ruleset import SETS, Ruleset
 from tests.support.templates import ROOT
 
 RULES = ROOT / "ansible" / "roles" / "preflight" / "files" / "rules.json"
-WALL = Wall((55435,), 16, {name: {} for name in SETS}, (55436,))
+WALL = Ruleset((55435,), 16, {name: {} for name in SETS}, (55436,))
 
 
 def rendered() -> dict[str, dict[str, str]]:

@@ -73,7 +73,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GateLab]:
 
 def looked_at(lab: GateLab, **more: Any) -> Case:
     """Look at the host over ssh, as the doctor does; not at the network, which is what test_doctor_home.py is for."""
-    with visiting.visit(lab.place) as remote:
+    with visiting.open_session(lab.place) as remote:
         aim = target.of_place(lab.place, remote.link)
         case = Case(aim, [aim.address])
         gather._inside(case, remote, more.get("clock", time.time))

@@ -11,7 +11,7 @@ import pytest
 from tests.support.gate_lab import SOON, GateLab, a_fleet
 from tests.support.waiting import wait_for
 from toolkit.friends import commands
-from toolkit.friends.edit import Wish
+from toolkit.friends.edit import FriendChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_without_nft_a_friend_is_added_and_a_game_outlives_its_entry(fleet: dict
     relay = fleet["iptables"]
     assert relay.status()["backend"] == "iptables"
     end = int(time.time()) + 10
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger"), until=end))
     with relay.a_game("stranger") as game:
         wait_for(lambda: relay.connects("stranger") == OUT, SOON, "the end of the entry")
         assert time.time() >= end

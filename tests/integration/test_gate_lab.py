@@ -22,7 +22,7 @@ from toolkit.deploy import remove
 from toolkit.deploy.run import Request, deploy
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, ROLLED_BACK, UserError
 from toolkit.friends import commands
-from toolkit.friends.edit import Wish
+from toolkit.friends.edit import FriendChange
 from toolkit.hosts import inventory
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def relay(deployed: GateLab) -> Iterator[GateLab]:
 
 def test_who_is_added_gets_in_at_once_and_who_is_removed_does_not(relay: GateLab) -> None:
     assert (relay.plays("friend"), relay.plays("stranger")) == (IN, OUT)
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
     commands.remove(relay.place, "guest", kick=False)
     assert (relay.plays("friend"), relay.plays("stranger"), relay.connects("stranger")) == (IN, OUT, OUT)
@@ -66,22 +66,22 @@ def test_who_is_added_gets_in_at_once_and_who_is_removed_does_not(relay: GateLab
 
 def test_a_game_goes_on_when_its_players_time_is_over_and_no_other_begins(relay: GateLab) -> None:
     end = int(time.time()) + 10
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger"), until=end))
     with relay.a_game("stranger") as game:
         wait_for(lambda: time.time() > end + 1, SOON, "the end of the entry")
         assert relay.plays("stranger") == OUT
         assert game.goes_on()
     # Its time has come since it was written: no reason to refuse the list when somebody else is added.
-    commands.add(relay.place, Wish("other", ["192.0.2.9"]))
+    commands.add(relay.place, FriendChange("other", ["192.0.2.9"]))
     assert relay.plays("stranger") == OUT
 
 
 def test_a_removal_lets_the_game_end_and_a_kick_does_not(relay: GateLab) -> None:
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger")))
     with relay.a_game("stranger") as game:
         commands.remove(relay.place, "guest", kick=False)
         assert (relay.plays("stranger"), game.goes_on()) == (OUT, True)
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger")))
     with relay.a_game("stranger") as kicked, relay.a_game("friend") as other:
         commands.remove(relay.place, "guest", kick=True)
         assert kicked.ends()
@@ -89,14 +89,14 @@ def test_a_removal_lets_the_game_end_and_a_kick_does_not(relay: GateLab) -> None
 
 
 def test_a_prefix_keeps_letting_in_whom_a_removed_address_was_in(relay: GateLab) -> None:
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
-    commands.add(relay.place, Wish("house", [relay.addresses("stranger")[0].rpartition(".")[0] + ".0/24"]))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger")))
+    commands.add(relay.place, FriendChange("house", [relay.addresses("stranger")[0].rpartition(".")[0] + ".0/24"]))
     commands.remove(relay.place, "guest", kick=False)
     assert relay.plays("stranger") == [True, False]
 
 
 def test_after_a_reboot_the_wall_stands_with_the_time_that_was_left(relay: GateLab) -> None:
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=int(time.time()) + 3600))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger"), until=int(time.time()) + 3600))
     until = {entry["network"]: entry["until"] for entry in relay.status()["entries"]}
     relay.lab.reboot(relay.host.node)
     wait_for(lambda: relay.host.property("netplay-relay.service", "ActiveState") == "active", SOON, "the relay")
@@ -148,10 +148,10 @@ def test_a_name_is_looked_up_on_the_host_and_one_without_an_answer_is_refused(re
     relay.host.run("sh", "-c", f"echo '{ipv4} guest.example.test' >>/etc/hosts")
     before = relay.friends_file.read_text()
     try:
-        commands.add(relay.place, Wish("guest", names=["guest.example.test"]))
+        commands.add(relay.place, FriendChange("guest", names=["guest.example.test"]))
         assert relay.plays("stranger") == [True, False]
         with pytest.raises(UserError) as refused:
-            commands.add(relay.place, Wish("nobody", names=["nobody.example.test"]))
+            commands.add(relay.place, FriendChange("nobody", names=["nobody.example.test"]))
     finally:
         relay.host.run("sed", "-i", "/guest.example.test/d", "/etc/hosts")
     assert refused.value.exit_code == BAD_INPUT
@@ -169,7 +169,7 @@ def test_iptables_does_the_same_where_the_settings_ask_for_it(relay: GateLab) ->
         assert not relay.host.stands()
         assert (relay.plays("friend"), relay.connects("stranger")) == (IN, OUT)
         end = int(time.time()) + 10
-        commands.add(relay.place, Wish("guest", relay.addresses("stranger"), until=end))
+        commands.add(relay.place, FriendChange("guest", relay.addresses("stranger"), until=end))
         with relay.a_game("stranger") as game:
             wait_for(lambda: time.time() > end + 1, SOON, "the end of the entry")
             wait_for(lambda: relay.plays("stranger") == OUT, SOON, "the entry to be taken out")
@@ -194,7 +194,7 @@ def test_ten_thousand_entries_let_in_who_is_on_them_and_nobody_else(relay: GateL
     state = relay.status()
     assert (len(state["entries"]), state["complete"]) == (before + len(many), True)
     assert (relay.plays("friend"), relay.connects("stranger")) == (IN, OUT)
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
 
 

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_for
 from toolkit.deploy import remove
 from toolkit.deploy.run import Request, deploy
 from toolkit.friends import commands
-from toolkit.friends.edit import Wish
+from toolkit.friends.edit import FriendChange
 from toolkit.hosts import inventory
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_who_is_added_gets_in_at_once_and_who_is_removed_does_not(
     relay: GateLab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (relay.plays("friend"), relay.plays("stranger")) == (IN, OUT)
-    commands.add(relay.place, Wish("guest", relay.addresses("stranger")))
+    commands.add(relay.place, FriendChange("guest", relay.addresses("stranger")))
     assert relay.plays("stranger") == IN
     assert commands.check(relay.place, "guest")
     commands.show(relay.place, relay.status())

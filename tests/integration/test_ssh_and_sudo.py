@@ -21,7 +21,7 @@ from toolkit.deploy import run as deploy
 from toolkit.deploy.run import Request
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.friends import commands
-from toolkit.friends.edit import Wish
+from toolkit.friends.edit import FriendChange
 from toolkit.hosts import inventory, login, target
 from toolkit.hosts.inventory import Entry
 from toolkit.hosts.names import HostName
@@ -276,7 +276,7 @@ def listed(hosts: Hosts) -> list[str]:
 def test_a_deployment_and_a_list_of_friends_come_whole_through_sudo_rs(deployed: Hosts) -> None:
     place = target.real(deployed.lab.ssh_alias(RUST), deployed.lab.ssh_config)
     assert listed(deployed) == ["me"], "sudo-rs keeps what comes with the password in one piece"
-    commands.add(place, Wish("anna", ["203.0.113.7"]), ask_become=True)
+    commands.add(place, FriendChange("anna", ["203.0.113.7"]), ask_become=True)
     assert listed(deployed) == ["anna", "me"]
     assert commands.fetch(place, ask_become=True)["entries"]
 
@@ -286,7 +286,7 @@ def test_friends_are_added_where_logins_are_limited(deployed: Hosts) -> None:
     deployed.on(RUST, "apt-get install --yes ufw && ufw limit 22/tcp && ufw --force enable")
     try:
         for number in range(4):
-            commands.add(place, Wish(f"friend{number}", [f"203.0.113.{10 + number}"]), ask_become=True)
+            commands.add(place, FriendChange(f"friend{number}", [f"203.0.113.{10 + number}"]), ask_become=True)
         assert len(listed(deployed)) >= 5
     finally:
         deployed.on(RUST, "ufw --force disable")

@@ -21,7 +21,7 @@ from tests.support.xbps_sources import MAINTAINER
 from toolkit.deploy import remove, rollback, run
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.friends import commands
-from toolkit.friends.edit import Wish
+from toolkit.friends.edit import FriendChange
 from toolkit.hosts import target as places
 from toolkit.lab import NodeSpec
 from toolkit.xbps import build, repository, request
@@ -29,7 +29,7 @@ from toolkit.xbps import build, repository, request
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 # Building, which the first of these tests waits for, has bounds of its own.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600, func_only=True)]
@@ -58,7 +58,7 @@ class Builder:
     """A voidlike host with stand-ins for git and xbps, and what is to be built there."""
 
     host: VoidlikeHost
-    place: Place
+    place: DeployTarget
     request: request.Request
 
     def build(self) -> int:
@@ -91,7 +91,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
         host.write("/srv/stand-in/calls", "", "666")
         for name in STOOD_IN_FOR:
             host.run("ln", "-sfn", PROGRAM, f"/usr/bin/{name}")
-        yield Builder(host, places.Place(places.lab_host(lab.name), lab.ssh_config, lab), wanted)
+        yield Builder(host, places.DeployTarget(places.lab_host(lab.name), lab.ssh_config, lab), wanted)
 
 
 def _source(folder: Path) -> request.Request:
@@ -216,7 +216,7 @@ def test_a_deployment_takes_the_packages_of_the_hosts_own_repository(deployed: B
     process = deployed.host.run("ps", "-o", "user:20=,args=", "-p", str(deployed.host.pid()))
     assert process.split()[0] == "_netplay_relay"
     assert "netplay-relay serve --config /etc/netplay-relay/relay.toml" in process
-    commands.add(deployed.place, Wish("guest", [deployed.host.lab.node("stranger").ipv4]))
+    commands.add(deployed.place, FriendChange("guest", [deployed.host.lab.node("stranger").ipv4]))
     assert deployed.host.probe("friend")["good"] is True
     assert commands.check(deployed.place, "guest")
     commands.remove(deployed.place, "guest", kick=False)
@@ -231,7 +231,7 @@ def test_deploying_the_packages_again_changes_nothing(deployed: Builder) -> None
 
 def test_deploying_packages_that_were_built_anew_keeps_friends_and_settings(deployed: Builder) -> None:
     """The packages are installed alone first: what a deployment writes afterwards does not hide what they did."""
-    commands.add(deployed.place, Wish("guest", ["198.51.100.7"]))
+    commands.add(deployed.place, FriendChange("guest", ["198.51.100.7"]))
     wait_for(lambda: "# guest" in deployed.host.run("cat", "/etc/netplay-relay/allowlist"), 15, "the guest on the list")
     try:
         before = settings(deployed.host)

@@ -14,7 +14,7 @@ from relay.addresses import Network
 from relay.gate.backends import iptables_text, nftables_text
 from relay.gate.backends.ipset import SET_NAMES
 from relay.gate.foreign.iptables import iptables_input
-from relay.gate.foreign.nft import Ruleset, entries
+from relay.gate.foreign.nft import ForeignRuleset, entries
 from relay.gate.policy import plan, ruleset
 from relay.gate.policy.friends import Friend, parse, pinned
 from relay.tomlfile import ConfigError
@@ -67,25 +67,25 @@ def on_the_list(friends: list[Friend], address: Address, now: float) -> bool:
 
 def built(
     friends: list[Friend], ports: tuple[int, ...], now: float = NOW, datagrams: tuple[int, ...] = ()
-) -> ruleset.Wall:
+) -> ruleset.Ruleset:
     return ruleset.build(plan.make(friends, {}, now), ports, 96, datagrams)
 
 
-def nft_for(found: ruleset.Wall, now: float = NOW) -> NftInterpreter:
+def nft_for(found: ruleset.Ruleset, now: float = NOW) -> NftInterpreter:
     interpreter = NftInterpreter()
     interpreter.now = now
     interpreter.load(nftables_text.frame(found) + nftables_text.elements(ruleset.differences(found, {}, now)))
     return interpreter
 
 
-def iptables_for(found: ruleset.Wall, version: int, *, ipset: bool) -> IptablesInterpreter:
+def iptables_for(found: ruleset.Ruleset, version: int, *, ipset: bool) -> IptablesInterpreter:
     members = [network for name in ruleset.SETS for network in found.sets[name]]
     interpreter = IptablesInterpreter(dict.fromkeys(SET_NAMES.values(), members))
     interpreter.load(iptables_text.restore(iptables_text.frame(found, version, ipset=ipset), 0))
     return interpreter
 
 
-def verdicts(found: ruleset.Wall, packet: Packet) -> set[str]:
+def verdicts(found: ruleset.Ruleset, packet: Packet) -> set[str]:
     """Ask every rendering of one wall about one packet."""
     version = packet.source.version
     return {
@@ -264,7 +264,7 @@ def test_rules_that_nobody_can_read_decide_nothing(statements: list[object], wor
     rules = [{"rule": {**where, "chain": "in", "expr": statement}} for statement in (statements, *statements)]
     chain = {"chain": {**where, "name": "in", "hook": "input", "policy": "accept"}}
     listed = entries(json.dumps({"nftables": [chain, *rules]}))
-    assert isinstance(Ruleset(listed, 55435).inputs()[0].lets_in(), bool)
+    assert isinstance(ForeignRuleset(listed, 55435).inputs()[0].lets_in(), bool)
     saved = "\n".join([":INPUT ACCEPT [0:0]", *(f"-A INPUT {word}" for word in words)])
     found = iptables_input(saved, "ip", 55435)
     assert found is not None

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.net.forwarder import Forwarder
-from relay.net.link import End
-from relay.net.poller import Readiness
+from relay.net.link import LinkEnd
+from relay.net.poller import Poller
 from relay.net.selector import LinkSelector
 from relay.netplay.watcher import Watcher
 from relay.switchboard.connection import Conn
@@ -68,7 +68,7 @@ class Link:
     def __init__(self, loop: asyncio.AbstractEventLoop, selector: LinkSelector) -> None:
         self.player, inner_player = socket.socketpair()
         self.host, inner_host = socket.socketpair()
-        self.readiness = Readiness(loop, selector)
+        self.readiness = Poller(loop, selector)
         self.conns = conn(is_link=False), conn(is_link=True)
         self.forwarder = Forwarder(self.readiness, self._ended, MUCH, MUCH)
         for sock in (self.player, inner_player, self.host, inner_host):
@@ -80,7 +80,7 @@ class Link:
         raise AssertionError("nobody left")
 
     @property
-    def client(self) -> End:
+    def client(self) -> LinkEnd:
         """The client's end."""
         end = self.forwarder.end_of(self.conns[0])
         assert end is not None

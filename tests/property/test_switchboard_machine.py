@@ -23,13 +23,13 @@ from relay.switchboard.connection import (
     Action,
     Close,
     Conn,
+    CorelessSessionClosed,
+    CorelessSessionOpened,
     Send,
     SessionEnded,
     SessionOpened,
     Splice,
     State,
-    TableClosed,
-    TableOpened,
 )
 from relay.switchboard.machine import Switchboard
 from relay.switchboard.rooms import Mode, Room, RoomTable
@@ -120,9 +120,9 @@ class SwitchboardMachine(RuleBasedStateMachine):
                 self.opened.append(action.session.id)
             elif isinstance(action, SessionEnded):
                 self.ended.append(action.session.id)
-            elif isinstance(action, TableOpened):
+            elif isinstance(action, CorelessSessionOpened):
                 self.tables.update([action.table.port])
-            elif isinstance(action, TableClosed):
+            elif isinstance(action, CorelessSessionClosed):
                 self.closed_tables += 1
                 assert action.table.outcome is not None
                 self.tables.subtract([action.table.port])

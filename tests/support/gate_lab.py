@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.lab import Lab
 
 SOON = 20.0
@@ -57,7 +57,7 @@ class GateLab:
     """
 
     lab: Lab
-    place: Place
+    place: DeployTarget
     host: RoleHost
     before: dict[str, Any]
     owners_list: str

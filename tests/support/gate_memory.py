@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.gate.backends.base import Backend, FilterError, Snapshot
-from relay.gate.files import Places
+from relay.gate.files import GateFiles
 from relay.gate.gate import Gate
-from relay.gate.policy.ruleset import SETS, Difference, Standing, Wall, differences
+from relay.gate.policy.ruleset import SETS, Difference, Ruleset, Standing, differences
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.state import State
 
@@ -59,7 +59,7 @@ class MemoryBackend:
     lacks: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     made: list[str] = field(default_factory=list)
-    wall: Wall | None = None
+    wall: Ruleset | None = None
     rules: str = ""
     sets: dict[str, dict[object, float | None]] = field(default_factory=dict)
     refuses: str = ""
@@ -67,7 +67,7 @@ class MemoryBackend:
     loads: int = 0
     then: Callable[[], None] = lambda: None
 
-    def text(self, wall: Wall) -> str:
+    def text(self, wall: Ruleset) -> str:
         """Return the rules."""
         return f"{wall.ports} {wall.most} {self.lacks}"
 
@@ -82,11 +82,13 @@ class MemoryBackend:
         }
         return Standing(self.rules, True, left)  # type: ignore[arg-type]
 
-    def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
+    def differences(self, wall: Ruleset, standing: Standing | None, now: float) -> dict[str, Difference]:
         """Return what has to change."""
         return differences(wall, standing.sets if standing else {}, now)
 
-    def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
+    def load(
+        self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
+    ) -> None:
         """Remember a wall."""
         if self.refuses and not (check_only and self.seldom):
             raise FilterError(self.refuses)
@@ -97,7 +99,7 @@ class MemoryBackend:
             self.sets = {name: dict(wall.sets[name]) for name in SETS}
             self.then()
 
-    def tried(self, wall: Wall) -> tuple[str, ...]:
+    def tried(self, wall: Ruleset) -> tuple[str, ...]:
         """Tell what is still missing."""
         self.lacks = tuple(one for one in self.lacks if one in self.missing)
         return self.lacks
@@ -128,7 +130,7 @@ class MemoryGate(Gate):
 
     def __init__(self, folder: Path, programs: Programs | None = None) -> None:
         self.now = NOW
-        super().__init__(Places(folder / "etc", folder / "var"), programs or ScriptedPrograms(), lambda: self.now)
+        super().__init__(GateFiles(folder / "etc", folder / "var"), programs or ScriptedPrograms(), lambda: self.now)
         self.places.config_dir.mkdir()
         self.filter = MemoryBackend(self.clock)
 

@@ -15,10 +15,10 @@ from toolkit.hosts.session import ask_password
 from toolkit.ssh import connection
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 
-def remove(place: Place, *, keep_config: bool = False, ask_become: bool = False) -> int:
+def remove(place: DeployTarget, *, keep_config: bool = False, ask_become: bool = False) -> int:
     """Remove it all; return how many tasks changed something. Raises UserError."""
     entry = entry_of(place)
     files = inventory.files_of(place.host)

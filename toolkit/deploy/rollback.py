@@ -17,17 +17,17 @@ from toolkit.ssh import connection, replies
 
 if TYPE_CHECKING:
     from toolkit.deploy.releases import Release
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 
-def look(place: Place) -> list[Release]:
+def look(place: DeployTarget) -> list[Release]:
     """Return the releases on a host, the newest first. Raises UserError."""
     entry = entry_of(place)
     with connection.connection(entry.host.alias, entry.user, place.ssh_config) as link:
         return releases.on_host(link)
 
 
-def rollback(place: Place, to: str | None = None, *, check: bool = False, ask_become: bool = False) -> int:
+def rollback(place: DeployTarget, to: str | None = None, *, check: bool = False, ask_become: bool = False) -> int:
     """Make an earlier release the current one, or that named by to; return how many tasks changed something.
 
     Raises UserError: before anything is touched where there is none to go to, or where it does not take the host's

@@ -22,8 +22,8 @@ from toolkit.console import block, say, short, step
 from toolkit.deploy import ansible, proof, zipapp
 from toolkit.errors import ROLLED_BACK, UserError
 from toolkit.friends import parse as friends
-from toolkit.friends.edit import Wish, put
-from toolkit.friends.push import Outgoing, by_turns, tell_plan
+from toolkit.friends.edit import FriendChange, put
+from toolkit.friends.push import FriendsPush, by_turns, tell_plan
 from toolkit.hosts import gate, inventory, last, login
 from toolkit.hosts.remote import Remote
 from toolkit.hosts.session import ask_password
@@ -33,7 +33,7 @@ from toolkit.ssh import connection
 if TYPE_CHECKING:
     from relay.gate.policy.friends import Friend
     from toolkit.hosts.inventory import Entry, HostFiles
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Plan:
         }
 
 
-def deploy(place: Place, request: Request) -> int:
+def deploy(place: DeployTarget, request: Request) -> int:
     """Do all of it; return how many tasks changed something, the list of friends counted as one.
 
     Raises UserError with the exit code that fits.
@@ -97,7 +97,7 @@ def deploy(place: Place, request: Request) -> int:
         with nullcontext() if request.check else by_turns(files.friends):
             used = _make_files(place, entry, files, visit, request, folder)
         plan = Plan(_settings(used.relay), friends.load(used.friends), zipapp.build(folder))
-        outgoing = Outgoing.of(used.friends, files.friends, time.time())
+        outgoing = FriendsPush.of(used.friends, files.friends, time.time())
         _show(plan, files)
         inventory.to_json(folder / "variables.json", plan.variables(used.relay, become=visit.become))
         run = ansible.Run("deploy", used.inventory, folder / "variables.json", folder, request.check, visit.password)
@@ -117,7 +117,7 @@ def deploy(place: Place, request: Request) -> int:
     return changed
 
 
-def _look(remote: Remote, outgoing: Outgoing, plan: Plan) -> int:
+def _look(remote: Remote, outgoing: FriendsPush, plan: Plan) -> int:
     """Show what the list of friends would change, 1 when it would: on a fresh host all of it."""
     answer = outgoing.look(remote)
     if answer is None:
@@ -127,7 +127,7 @@ def _look(remote: Remote, outgoing: Outgoing, plan: Plan) -> int:
     return int(answer["changed"])
 
 
-def _push(remote: Remote, outgoing: Outgoing, changed: int) -> int:
+def _push(remote: Remote, outgoing: FriendsPush, changed: int) -> int:
     """Make the list the host's; changed: what the playbook has done before. Raises UserError."""
     try:
         return outgoing.push(remote, survey=True)
@@ -155,15 +155,15 @@ def _settings(path: Path) -> config.Config:
 
 
 def _make_files(
-    place: Place, entry: Entry, files: HostFiles, visit: login.Visit, request: Request, folder: Path
+    place: DeployTarget, entry: Entry, files: HostFiles, visit: login.LoginFacts, request: Request, folder: Path
 ) -> HostFiles:
     """Make the host's files where they are missing, add the friends typed; return the files to use."""
     used = inventory.scratch_files(files, entry, folder) if request.check else files
     made = inventory.make_missing(used, entry)
     for name, addresses in place.nodes.items():
-        put(used.friends, Wish(name, addresses, only=True, note="a node of the lab"))
+        put(used.friends, FriendChange(name, addresses, only=True, note="a node of the lab"))
     if used.friends in made and place.lab is None and (mine := visit.my_addresses()):
-        put(used.friends, Wish("me", mine, note="this machine, as the host saw it when this file was made"))
+        put(used.friends, FriendChange("me", mine, note="this machine, as the host saw it when this file was made"))
         if visit.shares_address:
             say(
                 f"note: {visit.came_from}, which is let in as me, is the host's own router: everybody behind it has "
@@ -175,7 +175,7 @@ def _make_files(
             f"Any what-is-my-ip site shows it; then: invoke friends.add me --ip ADDRESS{place.option}"
         )
     for name, address in request.friends:
-        put(used.friends, Wish(name, [address]))
+        put(used.friends, FriendChange(name, [address]))
     if made and not request.check:
         step("files", f"made {', '.join(path.name for path in made)} in {short(files.relay.parent)}")
     return used
@@ -188,7 +188,7 @@ def _show(plan: Plan, files: HostFiles) -> None:
     step("release", f"{plan.release.id}, {plan.release.files} files")
 
 
-def _prove(place: Place, visit: login.Visit, plan: Plan) -> None:
+def _prove(place: DeployTarget, visit: login.LoginFacts, plan: Plan) -> None:
     port = plan.settings.listen.port
     if place.lab is not None:
         proof.prove_in_lab(place.lab, port)
@@ -197,19 +197,19 @@ def _prove(place: Place, visit: login.Visit, plan: Plan) -> None:
         proof.prove_from_here(visit.hostname, port, visit.came_from if visit.knows_us else "", listed)
 
 
-def _say_looked(place: Place, changed: int) -> None:
+def _say_looked(place: DeployTarget, changed: int) -> None:
     say()
     say(f"{changed} would change on {place.host.alias}" + ("" if changed else ": it is as it should be"))
     if changed:
         say(f"Nothing was changed. To do it: invoke deploy{place.option}")
 
 
-def _say_deployed(place: Place, changed: int) -> None:
+def _say_deployed(place: DeployTarget, changed: int) -> None:
     say()
     say(f"{changed} changed on {place.host.alias}" + ("" if changed else ": it was as it should be already"))
 
 
-def _say_next(place: Place, hostname: str, plan: Plan, files: HostFiles) -> None:
+def _say_next(place: DeployTarget, hostname: str, plan: Plan, files: HostFiles) -> None:
     port = plan.settings.listen.port
     address = place.lab.node("relay").ipv4 if place.lab else hostname
     block(f"The relay is at {instructions.where(address, port)}, open to friends and closed to everybody else.", [])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from toolkit.doctor.case import Case
     from toolkit.doctor.finding import Finding
     from toolkit.hosts.remote import Remote
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 CODES = {
     Severity.FINE: 0, Severity.NOTE: 0, Severity.WARNING: WARNINGS_FOUND, Severity.TROUBLE: TROUBLE_FOUND,
@@ -28,7 +28,12 @@ CODES = {
 
 
 def doctor(
-    place: Place | None, relay: str | None, *, as_json: bool = False, file: Path | None = None, ask_become: bool = False
+    place: DeployTarget | None,
+    relay: str | None,
+    *,
+    as_json: bool = False,
+    file: Path | None = None,
+    ask_become: bool = False,
 ) -> int:
     """Look, tell, and return the exit code: 0 fine, 1 warnings, 8 trouble. Raises UserError for what cannot be asked.
 
@@ -38,7 +43,7 @@ def doctor(
         raise UserError(f"{file} is a folder", fix="Name a file: --bundle doctor.md")
     aim = target.parse(relay) if relay else None
     login: AbstractContextManager[Remote | None] = (
-        session.visit(place, ask_become=ask_become) if place and not aim else nullcontext()
+        session.open_session(place, ask_become=ask_become) if place and not aim else nullcontext()
     )
     with login as remote:
         if remote and place:
@@ -66,7 +71,9 @@ def tell(case: Case, found: Sequence[Finding], *, as_json: bool) -> None:
     show.draw(found)
 
 
-def place_of(host: str | None, relay: str | None, ssh_config: Path | None, *, quiet: bool = False) -> Place | None:
+def place_of(
+    host: str | None, relay: str | None, ssh_config: Path | None, *, quiet: bool = False
+) -> DeployTarget | None:
     """Return the host that is meant: the one typed, else that of the last deployment; None when a relay was typed."""
     if relay is not None and host is not None:
         raise UserError(

@@ -18,7 +18,7 @@ from toolkit.join import instructions
 from toolkit.ssh import connection
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.ssh.connection import Connection
 
 _TYPED = re.compile(r"(?P<address>[^|]+)(?:\|(?P<port>[^|]*))?(?:\|[^|]*)?")
@@ -33,7 +33,7 @@ class Target:
 
     address: str
     ports: tuple[int, ...]
-    place: Place | None = None
+    place: DeployTarget | None = None
     jumps: bool = False
 
     @property
@@ -67,7 +67,7 @@ def parse(text: str) -> Target:
         raise _no_relay(text) from None
 
 
-def of_place(place: Place, link: Connection) -> Target:
+def of_place(place: DeployTarget, link: Connection) -> Target:
     """Return the relay on a host, by ssh's configuration and the owner's relay.toml. Raises UserError."""
     resolved = connection.resolve(link)
     file = inventory.files_of(place.host).relay

@@ -12,10 +12,10 @@ from toolkit.console import draw, say, short, step
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.friends import edit as friends_edit
 from toolkit.friends import parse
-from toolkit.friends.push import Outgoing, by_turns
+from toolkit.friends.push import FriendsPush, by_turns
 from toolkit.hosts import gate, inventory
 from toolkit.hosts.remote import Remote, never_deployed
-from toolkit.hosts.session import alone, visit
+from toolkit.hosts.session import one_shot, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from relay.addresses import Network
     from relay.gate.policy.friends import Friend
-    from toolkit.friends.edit import Wish
-    from toolkit.hosts.target import Place
+    from toolkit.friends.edit import FriendChange
+    from toolkit.hosts.target import DeployTarget
 
 # The gate does not tell which service manager its host has.
 _START = (
@@ -35,25 +35,25 @@ _START = (
 )
 
 
-def add(place: Place, wish: Wish, *, ask_become: bool = False) -> None:
+def add(place: DeployTarget, wish: FriendChange, *, ask_become: bool = False) -> None:
     """Make a wish true on the host, then in friends.toml. Raises UserError; then nothing has changed.
 
     ask_become, here and below: sudo there wants a password, ask the person for it.
     """
-    with visit(place, ask_become=ask_become) as remote:
+    with open_session(place, ask_become=ask_become) as remote:
         _change(remote, lambda text, path: friends_edit.wished(text, path, wish))
 
 
-def remove(place: Place, name: str, *, kick: bool, ask_become: bool = False) -> None:
+def remove(place: DeployTarget, name: str, *, kick: bool, ask_become: bool = False) -> None:
     """Take a friend out, on the host, then in friends.toml; kick: end what runs. Raises UserError."""
-    with visit(place, ask_become=ask_become) as remote:
+    with open_session(place, ask_become=ask_become) as remote:
         networks = _networks(gate.ask(remote, ["status"]), _listed(place), name) if kick else {}
         _change(remote, lambda text, path: friends_edit.without(text, path, name))
         if kick:
             _kick(remote, name, networks)
 
 
-def push(place: Place, *, ask_become: bool = False, keep: bool = False, drop: bool = False) -> None:
+def push(place: DeployTarget, *, ask_become: bool = False, keep: bool = False, drop: bool = False) -> None:
     """Make friends.toml as it is the host's list. Raises UserError.
 
     keep: friends of another owner, who are on the host's list alone, are written into friends.toml first. drop: they
@@ -61,7 +61,7 @@ def push(place: Place, *, ask_become: bool = False, keep: bool = False, drop: bo
     """
     if keep and drop:
         raise UserError("--keep-theirs and --drop-theirs were both given", fix="Give one of them.")
-    with visit(place, ask_become=ask_become) as remote:
+    with open_session(place, ask_become=ask_become) as remote:
         try:
             _change(remote, lambda text, _: text, survey=True, also=None if drop else ())
         except gate.TheirsError as error:
@@ -77,17 +77,17 @@ def _with_theirs(text: str, path: Path, theirs: Sequence[dict[str, Any]]) -> str
     """Return the text of a friends.toml with the friends of another owner, whose time is not over."""
     for one in theirs:
         if one["until"] is None or one["until"] > time.time():
-            wish = friends_edit.Wish(one["name"], one["ip"], one["dns"], one["until"], one["note"])
+            wish = friends_edit.FriendChange(one["name"], one["ip"], one["dns"], one["until"], one["note"])
             text = friends_edit.wished(text, path, wish)
     return text
 
 
-def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
+def fetch(place: DeployTarget, *, ask_become: bool = False) -> dict[str, Any]:
     """Return what the gate on the host says of itself (relay/gate/cli.py, status). Raises UserError."""
-    return gate.ask(alone(place, ask_become=ask_become), ["status"])
+    return gate.ask(one_shot(place, ask_become=ask_become), ["status"])
 
 
-def show(place: Place, state: dict[str, Any]) -> None:
+def show(place: DeployTarget, state: dict[str, Any]) -> None:
     """Print who is let in, and what is not as it should be."""
     draw(table(state))
     for problem in problems(state):
@@ -133,10 +133,10 @@ def problems(state: dict[str, Any]) -> list[str]:
     return [*found, *state["warnings"], *state["others"]]
 
 
-def check(place: Place, subject: str, *, ask_become: bool = False) -> bool:
+def check(place: DeployTarget, subject: str, *, ask_become: bool = False) -> bool:
     """Print what every layer says of a friend or an address; return whether they surely get in. Raises UserError."""
     # What begins with a dash would be an option over there.
-    remote = alone(place, ask_become=ask_become)
+    remote = one_shot(place, ask_become=ask_become)
     answer = gate.ask(remote, ["check", "--", subject], good=(0, gate.REFUSED, gate.UNKNOWN))
     for one in answer["steps"]:
         say(f"{judged.mark(one):<4} {one['layer']:<10} {one['sentence']}")
@@ -157,10 +157,10 @@ def _change(
         raise never_deployed(remote.place)
     with by_turns(file):
         read = file.read_text(encoding="utf-8")
-        Outgoing.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey, also=also)
+        FriendsPush.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey, also=also)
 
 
-def _listed(place: Place) -> list[Friend]:
+def _listed(place: DeployTarget) -> list[Friend]:
     """Return the friends of the owner's file, nobody where there is none. Raises UserError."""
     file = inventory.files_of(place.host).friends
     return parse.load(file) if file.exists() else []

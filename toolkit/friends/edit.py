@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class FriendChange:
     """What shall be true of a friend: also these addresses and DNS names, until then (None: as it was), that note.
 
     until is in seconds since 1970. only: these addresses and no others.
@@ -35,7 +35,7 @@ class Wish:
     only: bool = False
 
 
-def put(path: Path, wish: Wish) -> bool:
+def put(path: Path, wish: FriendChange) -> bool:
     """Make a wish true in the file; return whether it changed.
 
     Raises UserError, and leaves the file as it is, when it is broken or what would be written is.
@@ -48,7 +48,7 @@ def put(path: Path, wish: Wish) -> bool:
     return True
 
 
-def wished(text: str, path: Path, wish: Wish) -> str:
+def wished(text: str, path: Path, wish: FriendChange) -> str:
     """Return the text of a friends.toml in which a wish is true; path names it in errors. Raises UserError."""
     known = parse(text, path)
     if any(friend.name == wish.name for friend in known):
@@ -106,7 +106,7 @@ def sendable(text: str, path: Path, before: str, now: float) -> tuple[str, list[
         raise as_user_error(error) from None
 
 
-def _entry(wish: Wish) -> str:
+def _entry(wish: FriendChange) -> str:
     """Return a new entry; it goes to the end of the file, where the comments above it stay above it."""
     if not wish.addresses and not wish.names:
         raise UserError(
@@ -127,7 +127,7 @@ def _value(value: str | Sequence[str]) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _changed(text: str, path: Path, wish: Wish) -> str:
+def _changed(text: str, path: Path, wish: FriendChange) -> str:
     """Return the file with a friend in it changed where that is needed."""
     document = _document(text, path)
     entries: Any = document["friend"]

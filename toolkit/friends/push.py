@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class FriendsPush:
     """What is sent to the host, checked.
 
     source: the owner's text it was made from; file: the owner's file, which mistakes name; read: what that file held
@@ -39,19 +39,19 @@ class Outgoing:
     known: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, source: Path, file: Path, now: float) -> Outgoing:
+    def of(cls, source: Path, file: Path, now: float) -> FriendsPush:
         """Read what is to be sent from source. Raises UserError."""
         return cls.of_text(source.read_text(encoding="utf-8"), file, now)
 
     @classmethod
-    def of_text(cls, text: str, file: Path, now: float, read: str | None = None) -> Outgoing:
+    def of_text(cls, text: str, file: Path, now: float, read: str | None = None) -> FriendsPush:
         """Check a text; now is in seconds since 1970; read: what the file held, if not that. Raises UserError."""
         before = _sent(file).read_text(encoding="utf-8") if _sent(file).exists() else ""
         left, over = edit.sendable(text, file, before, now)
         known = tuple(friend.name for friend in parse(before, _sent(file)))
         return cls(left, text, file, text if read is None else read, tuple(friend.name for friend in over), known)
 
-    def anew(self, now: float) -> Outgoing:
+    def anew(self, now: float) -> FriendsPush:
         """Return the list as its owner has it after a playbook, which takes long enough for them to edit the file.
 
         now is in seconds since 1970. Raises UserError where it is broken by now.

@@ -19,21 +19,21 @@ from toolkit.lab import DEFAULT_SPEC
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 
 # Hosts that are remembered behind the last one: to fall back to, and to be named where none was typed.
 MOST = 20
 
 
-def remember(place: Place) -> None:
+def remember(place: DeployTarget) -> None:
     """Note that a place was deployed to."""
     config = None if place.ssh_config is None else str(place.ssh_config.absolute())
     noted = {"lab": place.lab.name} if place.lab else {"host": place.host.alias, "ssh_config": config}
     _write([noted, *(one for one in _read() if _name(one) != _name(noted))])
 
 
-def forget(place: Place) -> None:
+def forget(place: DeployTarget) -> None:
     """Note that a place is no more; the one before it is the last one then."""
     known = _read()
     left = [one for one in known if one.get("host") != place.host.alias]
@@ -41,7 +41,7 @@ def forget(place: Place) -> None:
         _write(left)
 
 
-def typed(host: str | None, ssh_config: Path | None, *, quiet: bool = False) -> Place:
+def resolve(host: str | None, ssh_config: Path | None, *, quiet: bool = False) -> DeployTarget:
     """Return the place a person means: the host typed, else that of the last deployment, else the lab.
 
     Where none was typed, it says first which one that is, and which others there are; quiet: where standard output is
@@ -73,7 +73,7 @@ def typed(host: str | None, ssh_config: Path | None, *, quiet: bool = False) -> 
     return place
 
 
-def _place(one: dict[str, str], config: Path | None) -> Place:
+def _place(one: dict[str, str], config: Path | None) -> DeployTarget:
     if alias := one.get("host"):
         noted = one.get("ssh_config")
         return target.real(alias, config or (Path(noted) if noted else None))
@@ -96,10 +96,10 @@ def _name(one: Mapping[str, str | None]) -> str:
     return one.get("host") or f"the lab {one.get('lab', '')}".rstrip()
 
 
-def typed_by_players(host: str | None, ssh_config: Path | None, task: str, *, quiet: bool = False) -> Place:
+def typed_by_players(host: str | None, ssh_config: Path | None, task: str, *, quiet: bool = False) -> DeployTarget:
     """Return the same for a task that takes --relay, too. Raises UserError, which tells a player of that."""
     try:
-        return typed(host, ssh_config, quiet=quiet)
+        return resolve(host, ssh_config, quiet=quiet)
     except UserError as error:
         if host is None:
             player = f"As a player, name the relay as you type it in RetroArch: invoke {task} --relay 'ADDRESS|55435'"

@@ -53,7 +53,7 @@ LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class LoginFacts:
     """What a first login found; hostname is what ssh connects to, jumps whether it goes through another host.
 
     password: sudo's, where it asks for one; "" where the one that was typed is not needed.
@@ -93,14 +93,14 @@ class Visit:
         return [str(address) for address in found if not address.is_link_local]
 
 
-def visit(link: Connection, entry: Entry, password: str = "") -> Visit:
+def visit(link: Connection, entry: Entry, password: str = "") -> LoginFacts:
     """Log in and look. Raises UserError when there is no way in, or no way to be root there."""
     resolved = connection.resolve(link)
     answers = connection.ask(link, password)
     check_root(link.alias, entry, answers)
     become = entry.become and answers.uid != 0
     asked = password if become and answers.sudo == "yes" else ""
-    return Visit(
+    return LoginFacts(
         link, resolved.hostname, resolved.jumps, answers.account, answers.came_from, become, asked, answers.gateways
     )
 

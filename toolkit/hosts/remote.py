@@ -18,7 +18,7 @@ from toolkit.errors import DEPLOY_FAILED, HOST_UNUSABLE, UserError
 from toolkit.hosts import hints, inventory
 from toolkit.hosts.inventory import Entry
 from toolkit.hosts.login import no_sudo
-from toolkit.hosts.target import Place
+from toolkit.hosts.target import DeployTarget
 from toolkit.ssh import answers, bounded, connection
 from toolkit.ssh.bounded import Asking, Done
 from toolkit.ssh.connection import MARK, Connection
@@ -70,7 +70,7 @@ class Remote:
     password: sudo's, where it asks for one.
     """
 
-    place: Place
+    place: DeployTarget
     link: Connection
     become: bool
     password: str = field(default="", repr=False)
@@ -220,7 +220,7 @@ def _without_marks(errors: str) -> str:
     return errors.replace(f"{BEGUN}\n", "").replace(PROMPT, "")
 
 
-def never_deployed(place: Place) -> UserError:
+def never_deployed(place: DeployTarget) -> UserError:
     """Return the error for a host without the relay."""
     return UserError(
         f"there is no relay on {place.host.alias}",
@@ -229,7 +229,7 @@ def never_deployed(place: Place) -> UserError:
     )
 
 
-def entry_of(place: Place) -> Entry:
+def entry_of(place: DeployTarget) -> Entry:
     """Return how a host that was deployed to is reached. Raises UserError for one that never was."""
     entry = inventory.read_entry(inventory.files_of(place.host), place.host)
     if entry is None:

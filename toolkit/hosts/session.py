@@ -14,11 +14,11 @@ from toolkit.ssh import connection
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 
 @contextmanager
-def visit(place: Place, *, ask_become: bool = False) -> Iterator[Remote]:
+def open_session(place: DeployTarget, *, ask_become: bool = False) -> Iterator[Remote]:
     """Yield the relay's program on a host; ask_become: sudo there wants a password, ask the person for it.
 
     The login is made when it is first used. Raises UserError for a host that was never deployed to.
@@ -28,20 +28,20 @@ def visit(place: Place, *, ask_become: bool = False) -> Iterator[Remote]:
         yield Remote(place, link, entry.become or ask_become, password)
 
 
-def alone(place: Place, *, ask_become: bool = False) -> Remote:
-    """Return the relay's program on a host, each run over a login of its own. Raises UserError as `visit`."""
+def one_shot(place: DeployTarget, *, ask_become: bool = False) -> Remote:
+    """Return the relay's program on a host, each run over a login of its own. Raises UserError as `open_session`."""
     entry, password = entry_of(place), _password(place, ask_become)
     link = connection.Connection(entry.host.alias, entry.user, place.ssh_config)
     return Remote(place, link, entry.become or ask_become, password)
 
 
-def _password(place: Place, ask_become: bool) -> str:
+def _password(place: DeployTarget, ask_become: bool) -> str:
     if not ask_become:
         return ""
     return ask_password(place)
 
 
-def ask_password(place: Place) -> str:
+def ask_password(place: DeployTarget) -> str:
     """Ask the person for sudo's password on a host. Raises UserError where there is no terminal."""
     if not sys.stdin.isatty():
         raise UserError("--ask-become asks for a password, and there is no terminal to ask on", fix="Run it by hand.")

@@ -20,7 +20,7 @@ RELAY_NODE = "relay"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DeployTarget:
     """A host, the ssh configuration that knows it (None: the person's own), and the lab it is in, if it is in one."""
 
     host: HostName
@@ -49,11 +49,11 @@ class Place:
         return {node.name: [node.ipv4, f"{node.ipv6}/128"] for node in friends}
 
 
-def real(host: str, ssh_config: Path | None = None) -> Place:
+def real(host: str, ssh_config: Path | None = None) -> DeployTarget:
     """Return a host as it was typed. Raises UserError for a name that is none, or a configuration that is not there."""
     if ssh_config is not None and paths.kind(ssh_config) != paths.FILE:
         raise UserError(f"there is no file {ssh_config}", fix="Check the path after --ssh-config.")
-    return Place(parse_host(host), ssh_config)
+    return DeployTarget(parse_host(host), ssh_config)
 
 
 def lab_host(name: str) -> HostName:
@@ -61,7 +61,7 @@ def lab_host(name: str) -> HostName:
     return HostName(f"{name}-{RELAY_NODE}", f"{name}-{RELAY_NODE}")
 
 
-def lab(spec: LabSpec, *, check: bool = False) -> Place:
+def lab(spec: LabSpec, *, check: bool = False) -> DeployTarget:
     """Return the relay of a lab, which is made first when it is not there. Raises UserError.
 
     With check nothing is made: the lab must be up already.
@@ -69,4 +69,4 @@ def lab(spec: LabSpec, *, check: bool = False) -> Place:
     from toolkit.lab import Lab
 
     found = Lab.load(spec.name) if check else Lab.up(spec, lambda line: step("lab", line))
-    return Place(lab_host(found.name), found.ssh_config, found)
+    return DeployTarget(lab_host(found.name), found.ssh_config, found)

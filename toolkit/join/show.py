@@ -21,7 +21,7 @@ from toolkit.ssh import connection
 from toolkit.status import show as status
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.join.rooms import Room
 
 
@@ -38,7 +38,7 @@ class Relay:
     hostable: bool = True
 
 
-def fetch(place: Place, address: str | None = None, *, ask_become: bool = False) -> Relay:
+def fetch(place: DeployTarget, address: str | None = None, *, ask_become: bool = False) -> Relay:
     """Ask the relay on a host for its rooms. address: what players type, if not what ssh connects to.
 
     ask_become: ask for sudo's password there. Raises UserError.
@@ -48,7 +48,7 @@ def fetch(place: Place, address: str | None = None, *, ask_become: bool = False)
     return Relay(typed, rooms, place.option, addresses.has_ipv4(typed))
 
 
-def address_of(place: Place) -> str:
+def address_of(place: DeployTarget) -> str:
     """Return the name or address by which players reach a host: the one that ssh connects to. Raises UserError."""
     if place.lab is not None:
         return str(place.lab.node("relay").ipv4)

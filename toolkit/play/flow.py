@@ -13,7 +13,7 @@ from toolkit.join import lines
 from toolkit.play import asked, compare, content, cores, folders, found, info, launch, run, target, ways
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.play.asked import Said
     from toolkit.play.compare import Finding
     from toolkit.play.content import Content
@@ -34,7 +34,7 @@ class Request:
     core: str
     content: str
     hosting: bool
-    place: Place | None = None
+    place: DeployTarget | None = None
     relay: str | None = None
     room: str | None = None
     retroarch: str | None = None

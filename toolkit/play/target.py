@@ -12,7 +12,7 @@ from toolkit.join import instructions, lines, rooms, show
 from toolkit.join.rooms import Room
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.join.show import Relay
 
 RELAY_FIX = "Write it as in the invitation: --relay 'relay.example.org|55435' or 'relay.example.org|55435|ROOM'"
@@ -64,7 +64,7 @@ def parse(text: str) -> Target:
     return Target(show.check_address(address, RELAY_FIX), room, live=False)
 
 
-def of(place: Place, wanted: str | None, *, hosting: bool, ask_become: bool = False) -> Target:
+def of(place: DeployTarget, wanted: str | None, *, hosting: bool, ask_become: bool = False) -> Target:
     """Ask a host for its rooms and return the one that is meant, typed or the only one that fits. Raises UserError."""
     relay = show.fetch(place, ask_become=ask_become)
     room = rooms.choose(relay.rooms, wanted) if wanted is not None else _only(relay, hosting)

@@ -10,7 +10,7 @@ from relay import pace
 from relay.monitoring import report
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.hosts import gate
-from toolkit.hosts.session import visit
+from toolkit.hosts.session import open_session
 from toolkit.ssh import replies
 from toolkit.status import rooms as roomview
 from toolkit.tables import listing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 ROOMS = ("room", "port", "mode", "host", "to host", "clients", "joins", "age")
 PLAYERS = ("room", "who", "address", "does", "core", "RetroArch", "to client", "to host", "in / out")
@@ -51,17 +51,17 @@ class Look:
             yield from ((room, verdict) for verdict in verdicts)
 
 
-def fetch(place: Place, *, ask_become: bool = False) -> dict[str, Any]:
+def fetch(place: DeployTarget, *, ask_become: bool = False) -> dict[str, Any]:
     """Ask the relay on a host for its state (relay/monitoring/status.py). Raises UserError."""
-    with visit(place, ask_become=ask_become) as remote:
+    with open_session(place, ask_become=ask_become) as remote:
         return remote.ask(["status", "--json"], replies.STATUS)
 
 
-def look(place: Place, *, ask_become: bool = False) -> Look:
+def look(place: DeployTarget, *, ask_become: bool = False) -> Look:
     """Ask a host for both over one login, the relay often enough to judge games. Raises UserError for no answer."""
     problems: list[UserError] = []
     judged: dict[str, list[pace.Verdict]] = {}
-    with visit(place, ask_become=ask_become) as remote:
+    with open_session(place, ask_become=ask_become) as remote:
         relay = wall = None
         try:
             relay = remote.ask(["status", "--json"], replies.STATUS)

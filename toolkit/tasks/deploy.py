@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 HELP = {
     "host": "where to: a name that ssh knows; without it, the lab on this machine",
@@ -49,7 +49,7 @@ def deploy(
     deploy(place_typed(host, None if ssh_config is None else Path(ssh_config), check=check), request)
 
 
-def place_typed(host: str | None, ssh_config: Path | None, *, check: bool = False) -> Place:
+def place_typed(host: str | None, ssh_config: Path | None, *, check: bool = False) -> DeployTarget:
     """Return the place a person means: a host, or (without one) the lab on this machine, which is made if need be."""
     from toolkit import paths
     from toolkit.hosts import target

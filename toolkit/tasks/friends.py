@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from invoke.context import Context
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
 
 WHERE = {
     "host": "whose: a host that was deployed to; without it, the one that was deployed to last",
@@ -54,7 +54,7 @@ def add(
     import time
 
     from toolkit.friends import commands, parse
-    from toolkit.friends.edit import Wish
+    from toolkit.friends.edit import FriendChange
 
     for address in ip or ():
         parse.check_address(name, address)
@@ -62,7 +62,9 @@ def add(
         parse.check_name(name, text)
     end = parse.parse_end(for_, until, time.time())
     commands.add(
-        _place(host, ssh_config), Wish(name, tuple(ip or ()), tuple(dns or ()), end, note), ask_become=ask_become
+        _place(host, ssh_config),
+        FriendChange(name, tuple(ip or ()), tuple(dns or ()), end, note),
+        ask_become=ask_become,
     )
 
 
@@ -134,10 +136,10 @@ def push(
     commands.push(_place(host, ssh_config), ask_become=ask_become, keep=keep_theirs, drop=drop_theirs)
 
 
-def _place(host: str | None, ssh_config: str | None, *, quiet: bool = False) -> Place:
+def _place(host: str | None, ssh_config: str | None, *, quiet: bool = False) -> DeployTarget:
     from toolkit.hosts import last
 
-    return last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=quiet)
+    return last.resolve(host, None if ssh_config is None else Path(ssh_config), quiet=quiet)
 
 
 ns = Collection("friends", add, show, remove, check, push)

@@ -44,7 +44,7 @@ def join(
     from toolkit.hosts import last
     from toolkit.join import rooms, show
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
+    place = last.resolve(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     relay = show.fetch(place, address, ask_become=ask_become)
     if room is not None:
         relay = replace(relay, rooms=[rooms.choose(relay.rooms, room)])

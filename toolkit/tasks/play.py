@@ -13,7 +13,7 @@ from toolkit.errors import user_errors
 if TYPE_CHECKING:
     from invoke.context import Context
 
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.play.flow import Request
     from toolkit.play.launch import Wish
 
@@ -161,7 +161,9 @@ def bios(
         raise SystemExit(1)
 
 
-def _place(task: str, host: str | None, relay: str | None, room: str | None, ssh_config: str | None) -> Place | None:
+def _place(
+    task: str, host: str | None, relay: str | None, room: str | None, ssh_config: str | None
+) -> DeployTarget | None:
     from toolkit.errors import UserError
     from toolkit.hosts import last
 

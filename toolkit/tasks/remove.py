@@ -35,5 +35,5 @@ def remove(
 
     if host is None:
         raise UserError("no host was named", fix="invoke remove --host myvps, or of the lab: invoke lab.down")
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config))
+    place = last.resolve(host, None if ssh_config is None else Path(ssh_config))
     remove(place, keep_config=keep_config, ask_become=ask_become)

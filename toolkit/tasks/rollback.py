@@ -41,7 +41,7 @@ def rollback(
     from toolkit.deploy.rollback import look, rollback
     from toolkit.hosts import last
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=list and json)
+    place = last.resolve(host, None if ssh_config is None else Path(ssh_config), quiet=list and json)
     if not list:
         rollback(place, to, check=check, ask_become=ask_become)
     elif json:

@@ -28,7 +28,7 @@ def status(
     from toolkit.hosts import last
     from toolkit.status import show as status
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
+    place = last.resolve(host, None if ssh_config is None else Path(ssh_config), quiet=json)
     look = status.look(place, ask_become=ask_become)
     if json:
         as_json(look.to_json())

@@ -26,5 +26,5 @@ def watch(
     from toolkit.hosts import last, session
     from toolkit.watch.run import watch
 
-    place = last.typed(host, None if ssh_config is None else Path(ssh_config), quiet=json)
-    watch(session.alone(place, ask_become=ask_become), as_json=json)
+    place = last.resolve(host, None if ssh_config is None else Path(ssh_config), quiet=json)
+    watch(session.one_shot(place, ask_become=ask_become), as_json=json)

@@ -17,7 +17,7 @@ from toolkit.ssh import connection
 from toolkit.xbps import render
 
 if TYPE_CHECKING:
-    from toolkit.hosts.target import Place
+    from toolkit.hosts.target import DeployTarget
     from toolkit.xbps.request import Request
 
 BUILD_SECONDS: Final = 2 * 7200.0 + 1200.0
@@ -59,7 +59,7 @@ class Wanted:
         return found
 
 
-def build(place: Place, wanted: Wanted, request: Request) -> int:
+def build(place: DeployTarget, wanted: Wanted, request: Request) -> int:
     """Do all of it; return how many tasks changed something. Raises UserError with the exit code that fits."""
     variables = wanted.variables()
     files = inventory.files_of(place.host)
@@ -90,7 +90,7 @@ def build(place: Place, wanted: Wanted, request: Request) -> int:
     return changed
 
 
-def _say_built(place: Place, wanted: Wanted, changed: int) -> None:
+def _say_built(place: DeployTarget, wanted: Wanted, changed: int) -> None:
     say()
     say(f"{changed} changed on {place.host.alias}" + ("" if changed else ": it was built already"))
     account = inventory.typed(wanted.user, become=wanted.become, ask_become=wanted.ask_become)

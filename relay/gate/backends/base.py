@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from relay.gate.policy.ruleset import SETS, TOLERANCE, Difference, Standing, Wall
+from relay.gate.policy.ruleset import SETS, TOLERANCE, Difference, Ruleset, Standing
 from relay.gate.state import Applied
 
 # A snapshot: what `restore` needs, as JSON can hold it; None: nothing of ours stood.
@@ -29,19 +29,21 @@ class Backend(Protocol):
     # What of others' was not there before a load and is there through us: to be taken away with us.
     made: list[str]
 
-    def text(self, wall: Wall) -> str:
+    def text(self, wall: Ruleset) -> str:
         """Return the rules without entries: what is compared to tell whether they have to be loaded again."""
 
     def standing(self) -> Standing | None:
         """Return what stands of ours, None when nothing does."""
 
-    def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
+    def differences(self, wall: Ruleset, standing: Standing | None, now: float) -> dict[str, Difference]:
         """Return what has to change in the sets."""
 
-    def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
+    def load(
+        self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
+    ) -> None:
         """Make the wall stand: rules and entries, or with frame False the entries alone. check_only: only try."""
 
-    def tried(self, wall: Wall) -> tuple[str, ...]:
+    def tried(self, wall: Ruleset) -> tuple[str, ...]:
         """Return what of `lacks` is still missing: the owner may have mended that."""
 
     def snapshot(self) -> Snapshot:
@@ -84,7 +86,7 @@ class Done:
 
 
 def enforce(
-    backend: Backend, wall: Wall, applied: Applied | None, clock: Callable[[], float], *, check_only: bool = False
+    backend: Backend, wall: Ruleset, applied: Applied | None, clock: Callable[[], float], *, check_only: bool = False
 ) -> tuple[Done, Applied | None]:
     """Make the wall stand, changing as little as possible; return what was done and what is applied now.
 
@@ -119,7 +121,7 @@ def _lacks(changes: Mapping[str, Difference], passed: float) -> bool:
     )
 
 
-def _is_sound(backend: Backend, wall: Wall, standing: Standing, applied: Applied) -> bool:
+def _is_sound(backend: Backend, wall: Ruleset, standing: Standing, applied: Applied) -> bool:
     text = hashlib.sha256(backend.text(wall).encode()).hexdigest()
     return (
         standing.shape and applied.backend == backend.name and (applied.text, applied.frame) == (text, standing.frame)

@@ -17,7 +17,7 @@ from relay.gate.backends import ipset, iptables_text, lacking, netlink
 from relay.gate.backends.base import FilterError, Snapshot
 from relay.gate.coexist import raw_rules
 from relay.gate.foreign import uplinks
-from relay.gate.policy.ruleset import Difference, Standing, Wall, differences
+from relay.gate.policy.ruleset import Difference, Ruleset, Standing, differences
 from relay.gate.programs import ProgramError, Programs
 
 VARIANTS = ("", "-nft", "-legacy")
@@ -51,7 +51,7 @@ class Iptables:
         """The families the host has: 4, and 6 unless its kernel has no IPv6."""
         return [4, 6] if IPV6.exists() else [4]
 
-    def text(self, wall: Wall) -> str:
+    def text(self, wall: Ruleset) -> str:
         """Return the rules without entries."""
         bare = replace(wall, sets={name: {} for name in wall.sets})
         return "\n".join("\n".join(self._frame(bare, version)) for version in self.versions)
@@ -65,12 +65,14 @@ class Iptables:
         except ValueError as error:
             raise FilterError(f"what stands in our chains or sets cannot be read: {error}") from error
 
-    def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
+    def differences(self, wall: Ruleset, standing: Standing | None, now: float) -> dict[str, Difference]:
         """Return what has to change in the sets."""
         wall = iptables_text.without_times(wall) if self.plain else wall
         return differences(wall, standing.sets if standing else {}, now, ipset.LONGEST)
 
-    def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
+    def load(
+        self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
+    ) -> None:
         """Make the wall stand. Raises FilterError; what stood before is put back then.
 
         What kernel or iptables lack and the wall can do without is left out; where nothing stands, all of it is tried.
@@ -96,11 +98,11 @@ class Iptables:
                 return
         raise FilterError(f"{refused}. Nothing has changed") from refused
 
-    def tried(self, wall: Wall) -> tuple[str, ...]:
+    def tried(self, wall: Ruleset) -> tuple[str, ...]:
         """Return what of `lacks` is still missing; a chain that nothing jumps to shows it. Raises FilterError."""
         return tuple(feature for feature in self.lacks if not self._takes(wall, feature))
 
-    def _takes(self, wall: Wall, feature: str) -> bool:
+    def _takes(self, wall: Ruleset, feature: str) -> bool:
         try:
             for version in self.versions:
                 self._restore(version, iptables_text.trial(wall, version, feature))
@@ -112,7 +114,7 @@ class Iptables:
                     self._restore(version, iptables_text.trial_end())
         return True
 
-    def _load(self, wall: Wall, now: float, *, frame: bool, check_only: bool) -> None:
+    def _load(self, wall: Ruleset, now: float, *, frame: bool, check_only: bool) -> None:
         """Fill the sets, then load the rules that name them. Raises ProgramError."""
         # Rules that name a set are refused as long as there is no such set.
         tried = replace(wall, sets={name: {} for name in wall.sets}) if check_only and not self.plain else wall
@@ -135,7 +137,7 @@ class Iptables:
         past = iptables_text.bypassed(saved, rules, uplinks.uplinks(version))
         return iptables_text.restore(rules, iptables_text.jumps(saved), bypassed=past)
 
-    def _frame(self, wall: Wall, version: int, *, ipset: bool = True) -> list[str]:
+    def _frame(self, wall: Ruleset, version: int, *, ipset: bool = True) -> list[str]:
         return iptables_text.frame(wall, version, ipset=ipset and not self.plain, without=self.lacks)
 
     def snapshot(self) -> Snapshot:

@@ -19,7 +19,7 @@ from relay.gate.backends.ipset import SET_NAMES, by_set, members
 from relay.gate.backends.lacking import CAP, LOG, refusal
 from relay.gate.foreign.iptables import iptables_input
 from relay.gate.policy.plan import order
-from relay.gate.policy.ruleset import LOG_PREFIX, Standing, Wall, parse_network
+from relay.gate.policy.ruleset import LOG_PREFIX, Ruleset, Standing, parse_network
 
 CHAINS = ("NETPLAY", "NETPLAY-GATE", "NETPLAY-FRIEND")
 JUMP = "-A INPUT -j NETPLAY"
@@ -52,7 +52,7 @@ _SOURCE = re.compile(r"-A NETPLAY-GATE -s (\S+) -j NETPLAY-FRIEND")
 _COUNT = re.compile(r"\[(\d+):\d+\] (-A .*)")
 
 
-def frame(wall: Wall, version: int, *, ipset: bool, without: Collection[str] = ()) -> list[str]:
+def frame(wall: Ruleset, version: int, *, ipset: bool, without: Collection[str] = ()) -> list[str]:
     """Return the rules of our chains, as iptables-save would print them in their order.
 
     without: of relay.gate.backends.lacking.OPTIONAL what is left out.
@@ -82,7 +82,7 @@ def frame(wall: Wall, version: int, *, ipset: bool, without: Collection[str] = (
     return rules
 
 
-def trial(wall: Wall, version: int, feature: str) -> str:
+def trial(wall: Ruleset, version: int, feature: str) -> str:
     """Return the text for iptables-restore --noflush that shows whether a feature can be had: in a chain of its own."""
     kept = frame(wall, version, ipset=True, without=[feature])
     tried = [rule for rule in frame(wall, version, ipset=True) if rule not in kept]
@@ -103,7 +103,7 @@ def refused(said: str, text: str) -> str:
     return refusal(said, line if line.startswith("-") else "")
 
 
-def sources(wall: Wall, version: int) -> list[Network]:
+def sources(wall: Ruleset, version: int) -> list[Network]:
     """Return every network of one family that may connect, in order."""
     return sorted([*wall.sets[f"host{version}"], *wall.sets[f"net{version}"]], key=order)
 
@@ -285,6 +285,6 @@ def _counter(rule: str) -> str:
     return "refused" if rule == "-A NETPLAY-GATE -j DROP" else ""
 
 
-def without_times(wall: Wall) -> Wall:
+def without_times(wall: Ruleset) -> Ruleset:
     """Return the wall as it is when each entry is a rule: rules have no timeouts."""
     return replace(wall, sets={name: dict.fromkeys(elements) for name, elements in wall.sets.items()})

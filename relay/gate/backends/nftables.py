@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from relay.gate.backends import lacking, nftables_text
 from relay.gate.backends.base import FilterError, Snapshot
-from relay.gate.policy.ruleset import Difference, Standing, Wall, differences
+from relay.gate.policy.ruleset import Difference, Ruleset, Standing, differences
 from relay.gate.programs import ProgramError, Programs
 
 # How nft begins a sentence on a line of what it was told: a name for the input, the line, columns.
@@ -25,7 +25,7 @@ class Nftables:
         self.lacks = tuple(lacks)
         self.made: list[str] = []
 
-    def text(self, wall: Wall) -> str:
+    def text(self, wall: Ruleset) -> str:
         """Return the rules without entries."""
         return nftables_text.frame(wall, element_counters=not self.plain, without=self.lacks)
 
@@ -37,11 +37,13 @@ class Nftables:
         except (ValueError, KeyError, TypeError) as error:
             raise FilterError(f"nft printed what cannot be understood: {error}") from error
 
-    def differences(self, wall: Wall, standing: Standing | None, now: float) -> dict[str, Difference]:
+    def differences(self, wall: Ruleset, standing: Standing | None, now: float) -> dict[str, Difference]:
         """Return what has to change in the sets."""
         return differences(wall, standing.sets if standing else {}, now)
 
-    def load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False) -> None:
+    def load(
+        self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
+    ) -> None:
         """Make the wall stand in one transaction of nft. Raises FilterError; then nothing has changed.
 
         What the kernel lacks and the wall can do without is left out; where nothing stands, all of it is tried again.
@@ -56,11 +58,11 @@ class Nftables:
             self.lacks = missing
             self._load(wall, standing, now, frame=True, check_only=check_only)
 
-    def tried(self, wall: Wall) -> tuple[str, ...]:
+    def tried(self, wall: Ruleset) -> tuple[str, ...]:
         """Return what of `lacks` is still missing. Raises FilterError."""
         return self._missing(wall, self.lacks)
 
-    def _missing(self, wall: Wall, among: Collection[str]) -> tuple[str, ...]:
+    def _missing(self, wall: Ruleset, among: Collection[str]) -> tuple[str, ...]:
         """Return the optional features that the kernel refuses, each tried alone; nothing is changed.
 
         Raises FilterError when it refuses the rules without any of them.
@@ -74,13 +76,13 @@ class Nftables:
                 missing.append(feature)
         return tuple(missing)
 
-    def _try(self, wall: Wall, without: Collection[str]) -> None:
+    def _try(self, wall: Ruleset, without: Collection[str]) -> None:
         self._first(
             [nftables_text.removal() + nftables_text.frame(wall, element_counters=False, without=without)],
             check_only=True,
         )
 
-    def _load(self, wall: Wall, standing: Standing | None, now: float, *, frame: bool, check_only: bool) -> None:
+    def _load(self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool) -> None:
         whole = nftables_text.elements(differences(wall, {}, now))
         scripts = []
         if standing is not None and standing.shape:

@@ -22,8 +22,8 @@ from relay.gate.policy.ruleset import (
     LOG_PREFIX,
     SETS,
     Difference,
+    Ruleset,
     Standing,
-    Wall,
     parse_network,
 )
 
@@ -51,7 +51,7 @@ _WORDS = (
 )  # fmt: skip
 
 
-def frame(wall: Wall, *, element_counters: bool = True, without: Collection[str] = ()) -> str:
+def frame(wall: Ruleset, *, element_counters: bool = True, without: Collection[str] = ()) -> str:
     """Return the declarations and rules without elements. Loading it again keeps elements, timeouts and counters.
 
     element_counters: count what each element lets in, which kernels before 5.7 cannot. without: of
@@ -90,7 +90,7 @@ def _declarations(element_counters: bool, without: Collection[str]) -> Iterator[
         yield "\t}"
 
 
-def _rules(wall: Wall, without: Collection[str]) -> Iterator[str]:
+def _rules(wall: Ruleset, without: Collection[str]) -> Iterator[str]:
     ours = [f"meta l4proto {{ tcp, udp }} th dport {{ {', '.join(map(str, wall.ports))} }} jump gate"]
     if wall.datagrams:
         ours.append(f"udp dport {{ {', '.join(map(str, wall.datagrams))} }} jump gate")

@@ -11,14 +11,14 @@ from typing import Any
 
 from relay.gate.coexist import saved_rules
 from relay.gate.coexist.survey import Coexistence, Finding, listed
-from relay.gate.gate import Outcome
+from relay.gate.gate import Result
 from relay.gate.programs import ProgramError, Programs
 from relay.gate.state import State
 
 Record = dict[str, Any]
 
 
-def tend(programs: Programs, outcome: Outcome, state: State, remember: Callable[[], object]) -> None:
+def tend(programs: Programs, outcome: Result, state: State, remember: Callable[[], object]) -> None:
     """Close what is open for former ports, open what is shut, and leave sentences in outcome and state.
 
     remember: brings the state to the disk; it raises OSError when it cannot. Raises what a survey raises.
@@ -40,7 +40,7 @@ def tend(programs: Programs, outcome: Outcome, state: State, remember: Callable[
     said += saved_rules.notices()
 
 
-def _close_former(others: Coexistence, outcome: Outcome, state: State, remember: Callable[[], object]) -> None:
+def _close_former(others: Coexistence, outcome: Result, state: State, remember: Callable[[], object]) -> None:
     ours = set(outcome.wall.ports)
     begun = [*state.opened, *state.opening]
     stale = any(not set(record["ports"]) <= ours for record in begun)
@@ -66,9 +66,7 @@ def _kept(records: Sequence[Record], ours: set[int]) -> list[Record]:
     return kept
 
 
-def _open(
-    others: Coexistence, finding: Finding, outcome: Outcome, state: State, remember: Callable[[], object]
-) -> None:
+def _open(others: Coexistence, finding: Finding, outcome: Result, state: State, remember: Callable[[], object]) -> None:
     record: Record = {"tool": finding.tool, "ports": finding.shut, "where": list(finding.where)}
     before = list(state.opening)
     shut = f"{finding.tool} keeps port {listed(finding.shut)} shut"

@@ -16,7 +16,7 @@ from relay.gate.coexist import frontends, raw_rules
 from relay.gate.coexist.raw_rules import IPTABLES, LEGACY, OUR_TABLE, lists
 from relay.gate.foreign.chain import Chain
 from relay.gate.foreign.iptables import forwards, iptables_input
-from relay.gate.foreign.nft import Ruleset, entries
+from relay.gate.foreign.nft import ForeignRuleset, entries
 from relay.gate.programs import Programs
 
 
@@ -65,7 +65,7 @@ class Coexistence:
         found = [finding for front in self._fronts if (finding := self._front(front, ports))]
         active = {finding.tool for finding in found}
         listed = entries(self._programs.answer(["nft", "-j", "list", "ruleset"]))
-        rulesets = {port: Ruleset(listed, port, self._protocol) for port in ports}
+        rulesets = {port: ForeignRuleset(listed, port, self._protocol) for port in ports}
         found += self._chains(rulesets, active)
         if "ufw" not in active:
             found += self._legacy(ports)
@@ -110,7 +110,7 @@ class Coexistence:
         evidence = "ufw status" if front.tool == "ufw" else "firewall-cmd --state"
         return Finding(front.tool, f"{front.tool} {verb} and {state}.", evidence, shut, command=command)
 
-    def _chains(self, rulesets: dict[int, Ruleset], active: set[str]) -> Iterator[Finding]:
+    def _chains(self, rulesets: dict[int, ForeignRuleset], active: set[str]) -> Iterator[Finding]:
         """Yield a finding for each foreign chain of nftables, those of the front ends left out."""
         chains: dict[tuple[str, str, str], list[int]] = {}
         printed: dict[tuple[str, str, str], str] = {}

@@ -50,7 +50,7 @@ def entries(text: str) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)]
 
 
-class Ruleset:
+class ForeignRuleset:
     """A ruleset of nftables (see `entries`), seen by a packet to one port; protocol: "tcp" or "udp".
 
     packet: all that is known of it, where that is more.

@@ -26,7 +26,7 @@ Elements = Mapping[Network, float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wall:
+class Ruleset:
     """What the filter shall hold: ports (TCP and UDP), connections one source may have, and the sets.
 
     Each set maps a network to the moment its entry ends (seconds since 1970), None for good. datagrams: ports that are
@@ -67,7 +67,7 @@ class Difference:
         return bool(self.add or self.remove or self.refresh)
 
 
-def build(plan: Plan, ports: tuple[int, ...], most: int, datagrams: tuple[int, ...] = ()) -> Wall:
+def build(plan: Plan, ports: tuple[int, ...], most: int, datagrams: tuple[int, ...] = ()) -> Ruleset:
     """Return the wall for a plan. ports must not be empty; datagrams: more of them, for UDP alone."""
     sets: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
     prefixes: dict[int, list[Network]] = {4: [], 6: []}
@@ -78,7 +78,7 @@ def build(plan: Plan, ports: tuple[int, ...], most: int, datagrams: tuple[int, .
             prefixes[entry.network.version].append(entry.network)
     for version, networks in prefixes.items():
         sets[f"net{version}"] = dict.fromkeys(_merged(networks))
-    return Wall(tuple(sorted(set(ports))), most, sets, tuple(sorted(set(datagrams) - set(ports))))
+    return Ruleset(tuple(sorted(set(ports))), most, sets, tuple(sorted(set(datagrams) - set(ports))))
 
 
 def _merged(networks: list[Network]) -> list[Network]:
@@ -98,7 +98,7 @@ def set_of(network: Network) -> str:
 
 
 def differences(
-    wall: Wall, sets: Mapping[str, Elements], now: float, longest: float = float("inf")
+    wall: Ruleset, sets: Mapping[str, Elements], now: float, longest: float = float("inf")
 ) -> dict[str, Difference]:
     """Return for each set what has to change; now in seconds since 1970. Nothing there: an empty Difference.
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from relay.coreless.conversion import Conversion
-from relay.net.coreless_driver import Hall
-from relay.net.poller import Readiness
+from relay.net.coreless_driver import CorelessDriver
+from relay.net.poller import Poller
 from relay.netplay import wire
 from relay.spool import BLOCK, Blob, Spool
 
@@ -65,8 +65,8 @@ async def test_a_mistake_in_one_room_keeps_no_other_from_its_state(caplog: pytes
 
     board: Any = SimpleNamespace(converted=converted)
     loop = asyncio.get_running_loop()
-    readiness = Readiness(loop)
-    hall = Hall(loop, readiness, board, lambda actions: None, loop.time, 1 << 20, 1 << 20, spool)
+    readiness = Poller(loop)
+    hall = CorelessDriver(loop, readiness, board, lambda actions: None, loop.time, 1 << 20, 1 << 20, spool)
     mistaken: Any = Mistaken()
     good = a_conversion(spool, True)
     for port, made in enumerate([mistaken, good]):

@@ -19,7 +19,7 @@ from relay.gate.agent import SURVEY, WHOLE, Agent
 from relay.gate.apply import Push
 from relay.gate.coexist import frontends
 from relay.gate.coexist.survey import Coexistence, Finding
-from relay.gate.gate import Gate, Outcome
+from relay.gate.gate import Gate, Result
 from relay.gate.programs import ProgramError
 from relay.gate.resolver import JITTER, MOST_OFTEN, Lookups
 from relay.gate.state import BusyError, State
@@ -88,7 +88,7 @@ def test_it_is_ready_only_when_the_wall_stands(bench: Bench, monkeypatch: pytest
     looks = 0
     look = agent.look
 
-    def look_again(*, told: bool) -> Outcome | None:
+    def look_again(*, told: bool) -> Result | None:
         nonlocal looks
         looks += 1
         if looks == 3:
@@ -132,11 +132,11 @@ def test_it_tries_again_at_once_what_somebody_elses_lock_prevented(
     assert bench.gate.filter.rules
 
 
-def busy_once(settle: Callable[..., Outcome]) -> Callable[..., Outcome]:
+def busy_once(settle: Callable[..., Result]) -> Callable[..., Result]:
     """Return what raises BusyError when it is called for the first time."""
     calls: list[None] = []
 
-    def call(*given: Any, **named: Any) -> Outcome:
+    def call(*given: Any, **named: Any) -> Result:
         calls.append(None)
         if len(calls) == 1:
             raise BusyError("another netplay-relay gate is at work")

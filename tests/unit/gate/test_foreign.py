@@ -7,7 +7,7 @@ import json
 import pytest
 
 from relay.gate.foreign.iptables import forwards, iptables_input
-from relay.gate.foreign.nft import Ruleset, entries
+from relay.gate.foreign.nft import ForeignRuleset, entries
 
 PORT = 55435
 TCP_DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}
@@ -25,7 +25,7 @@ def lets_in(*rules: list[object], policy: str = "accept", others: dict[str, list
     chains: list[object] = [{"chain": {**where, "name": "incoming", "hook": "input", "policy": policy}}]
     for name, found in {"incoming": list(rules), **(others or {})}.items():
         chains += [{"rule": {**where, "chain": name, "expr": rule}} for rule in found]
-    (chain,) = Ruleset(entries(json.dumps({"nftables": chains})), PORT).inputs()
+    (chain,) = ForeignRuleset(entries(json.dumps({"nftables": chains})), PORT).inputs()
     return chain.lets_in()
 
 
@@ -87,9 +87,9 @@ def test_chains_are_followed() -> None:
 def test_what_is_forwarded_is_found() -> None:
     rule = {"family": "ip", "table": "nat", "chain": "DOCKER"}
     dnat = {"nftables": [{"rule": {**rule, "expr": [match(TCP_DPORT, PORT), {"dnat": {"addr": "172.17.0.2"}}]}}]}
-    assert Ruleset(entries(json.dumps(dnat)), PORT).forwards
-    assert not Ruleset(entries(json.dumps(dnat)), 1).forwards
-    assert not Ruleset(entries(""), PORT).forwards
+    assert ForeignRuleset(entries(json.dumps(dnat)), PORT).forwards
+    assert not ForeignRuleset(entries(json.dumps(dnat)), 1).forwards
+    assert not ForeignRuleset(entries(""), PORT).forwards
     saved = f"*nat\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport {PORT} -j DNAT --to-destination 172.17.0.2:1\n"
     assert forwards(saved, PORT)
     assert not forwards(saved, 5543)
@@ -145,5 +145,5 @@ def test_a_rule_without_a_count_or_with_a_set_was_written_for_nft(rule: list[obj
     where = {"family": "ip", "table": "filter"}
     chain = {"chain": {**where, "name": "INPUT", "hook": "input", "policy": "drop"}}
     listed = [chain, {"rule": {**where, "chain": "INPUT", "expr": rule}}]
-    (found,) = Ruleset(listed, PORT).inputs()
+    (found,) = ForeignRuleset(listed, PORT).inputs()
     assert found.by_nft == by_nft

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from relay.gate import lockout
-from relay.gate.files import Places
+from relay.gate.files import GateFiles
 from relay.gate.gate import Gate
 from relay.gate.state import State
 from relay.tomlfile import ConfigError
@@ -91,6 +91,6 @@ def test_the_ports_on_which_systemd_waits_for_ssh_are_found() -> None:
 
 def test_a_port_on_which_systemd_waits_for_ssh_is_never_filtered(tmp_path: Path) -> None:
     shown = "Listen=[::]:55435 (Stream)\nActiveState=active\n"
-    gate = Gate(Places(tmp_path), ScriptedPrograms({"systemctl show": shown}))
+    gate = Gate(GateFiles(tmp_path), ScriptedPrograms({"systemctl show": shown}))
     with pytest.raises(ConfigError, match=r"port 55435 is the way in to this host .systemd waits for ssh on it"):
         gate._check_ports(gate.wanted(), State())

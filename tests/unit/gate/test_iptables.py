@@ -23,7 +23,7 @@ SETS = "create netplay4 hash:net family inet\nadd netplay4 1.2.3.4 timeout 0 pac
 SETS6 = "create netplay6 hash:net family inet6\nadd netplay6 2001:db8:1:2::/64 timeout 59 packets 0 bytes 0\n"
 
 
-def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2, found: ruleset.Wall = WALL) -> str:
+def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2, found: ruleset.Ruleset = WALL) -> str:
     """Return what iptables-save -c prints of a wall, that above."""
     rules = [f"[{count}:120] {rule}" for rule in iptables_text.frame(found, version, ipset=ipset)]
     jump = ["[9:9] -A INPUT -j NETPLAY"] * jumps

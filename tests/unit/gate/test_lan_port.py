@@ -13,7 +13,7 @@ from relay.gate.apply import Push
 from relay.gate.backends import iptables_text
 from relay.gate.coexist.survey import Coexistence
 from relay.gate.foreign.iptables import iptables_input
-from relay.gate.foreign.nft import Ruleset
+from relay.gate.foreign.nft import ForeignRuleset
 from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 from toolkit.deploy import run, zipapp
 
@@ -108,5 +108,5 @@ def test_rules_of_others_are_walked_by_tcp_or_by_udp(port: int, protocol: str, t
         {"chain": {**where, "hook": "input", "policy": "drop"}},
         {"rule": {**where, "chain": "in", "expr": [{"match": matched}, {"accept": None}]}},
     ]
-    (nft,) = Ruleset(entries, port, protocol).inputs()
+    (nft,) = ForeignRuleset(entries, port, protocol).inputs()
     assert nft.lets_in() == ((port, protocol) == (55435, "udp"))

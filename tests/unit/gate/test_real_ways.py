@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from relay.gate.foreign.nft import Ruleset
+from relay.gate.foreign.nft import ForeignRuleset
 from relay.gate.foreign.packet import Packet
 from tests.support.gate_host import ANNA4, ANNA6, BEN4, BEN6, MULTI, OTHER, PORT, STRANGER4, GateHost
 
@@ -215,5 +215,5 @@ def judged(expression: object, flags: list[str] | None = None) -> bool | None:
         {"chain": {**where, "name": "first", "hook": "input", "policy": "accept"}},
         {"rule": {**where, "chain": "first", "handle": 3, "expr": expression}},
     ]
-    found = [chain.judge().answer for chain in Ruleset(listed, PORT, packet=Packet(PORT)).chains()]
+    found = [chain.judge().answer for chain in ForeignRuleset(listed, PORT, packet=Packet(PORT)).chains()]
     return found[0] if found else True

@@ -12,11 +12,11 @@ from relay.gate.backends.base import FilterError
 from relay.gate.backends.iptables import Iptables
 from relay.gate.backends.lacking import CAP, LOG, OPTIONAL, sentences
 from relay.gate.backends.nftables import Nftables
-from relay.gate.policy.ruleset import SETS, Wall
+from relay.gate.policy.ruleset import SETS, Ruleset
 from relay.gate.programs import ProgramError, Programs
 from tests.support.gate_memory import ScriptedPrograms
 
-WALL = Wall((55435,), 8, {name: {} for name in SETS})
+WALL = Ruleset((55435,), 8, {name: {} for name in SETS})
 
 # Stands in for an nft that refuses rules with a word, in the words and the place that nft 1.0.6 gives.
 STRICT = """#!/usr/bin/env python3
@@ -109,4 +109,4 @@ def test_a_refusal_without_a_line_of_ours_stays_as_nft_says_it(tmp_path: Path, s
     program.chmod(0o755)
     filters = Nftables(Programs(f"{tmp_path}:/usr/bin:/bin"))
     with pytest.raises(FilterError, match=f": {said}$"):
-        filters.load(Wall((55435,), 8, {name: {} for name in SETS}), None, 0.0, frame=True)
+        filters.load(Ruleset((55435,), 8, {name: {} for name in SETS}), None, 0.0, frame=True)

@@ -25,7 +25,7 @@ from toolkit.doctor.probe import Talk
 from toolkit.doctor.target import Target
 from toolkit.friends import commands
 from toolkit.hosts.names import parse_host
-from toolkit.hosts.target import Place
+from toolkit.hosts.target import DeployTarget
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
 
@@ -170,7 +170,9 @@ def test_what_was_read_before_stays_in_force_and_the_next_start_is_thought_of(
 def a_case(allowlist: dict[str, Any], entries: int = 1, **more: Any) -> Case:
     gate = {"allowlist": allowlist, "entries": [{"network": "5.6.7.8/32"}] * entries}
     host = {"gate": gate, "problems": {}, "time": 0.0}
-    return Case(Target("203.0.113.10", (55435,), Place(parse_host("myvps"))), ["203.0.113.10"], host=host, **more)
+    return Case(
+        Target("203.0.113.10", (55435,), DeployTarget(parse_host("myvps"))), ["203.0.113.10"], host=host, **more
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 from relay.net.selector import BATCH, LinkSelector
-from relay.net.wakeup import Alarm
+from relay.net.wakeup import WakeupTimer
 
 BOUND = 60.0
 
@@ -25,8 +25,8 @@ def run(body: Callable[[LinkSelector], Coroutine[Any, Any, None]]) -> None:
     selector = LinkSelector()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         loop = runner.get_loop()
-        readiness = Readiness(loop, selector)
-        selector.wake_by(Alarm(loop))
+        readiness = Poller(loop, selector)
+        selector.wake_by(WakeupTimer(loop))
         runner.run(asyncio.wait_for(body(selector), BOUND))
         readiness.close()
 
@@ -72,7 +72,7 @@ def test_after_stop_nothing_rings_and_it_can_be_set_again() -> None:
 def test_after_a_ring_every_earlier_signal_has_been_handled_however_much_is_ready() -> None:
     async def body(selector: LinkSelector) -> None:
         loop, handled = asyncio.get_running_loop(), []
-        readiness = Readiness(loop, selector)
+        readiness = Poller(loop, selector)
         busy = [socket.socketpair() for _ in range(6 * BATCH)]
         for one, other in busy:
             other.send(b"never read")
@@ -109,8 +109,8 @@ from relay.net.selector import BATCH, LinkSelector
 {start}
 selector = LinkSelector()
 loop = asyncio.SelectorEventLoop(selector)
-readiness = Readiness(loop, selector)
-selector.wake_by(Alarm(loop))
+readiness = Poller(loop, selector)
+selector.wake_by(WakeupTimer(loop))
 loop.run_until_complete(asyncio.sleep(0.01))
 readiness.close()
 loop.close()

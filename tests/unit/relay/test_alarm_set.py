@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from relay.net.selector import LinkSelector
-from relay.net.wakeup import Alarm
+from relay.net.wakeup import WakeupTimer
 
 SOON, LATER = 1000.0, 2000.0
 
@@ -31,7 +31,7 @@ def left() -> float:
 
 
 def test_a_later_time_does_not_put_an_earlier_one_off(loop: asyncio.SelectorEventLoop) -> None:
-    alarm = Alarm(loop)
+    alarm = WakeupTimer(loop)
     for seconds in (LATER, SOON, LATER):
         alarm.set(seconds)
     assert 0 < left() <= SOON
@@ -40,7 +40,7 @@ def test_a_later_time_does_not_put_an_earlier_one_off(loop: asyncio.SelectorEven
 def test_a_loop_that_is_closed_leaves_no_alarm_that_would_end_the_process() -> None:
     selector = LinkSelector()
     loop = asyncio.SelectorEventLoop(selector)
-    alarm = Alarm(loop)
+    alarm = WakeupTimer(loop)
     selector.wake_by(alarm)
     alarm.set(SOON)
     assert left()

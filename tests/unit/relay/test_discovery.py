@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from relay.net.lan_discovery import EVERY, Discovery
+from relay.net.lan_discovery import EVERY, LanDiscovery
 from relay.protocol import lan
 from tests.support import wire
 from tests.support.fakes import playing
@@ -44,7 +44,7 @@ async def asked(
     *queries: tuple[bytes, str], rooms: tuple[lan.Room, ...] = (ROOM,), bound: tuple[str, ...] = (EVERY,)
 ) -> Asked:
     sock: Any = Asked(*queries)
-    Discovery([], lambda: list(rooms), lambda address: str(address) != STRANGER, lambda: 0.0, bound)._readable(sock)
+    LanDiscovery([], lambda: list(rooms), lambda address: str(address) != STRANGER, lambda: 0.0, bound)._readable(sock)
     return sock  # type: ignore[no-any-return]
 
 
@@ -116,7 +116,7 @@ async def test_the_socket_is_read_and_closed() -> None:
     def rooms() -> list[lan.Room]:
         raise AssertionError("a loopback address is not answered")
 
-    discovery = Discovery([sock], rooms, lambda _: True, lambda: 0.0)
+    discovery = LanDiscovery([sock], rooms, lambda _: True, lambda: 0.0)
     original, discovery._answer = discovery._answer, lambda *given: (original(*given), seen.set())  # type: ignore[assignment,method-assign,func-returns-value]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.sendto(b"RANQ", sock.getsockname())

@@ -13,7 +13,7 @@ import pytest
 from relay.config import Config
 from relay.limits import Buffers
 from relay.net.forwarder import Forwarder
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 from relay.netplay.framing import Direction
 from relay.switchboard.connection import Conn, State
 from tests.support import netplay, wire
@@ -148,7 +148,7 @@ async def test_a_link_that_cannot_be_made_is_ended_and_nothing_of_it_stays(
         host, _ = await ends.say(relay, wire.HOST_HELLO)
         assert host.recv(16)[:4] == b"RATS"
         client, waiting = await ends.say(relay, wire.header())
-        place = {"splice": Forwarder, "cede": Readiness, "feed": Direction}[broken]
+        place = {"splice": Forwarder, "cede": Poller, "feed": Direction}[broken]
         with monkeypatch.context() as breaking:
             breaking.setattr(place, broken, fail)
             link, linked = await ends.say_and_see(relay, wire.link(host.recv(16)[4:]))

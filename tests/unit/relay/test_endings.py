@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from relay.monitoring import subscribers
-from relay.net.history import MOST, Endings
+from relay.net.history import MOST, History
 from tests.support import netplay
 from tests.support.fakes import FakeClient
 from tests.support.relays import BOUND, running
@@ -30,7 +30,7 @@ async def test_a_follower_is_told_of_each_ending_once_however_long_nothing_else_
 ) -> None:
     monkeypatch.setattr(subscribers, "LONGEST", 0.001)
     monkeypatch.setattr(subscribers, "SHORTEST", 0.001)
-    endings, asked, enough = Endings(), list[int](), asyncio.Event()
+    endings, asked, enough = History(), list[int](), asyncio.Event()
     endings.add("session")
 
     def look(known: int) -> dict[str, Any]:
@@ -42,7 +42,7 @@ async def test_a_follower_is_told_of_each_ending_once_however_long_nothing_else_
     ours, theirs = socket.socketpair()
     with theirs:
         ours.setblocking(False)
-        following = subscribers.Followers(look)
+        following = subscribers.Subscribers(look)
         await following.add(ours, {"every": 3600})
         await asyncio.wait_for(enough.wait(), BOUND)
         following.close()
@@ -51,7 +51,7 @@ async def test_a_follower_is_told_of_each_ending_once_however_long_nothing_else_
 
 
 def test_no_more_endings_are_kept_than_the_bound_and_each_has_its_number() -> None:
-    endings = Endings()
+    endings = History()
     for number in range(MOST + 10):
         endings.add("session", outcome=f"the {number}th")
     kept = endings.since(0)

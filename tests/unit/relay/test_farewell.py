@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from relay.net.lingering_close import Farewells
+from relay.net.lingering_close import LingeringClose
 
 BOUND = 60.0
 # What a test that waits for it would fail at.
@@ -30,14 +30,14 @@ async def read_all(sock: socket.socket) -> bytes:
     return data
 
 
-async def gone(farewells: Farewells) -> None:
+async def gone(farewells: LingeringClose) -> None:
     async with asyncio.timeout(BOUND):
         while len(farewells):  # noqa: ASYNC110 - nobody sets an event when a farewell ends
             await asyncio.sleep(0.002)
 
 
 async def test_the_reason_arrives_although_bytes_of_the_peer_were_never_read() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=LONG, most=9)
+    farewells = LingeringClose(asyncio.get_running_loop(), seconds=LONG, most=9)
     outer, inner = await connected()
     outer.send(b"x" * 50_000)
     farewells.say(inner, b"FULL")
@@ -47,7 +47,7 @@ async def test_the_reason_arrives_although_bytes_of_the_peer_were_never_read() -
 
 
 async def test_much_that_is_left_is_sent_to_a_slow_reader() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=LONG, most=9)
+    farewells = LingeringClose(asyncio.get_running_loop(), seconds=LONG, most=9)
     outer, inner = await connected()
     farewells.say(inner, bytes(8_000_000))
     assert len(await read_all(outer)) == 8_000_000
@@ -57,7 +57,7 @@ async def test_much_that_is_left_is_sent_to_a_slow_reader() -> None:
 
 
 async def test_a_peer_that_never_closes_is_left_after_the_bound() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=0.01, most=9)
+    farewells = LingeringClose(asyncio.get_running_loop(), seconds=0.01, most=9)
     outer, inner = await connected()
     farewells.say(inner, bytes(8_000_000))
     await gone(farewells)
@@ -66,7 +66,7 @@ async def test_a_peer_that_never_closes_is_left_after_the_bound() -> None:
 
 
 async def test_a_peer_that_is_gone_already_is_no_trouble() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=9)
+    farewells = LingeringClose(asyncio.get_running_loop(), seconds=2, most=9)
     outer, inner = await connected()
     outer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     outer.close()
@@ -75,7 +75,7 @@ async def test_a_peer_that_is_gone_already_is_no_trouble() -> None:
 
 
 async def test_no_more_farewells_at_once_than_the_bound() -> None:
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=1)
+    farewells = LingeringClose(asyncio.get_running_loop(), seconds=2, most=1)
     first, second = await connected(), await connected()
     farewells.say(first[1])
     farewells.say(second[1])
@@ -89,7 +89,7 @@ async def test_no_more_farewells_at_once_than_the_bound() -> None:
 
 async def test_the_end_of_a_farewell_is_told() -> None:
     ended = asyncio.Event()
-    farewells = Farewells(asyncio.get_running_loop(), seconds=2, most=9, over=ended.set)
+    farewells = LingeringClose(asyncio.get_running_loop(), seconds=2, most=9, over=ended.set)
     outer, inner = await connected()
     farewells.say(inner, b"FULL")
     outer.close()

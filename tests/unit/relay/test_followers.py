@@ -14,7 +14,7 @@ import pytest
 
 from relay.config import Config
 from relay.monitoring import follow, status
-from relay.monitoring.subscribers import MOST, Followers
+from relay.monitoring.subscribers import MOST, Subscribers
 from relay.net.control_socket import ControlSocket
 from relay.netplay.releases import implementation
 from tests.support import wire
@@ -25,10 +25,10 @@ BOUND = 60.0
 
 
 @asynccontextmanager
-async def followed(relay: Relay, path: Path) -> AsyncIterator[Followers]:
+async def followed(relay: Relay, path: Path) -> AsyncIterator[Subscribers]:
     """Let a relay be followed at a control socket."""
     config = Config()
-    followers = Followers(lambda known: status.of(relay.server, config, known))
+    followers = Subscribers(lambda known: status.of(relay.server, config, known))
     control = ControlSocket(path, {"follow": followers.add})
     control.open()
     try:
@@ -124,7 +124,7 @@ async def test_a_follower_that_does_not_read_is_dropped(tmp_path: Path, monkeypa
     monkeypatch.setattr("relay.net.control_socket.SECONDS", 0.2)
     async with running() as relay:
         state = {"ended": [], "much": "x" * 4_000_000}
-        followers = Followers(lambda _: state)
+        followers = Subscribers(lambda _: state)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         assert await followers.add(ours, {}) is None

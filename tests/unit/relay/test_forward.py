@@ -16,7 +16,7 @@ import pytest
 from relay import spool
 from relay.net import forwarder as forward
 from relay.net.forwarder import FLUSH_SIZE, GRACE, MESSAGE, READ_SIZE, Forwarder
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 from relay.net.server import SWEEP
 from relay.netplay.watcher import Watcher
 from relay.outcomes import Outcome
@@ -74,7 +74,7 @@ async def benches(
 ) -> AsyncIterator[list[Bench]]:
     """Make links that share one forwarder."""
     of: dict[Conn, Bench] = {}
-    readiness = Readiness(asyncio.get_running_loop())
+    readiness = Poller(asyncio.get_running_loop())
     made: list[Bench] = []
     waiting = spool.Spool(2 * slow_clients)
     forwarder = Forwarder(

@@ -23,7 +23,7 @@ REST = b"whatever comes" + bytes(range(256))
 @pytest.mark.parametrize("cut", [1, 7, 24, 100, 10_000])
 def test_both_read_info_in_their_order_however_it_is_cut(cut: int) -> None:
     for to_host, said, wanted in ((True, FROM_CLIENT, FOR_HOST), (False, FROM_HOST, FOR_CLIENT)):
-        talk = legacy_handshake.Introduction()
+        talk = legacy_handshake.LegacyHandshake()
         pieces = [said[at : at + cut] for at in range(0, len(said), cut)]
         assert b"".join(talk.feed(to_host, piece) for piece in pieces) == wanted
         assert talk.feed(to_host, REST) == REST
@@ -31,7 +31,7 @@ def test_both_read_info_in_their_order_however_it_is_cut(cut: int) -> None:
 
 
 def test_a_password_and_a_question_go_by_as_they_are() -> None:
-    talk = legacy_handshake.Introduction()
+    talk = legacy_handshake.LegacyHandshake()
     said = OLD + netplay.nick("old") + netplay.password() + netplay.command(0x22)
     assert talk.feed(True, said) == said
     assert talk.feed(True, netplay.old_info(version="1.52.0")) == netplay.info()
@@ -41,7 +41,7 @@ def test_a_password_and_a_question_go_by_as_they_are() -> None:
     "said", [netplay.sync(), netplay.command(0x22, bytes(20)), b"\xff" * 40], ids=["sync", "info", "noise"]
 )
 def test_what_is_not_understood_is_passed_on(said: bytes) -> None:
-    talk = legacy_handshake.Introduction()
+    talk = legacy_handshake.LegacyHandshake()
     passed = talk.feed(False, netplay.host_header() + said) + talk.feed(False, REST)
     assert passed == netplay.host_header() + said + REST
 

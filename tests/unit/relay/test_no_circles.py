@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.net.link import End, Flow
+from relay.net.link import Flow, LinkEnd
 from relay.spool import Backlog
 from relay.switchboard.connection import Conn, Session
 from tests.support import netplay
 from tests.support.fakes import FakeClient, FakeHost
 from tests.support.relays import running
 
-KINDS = (Backlog, Conn, End, Flow, Session)
+KINDS = (Backlog, Conn, LinkEnd, Flow, Session)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 from relay.net.selector import Events, LinkSelector, Poll
 
 BOUND = 60.0
@@ -25,7 +25,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[tuple[asyncio.Runner, Lin
 class Watched:
     """A socket that is watched, and the other end of it."""
 
-    def __init__(self, readiness: Readiness, breaks: bool = False) -> None:
+    def __init__(self, readiness: Poller, breaks: bool = False) -> None:
         self.sock, self.other = socket.socketpair()
         self.sock.setblocking(False)
         self.read = b""
@@ -52,7 +52,7 @@ def test_one_that_breaks_is_logged_and_the_others_are_told_all_the_same(
     runner: tuple[asyncio.Runner, LinkSelector | None], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def body() -> None:
-        readiness = Readiness(asyncio.get_running_loop(), runner[1])
+        readiness = Poller(asyncio.get_running_loop(), runner[1])
         watched = [Watched(readiness, breaks=number == 1) for number in range(3)]
         for each in watched:
             each.other.send(b"hello")
@@ -73,7 +73,7 @@ def test_what_is_told_may_set_a_timer_which_is_kept_at_once(
 ) -> None:
     async def body() -> None:
         loop, rung = asyncio.get_running_loop(), asyncio.Event()
-        readiness = Readiness(loop, runner[1])
+        readiness = Poller(loop, runner[1])
         sock, other = socket.socketpair()
 
         def told(sock: socket.socket) -> None:
@@ -97,7 +97,7 @@ def test_what_is_left_to_the_links_is_told_to_nobody_else(
     runner: tuple[asyncio.Runner, LinkSelector | None],
 ) -> None:
     async def body() -> None:
-        readiness, served = Readiness(asyncio.get_running_loop(), runner[1]), asyncio.Event()
+        readiness, served = Poller(asyncio.get_running_loop(), runner[1]), asyncio.Event()
         watched = Watched(readiness)
         fd = watched.sock.fileno()
 

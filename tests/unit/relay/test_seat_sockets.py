@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relay.net.player_sockets import READ_OF_STATE, SLEPT, Seat, Seats
-from relay.net.poller import Readiness
+from relay.net.player_sockets import READ_OF_STATE, SLEPT, PlayerSocket, PlayerSockets
+from relay.net.poller import Poller
 from relay.outcomes import Outcome
 from relay.spool import BLOCK, PACE_SECONDS, Backlog, Blob, Spool
 from relay.switchboard.connection import Conn, State
@@ -28,8 +28,8 @@ ABRUPT = struct.pack("ii", 1, 0)
 class Bench:
     """One seat, the other end of its socket, and what was told of it."""
 
-    seats: Seats
-    seat: Seat
+    seats: PlayerSockets
+    seat: PlayerSocket
     player: socket.socket
     spool: Spool
     ended: list[Outcome | None] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
-    readiness = Readiness(asyncio.get_running_loop())
+    readiness = Poller(asyncio.get_running_loop())
     spool = Spool(100 * BLOCK)
     made: list[Bench] = []
 
@@ -52,13 +52,13 @@ async def bench() -> AsyncIterator[Bench]:
         made[0].seats.release(conn).sock.close()
         made[0].over.set()
 
-    seats = Seats(asyncio.get_running_loop(), readiness, lambda *_: None, ended, 1 << 20, 1 << 20, spool)
+    seats = PlayerSockets(asyncio.get_running_loop(), readiness, lambda *_: None, ended, 1 << 20, 1 << 20, spool)
     player, sock = tcp_pair()
     sock.setblocking(False)
     conn = Conn(ipaddress.ip_address("203.0.113.7"), 1, 1, True, 0.0, State.SEATED)
     made.append(Bench(seats, seats.add(conn, sock), player, spool))
 
-    def looked(seat: Seat) -> None:
+    def looked(seat: PlayerSocket) -> None:
         made[0].looks += 1
         seats._ready(seat)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from relay.net.forwarder import Forwarder
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 from relay.net.selector import Events, LinkSelector, Poll
 from relay.outcomes import Outcome
 from relay.switchboard.connection import Conn
@@ -43,7 +43,7 @@ class Link:
             sock.setblocking(False)
         self.over = asyncio.Event()
         self.conns = conn(False), conn(True)
-        self.readiness = Readiness(asyncio.get_running_loop(), selector)
+        self.readiness = Poller(asyncio.get_running_loop(), selector)
         self.forwarder = Forwarder(self.readiness, self.ended, 1 << 20, 1 << 22)
         self.forwarder.splice((self.conns[0], inner_player), (self.conns[1], inner_host), b"", b"")
 

@@ -12,8 +12,8 @@ from relay import logbound
 from relay.limits import Limits
 from relay.logbound import LogBound
 from relay.logs import Events
-from relay.net.history import Endings
-from relay.net.session_log import Journal
+from relay.net.history import History
+from relay.net.session_log import SessionLog
 from relay.outcomes import Outcome
 from relay.switchboard import snapshot
 from relay.switchboard.connection import Conn, State
@@ -140,7 +140,7 @@ def test_those_who_are_gone_for_good_keep_nobody_from_being_told_apart() -> None
 
 def test_what_was_left_out_is_told_with_the_next_line(caplog: pytest.LogCaptureFixture) -> None:
     now = 1000.0
-    journal = Journal(Events(blurred=False), Endings(), lambda: now)
+    journal = SessionLog(Events(blurred=False), History(), lambda: now)
     address = ipaddress.ip_address("203.0.113.7")
     with caplog.at_level(logging.INFO, "netplay-relay"):
         for _ in range(logbound.AT_ONCE + 30):

@@ -18,7 +18,7 @@ from relay.limits import Buffers, Limits
 from relay.monitoring import metrics, report, status
 from relay.outcomes import Outcome
 from relay.switchboard import snapshot
-from relay.switchboard.connection import Close, Conn, Said, Send, State, TableClosed, TableOpened
+from relay.switchboard.connection import Close, Conn, CorelessSessionClosed, CorelessSessionOpened, Said, Send, State
 from relay.switchboard.rooms import Mode, Room, RoomTable
 from tests.support import netplay, wire
 from tests.support.fakes import FakeClient, FakeHost, Stream
@@ -65,7 +65,7 @@ def test_who_names_no_session_where_nobody_hosts_opens_a_room() -> None:
     board = a_board()
     client = board.join()
     assert client.state is State.SEATED
-    assert any(isinstance(action, TableOpened) for action in board.actions)
+    assert any(isinstance(action, CorelessSessionOpened) for action in board.actions)
     assert board.sent_to(client)[0][:4] == b"RANP"
     assert board.join().table is client.table
     assert board.board.busy
@@ -151,7 +151,7 @@ def test_a_room_ends_with_the_word_of_whoever_was_in_it_last() -> None:
         board.wait(0.5)
     assert ended(second) == "no-handshake"
     closed = board.actions[-1]
-    assert isinstance(closed, TableClosed)
+    assert isinstance(closed, CorelessSessionClosed)
     assert (closed.table.outcome, counted(board)) == (Outcome.NO_HANDSHAKE, {"no-handshake": 1})
 
 
@@ -187,7 +187,7 @@ def test_the_last_to_leave_closes_the_room() -> None:
     client = board.join()
     board.lose(client)
     assert ended(client) == "left"
-    assert isinstance(board.actions[-1], TableClosed)
+    assert isinstance(board.actions[-1], CorelessSessionClosed)
     assert counted(board) == {"left": 1}
     assert not board.board.busy
     assert board.board.connections == 0

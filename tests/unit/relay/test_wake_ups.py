@@ -6,11 +6,11 @@ import asyncio
 import select
 import socket
 
-from relay.net.poller import Readiness
+from relay.net.poller import Poller
 
 
 async def test_who_is_forgotten_while_being_told_wakes_the_loop_once() -> None:
-    readiness = Readiness(asyncio.get_running_loop())
+    readiness = Poller(asyncio.get_running_loop())
     one, other = socket.socketpair()
     readiness.watch(one.fileno(), lambda _: readiness.forget(one.fileno()), None)
     assert readiness.tell([(one.fileno(), select.EPOLLIN)]) == [], "what that has led to is the loop's to carry out"

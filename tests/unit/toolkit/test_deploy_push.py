@@ -10,7 +10,7 @@ from toolkit.deploy import run
 from toolkit.errors import DEPLOY_FAILED, ROLLED_BACK, UserError
 
 if TYPE_CHECKING:
-    from toolkit.friends.push import Outgoing
+    from toolkit.friends.push import FriendsPush
 
 
 class Refused:
@@ -25,7 +25,7 @@ class Refused:
 
 
 def pushed(outgoing: Refused, changed: int) -> UserError:
-    made: Outgoing = outgoing  # type: ignore[assignment]
+    made: FriendsPush = outgoing  # type: ignore[assignment]
     with pytest.raises(UserError) as caught:
         run._push(None, made, changed)  # type: ignore[arg-type]
     return caught.value

@@ -21,7 +21,7 @@ from toolkit.ssh import bounded
 from toolkit.ssh.bounded import Done
 from toolkit.ssh.connection import MARK, Connection
 
-MYVPS = target.Place(parse_host("myvps"))
+MYVPS = target.DeployTarget(parse_host("myvps"))
 UNITS = ("netplay-relay.socket", "netplay-relay.service")
 ACTIVE = {"LoadState": "loaded", "ActiveState": "active", "SubState": "running", "NRestarts": "0"}
 FAILING = {

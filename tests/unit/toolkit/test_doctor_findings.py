@@ -43,7 +43,7 @@ FOLDER = ROOT / "toolkit" / "doctor" / "findings"
 
 
 def a_case(owner: bool = False, **more: Any) -> Case:
-    place = target.Place(parse_host("myvps")) if owner else None
+    place = target.DeployTarget(parse_host("myvps")) if owner else None
     return Case(Target(RELAY, (55435,), place), [RELAY], **more)
 
 
@@ -233,7 +233,7 @@ def test_what_is_typed_on_the_host_is_in_its_managers_words(manager: str, start:
 def test_what_is_typed_on_the_host_logs_in_as_the_deployment_did(
     config: str | None, entry: Entry, password: str, typed: str
 ) -> None:
-    place = target.Place(entry.host, None if config is None else Path(config))
+    place = target.DeployTarget(entry.host, None if config is None else Path(config))
     link = Connection(entry.host.alias, entry.user, place.ssh_config)
     case = a_case(owner=True, host={"system": SYSTEM})
     case.remote = Remote(place, link, entry.become, password)

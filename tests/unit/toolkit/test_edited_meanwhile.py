@@ -14,15 +14,15 @@ from toolkit.deploy.run import Request
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.friends import commands
 from toolkit.friends import push as outgoing
-from toolkit.friends.edit import Wish, put
+from toolkit.friends.edit import FriendChange, put
 from toolkit.hosts import gate, inventory, target
 from toolkit.hosts.inventory import Entry, HostFiles
-from toolkit.hosts.login import Visit
+from toolkit.hosts.login import LoginFacts
 from toolkit.ssh.connection import Connection
 
 PLACE = target.real("myvps")
-ANNA = Wish("anna", ["203.0.113.7"])
-BOB = Wish("bob", ["203.0.113.8"])
+ANNA = FriendChange("anna", ["203.0.113.7"])
+BOB = FriendChange("bob", ["203.0.113.8"])
 DONE: dict[str, Any] = {
     "changed": True, "checked": False, "rules": False, "added": [], "removed": [], "refreshed": [], "opened": [],
     "warnings": [], "others": [], "token": None,
@@ -52,7 +52,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def deployed(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
     """Deploy, with a playbook that does nothing but what happens meanwhile."""
-    visit = Visit(Connection("myvps"), "myvps", False, "root", "127.0.0.1", False)
+    visit = LoginFacts(Connection("myvps"), "myvps", False, "root", "127.0.0.1", False)
     monkeypatch.setattr(run.login, "visit", lambda *_: visit)
     monkeypatch.setattr(run.ansible, "play", lambda *_: meanwhile() and 0)
     monkeypatch.setattr(run.proof, "prove_from_here", lambda *_: None)
@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(own_configuration: Path) 
 
 
 def test_a_look_ahead_takes_no_lock_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    visit = Visit(Connection("myvps"), "myvps", False, "root", "127.0.0.1", False)
+    visit = LoginFacts(Connection("myvps"), "myvps", False, "root", "127.0.0.1", False)
     monkeypatch.setattr(run.login, "visit", lambda *_: visit)
     monkeypatch.setattr(run.ansible, "play", lambda *_: 0)
     monkeypatch.setattr(run, "_look", lambda *_: 0)

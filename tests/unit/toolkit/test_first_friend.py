@@ -10,14 +10,14 @@ from toolkit.deploy import run
 from toolkit.deploy.run import Request
 from toolkit.hosts import inventory, target
 from toolkit.hosts.inventory import Entry
-from toolkit.hosts.login import Visit
+from toolkit.hosts.login import LoginFacts
 from toolkit.ssh import connection
 from toolkit.ssh.connection import Connection
 
 PLACE = target.real("myvps")
 
 
-def made(visit: Visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def made(visit: LoginFacts, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the friends.toml of a first deployment by a login."""
     monkeypatch.setattr(connection, "other_address", lambda *_: None)
     files = inventory.files_of(PLACE.host)
@@ -25,8 +25,8 @@ def made(visit: Visit, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return files.friends.read_text()
 
 
-def a_visit(*, jumps: bool = False) -> Visit:
-    return Visit(Connection("myvps"), "myvps", jumps, "root", "192.0.2.1", become=False, gateways=("192.0.2.1",))
+def a_visit(*, jumps: bool = False) -> LoginFacts:
+    return LoginFacts(Connection("myvps"), "myvps", jumps, "root", "192.0.2.1", become=False, gateways=("192.0.2.1",))
 
 
 def test_a_router_of_the_host_is_told_to_be_everybody_behind_it(

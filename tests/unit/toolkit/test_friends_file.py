@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from toolkit.errors import UserError
 from toolkit.friends import parse
-from toolkit.friends.edit import Wish, _entry, put, sendable, wished, without
+from toolkit.friends.edit import FriendChange, _entry, put, sendable, wished, without
 
 OWN = """\
 # My friends
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_new_friend_stands_at_the_end_and_all_else_stays(path: Path) -> None:
-    assert put(path, Wish("carla", ["192.0.2.1"], note="new"))
+    assert put(path, FriendChange("carla", ["192.0.2.1"], note="new"))
     assert path.read_text() == OWN + '\n[[friend]]\nname = "carla"\nip = "192.0.2.1"\nnote = "new"\n'
 
 
@@ -45,7 +45,7 @@ TEXT = st.characters(exclude_categories=["Cs"])
 @given(st.text(TEXT), st.lists(st.text(TEXT, min_size=1)))
 def test_a_new_friend_is_written_as_what_edits_the_file_would(note: str, names: list[str]) -> None:
     """Whatever was typed for a note, quotes and line ends too, is one value; names are checked when all is read."""
-    written = _entry(Wish("anna", ["192.0.2.1"], names, note=note))
+    written = _entry(FriendChange("anna", ["192.0.2.1"], names, note=note))
     values = {"name": "anna", "ip": "192.0.2.1", "dns": names[0] if len(names) == 1 else names, "note": note}
     kept = {key: value for key, value in values.items() if value}
     assert tomllib.loads(written) == {"friend": [kept]}
@@ -53,7 +53,7 @@ def test_a_new_friend_is_written_as_what_edits_the_file_would(note: str, names: 
 
 
 def test_another_address_of_a_friend_is_added_to_theirs(path: Path) -> None:
-    assert put(path, Wish("anna", ["192.0.2.1"]))
+    assert put(path, FriendChange("anna", ["192.0.2.1"]))
     text = path.read_text()
     assert '"anna"   # from school' in text
     assert [str(network) for network in parse.load(path)[0].addresses] == ["203.0.113.7/32", "192.0.2.1/32"]
@@ -61,21 +61,21 @@ def test_another_address_of_a_friend_is_added_to_theirs(path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["203.0.113.7", "203.0.113.7/32"])
 def test_what_is_there_already_changes_nothing(path: Path, address: str) -> None:
-    assert not put(path, Wish("anna", [address]))
-    assert not put(path, Wish("bert", ["198.51.100.9", "2001:db8::5"]))
+    assert not put(path, FriendChange("anna", [address]))
+    assert not put(path, FriendChange("bert", ["198.51.100.9", "2001:db8::5"]))
     assert path.read_text() == OWN
 
 
 def test_only_these_addresses_means_no_others(path: Path) -> None:
-    assert put(path, Wish("bert", ["192.0.2.1"], only=True))
+    assert put(path, FriendChange("bert", ["192.0.2.1"], only=True))
     assert [str(network) for network in parse.load(path)[1].addresses] == ["192.0.2.1/32"]
-    assert not put(path, Wish("bert", ["192.0.2.1"], only=True))
+    assert not put(path, FriendChange("bert", ["192.0.2.1"], only=True))
 
 
 def test_a_file_with_nobody_gets_its_first_friend_below_its_comments(tmp_path: Path) -> None:
     file = tmp_path / "friends.toml"
     file.write_text("# Who may come in\n")
-    put(file, Wish("anna", ["203.0.113.7", "2001:db8::7"]))
+    put(file, FriendChange("anna", ["203.0.113.7", "2001:db8::7"]))
     assert file.read_text().startswith("# Who may come in\n\n[[friend]]\n")
     assert len(parse.load(file)[0].addresses) == 2
 
@@ -84,7 +84,7 @@ def test_a_broken_file_is_left_as_it_is(path: Path) -> None:
     path.write_text(OWN + '[[friend]]\nname = "dora"\nip = "203.0.113.777"\n')
     before = path.read_text()
     with pytest.raises(UserError) as caught:
-        put(path, Wish("anna", ["192.0.2.1"]))
+        put(path, FriendChange("anna", ["192.0.2.1"]))
     assert caught.value.message.startswith(f"{path}:11: ")
     assert "203.0.113.777" in caught.value.message
     assert path.read_text() == before
@@ -92,7 +92,7 @@ def test_a_broken_file_is_left_as_it_is(path: Path) -> None:
 
 def test_a_bad_name_is_refused_and_nothing_is_written(path: Path) -> None:
     with pytest.raises(UserError, match="name"):
-        put(path, Wish('a"b', ["192.0.2.1"]))
+        put(path, FriendChange('a"b', ["192.0.2.1"]))
     assert path.read_text() == OWN
 
 
@@ -110,10 +110,10 @@ def test_a_friend_typed_right_is_name_and_address() -> None:
 
 
 def test_a_friend_may_come_by_name_for_a_time_and_be_changed_later(path: Path) -> None:
-    assert put(path, Wish("dora", names=["dora.example.org"], until=2_000_000_000, note="new"))
+    assert put(path, FriendChange("dora", names=["dora.example.org"], until=2_000_000_000, note="new"))
     dora = parse.load(path)[2]
     assert (dora.names, dora.until, dora.note) == (("dora.example.org",), 2_000_000_000, "new")
-    assert put(path, Wish("dora", ["192.0.2.9"], ["dora.example.net"], 2_000_000_060))
+    assert put(path, FriendChange("dora", ["192.0.2.9"], ["dora.example.net"], 2_000_000_060))
     dora = parse.load(path)[2]
     assert (dora.names, dora.until) == (("dora.example.org", "dora.example.net"), 2_000_000_060)
     assert [str(network) for network in dora.addresses] == ["192.0.2.9/32"]
@@ -121,8 +121,8 @@ def test_a_friend_may_come_by_name_for_a_time_and_be_changed_later(path: Path) -
 
 def test_a_friend_without_an_address_is_refused_unless_already_known(path: Path) -> None:
     with pytest.raises(UserError, match="no address"):
-        wished(OWN, path, Wish("dora", until=2_000_000_000))
-    assert "until" in wished(OWN, path, Wish("anna", until=2_000_000_000))
+        wished(OWN, path, FriendChange("dora", until=2_000_000_000))
+    assert "until" in wished(OWN, path, FriendChange("anna", until=2_000_000_000))
 
 
 def test_a_friend_who_goes_takes_nothing_else_along(path: Path) -> None:

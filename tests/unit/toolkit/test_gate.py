@@ -13,7 +13,7 @@ from toolkit.friends import commands
 from toolkit.hosts import gate, last, target
 from toolkit.hosts.names import HostName
 from toolkit.hosts.remote import PROGRAM, Remote
-from toolkit.hosts.target import Place
+from toolkit.hosts.target import DeployTarget
 from toolkit.ssh.connection import Connection
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ APPLIED: dict[str, Any] = {
 @pytest.fixture
 def remote(tmp_path: Path) -> Remote:
     """Return a host that the fake ssh stands for."""
-    return Remote(Place(HostName("myvps", "myvps")), Connection("myvps", sockets=tmp_path), become=False)
+    return Remote(DeployTarget(HostName("myvps", "myvps")), Connection("myvps", sockets=tmp_path), become=False)
 
 
 def answers(fake_ssh: FakeSsh, by_command: dict[str, Any]) -> None:
@@ -268,12 +268,12 @@ def test_friends_mean_the_host_of_the_last_deployment(tmp_path: Path, monkeypatc
     config = tmp_path / "config file"
     config.write_text("")
     last.remember(target.real("myvps", config))
-    assert (last.typed(None, None).host.alias, last.typed(None, None).ssh_config) == ("myvps", config)
-    assert last.typed("other", None).host.alias == "other"
+    assert (last.resolve(None, None).host.alias, last.resolve(None, None).ssh_config) == ("myvps", config)
+    assert last.resolve("other", None).host.alias == "other"
     last.forget(target.real("other"))
-    assert last.typed(None, None).host.alias == "myvps"
+    assert last.resolve(None, None).host.alias == "myvps"
     last.forget(target.real("myvps"))
-    assert last.typed(None, None) == ("lab", True)
+    assert last.resolve(None, None) == ("lab", True)
 
 
 def test_what_the_owner_should_worry_about_is_said_in_sentences() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.friends import commands
-from toolkit.friends.edit import Wish, wished
+from toolkit.friends.edit import FriendChange, wished
 from toolkit.hosts import gate, inventory, target
 from toolkit.hosts.inventory import Entry
 
@@ -58,7 +58,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     return made
 
 
-def listed(*wishes: Wish) -> None:
+def listed(*wishes: FriendChange) -> None:
     """Write the owner's friends.toml."""
     files = inventory.files_of(PLACE.host)
     inventory.make_missing(files, Entry(PLACE.host))
@@ -70,7 +70,7 @@ def listed(*wishes: Wish) -> None:
 
 
 def test_who_is_let_in_alone_by_an_address_is_kicked_there(host: Host) -> None:
-    listed(Wish("anna", ["203.0.113.7"]), Wish("ben", ["203.0.113.8"]))
+    listed(FriendChange("anna", ["203.0.113.7"]), FriendChange("ben", ["203.0.113.8"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "anna"), let_in("203.0.113.8/32", "ben")]
     commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == ["203.0.113.8/32"]
@@ -78,21 +78,21 @@ def test_who_is_let_in_alone_by_an_address_is_kicked_there(host: Host) -> None:
 
 
 def test_a_friend_whose_time_is_over_and_who_plays_on_is_kicked(host: Host) -> None:
-    listed(Wish("ben", ["203.0.113.8"], until=OVER))
+    listed(FriendChange("ben", ["203.0.113.8"], until=OVER))
     host.status["expired"] = [{"friend": "ben", "until": OVER}]
     commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == ["203.0.113.8/32"]
 
 
 def test_a_friend_whose_time_is_over_is_kicked_at_what_his_name_stood_for(host: Host) -> None:
-    listed(Wish("ben", names=["ben.example.org"], until=OVER))
+    listed(FriendChange("ben", names=["ben.example.org"], until=OVER))
     host.status["names"] = {"ben.example.org": {"addresses": ["203.0.113.9/32"]}}
     commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == ["203.0.113.9/32"]
 
 
 def test_an_address_of_two_is_left_alone_and_that_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    listed(Wish("anna", ["203.0.113.7"]), Wish("ben", ["203.0.113.7", "203.0.113.8"]))
+    listed(FriendChange("anna", ["203.0.113.7"]), FriendChange("ben", ["203.0.113.7", "203.0.113.8"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "ben"), let_in("203.0.113.8/32", "ben", "cara")]
     commands.remove(PLACE, "ben", kick=True)
     assert host.kicked == []
@@ -105,7 +105,9 @@ def test_an_address_of_two_is_left_alone_and_that_is_said(host: Host, capsys: py
 def test_a_network_that_holds_another_friends_address_is_left_alone(
     host: Host, capsys: pytest.CaptureFixture[str], gone: str, stays: str
 ) -> None:
-    listed(Wish("anna", ["203.0.113.0/24", "198.51.100.1"]), Wish("ben", ["203.0.113.7", "198.51.100.1"]))
+    listed(
+        FriendChange("anna", ["203.0.113.0/24", "198.51.100.1"]), FriendChange("ben", ["203.0.113.7", "198.51.100.1"])
+    )
     host.status["entries"] = [let_in("203.0.113.0/24", "anna"), let_in("203.0.113.7/32", "ben")]
     commands.remove(PLACE, gone, kick=True)
     assert host.kicked == []
@@ -113,20 +115,20 @@ def test_a_network_that_holds_another_friends_address_is_left_alone(
 
 
 def test_who_may_not_play_any_more_keeps_nobody_from_being_kicked(host: Host) -> None:
-    listed(Wish("anna", ["203.0.113.0/24"], until=OVER), Wish("ben", ["203.0.113.7", "2001:db8::/64"]))
+    listed(FriendChange("anna", ["203.0.113.0/24"], until=OVER), FriendChange("ben", ["203.0.113.7", "2001:db8::/64"]))
     host.status["entries"] = [let_in("203.0.113.7/32", "ben"), let_in("2001:db8::/64", "ben")]
     commands.remove(PLACE, "ben", kick=True)
     assert sorted(host.kicked) == ["2001:db8::/64", "203.0.113.7/32"]
 
 
 def test_that_no_address_is_known_is_said(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    listed(Wish("ben", names=["ben.example.org"]))
+    listed(FriendChange("ben", names=["ben.example.org"]))
     commands.remove(PLACE, "ben", kick=True)
     assert "nobody was kicked: no address of ben is known" in capsys.readouterr().out
 
 
 def test_a_kick_that_fails_is_told_in_a_sentence_after_the_removal(host: Host) -> None:
-    listed(Wish("ben", ["203.0.113.8"]))
+    listed(FriendChange("ben", ["203.0.113.8"]))
     host.kick = {"kicked": None, "problem": "the relay does not run, or has no socket at /run/x", "conntrack": None}
     with pytest.raises(UserError, match="the relay does not run, or has no socket at /run/x") as caught:
         commands.remove(PLACE, "ben", kick=True)

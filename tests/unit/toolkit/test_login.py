@@ -53,8 +53,8 @@ def test_root_and_sudo_without_a_password_are_enough(entry: Entry, found: connec
     login.check_root("myvps", entry, found)
 
 
-def visit(came_from: str, *, jumps: bool = False) -> login.Visit:
-    return login.Visit(LINK, "myvps", jumps, "root", came_from, become=False)
+def visit(came_from: str, *, jumps: bool = False) -> login.LoginFacts:
+    return login.LoginFacts(LINK, "myvps", jumps, "root", came_from, become=False)
 
 
 def test_both_of_our_addresses_are_friends_because_retroarch_hosts_by_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_both_of_our_addresses_are_friends_because_retroarch_hosts_by_ipv4(monke
 
 
 @pytest.mark.parametrize("seen", [visit("127.0.0.1"), visit("::1"), visit("198.51.100.4", jumps=True), visit("")])
-def test_an_address_that_is_not_ours_is_nobodys_friend(seen: login.Visit) -> None:
+def test_an_address_that_is_not_ours_is_nobodys_friend(seen: login.LoginFacts) -> None:
     assert seen.my_addresses() == []
     assert seen.is_listed([ipaddress.ip_network("0.0.0.0/0")]) is None
 
@@ -80,5 +80,5 @@ def test_whether_we_are_a_friend_is_told_from_the_address_the_host_sees() -> Non
     ("came_from", "shared"), [("192.0.2.1", True), ("::ffff:192.0.2.1", True), ("198.51.100.4", False), ("", False)]
 )
 def test_a_login_from_the_hosts_own_router_shares_its_address(came_from: str, shared: bool) -> None:
-    seen = login.Visit(LINK, "myvps", False, "root", came_from, become=False, gateways=("192.0.2.1", "fe80::1"))
+    seen = login.LoginFacts(LINK, "myvps", False, "root", came_from, become=False, gateways=("192.0.2.1", "fe80::1"))
     assert seen.shares_address is shared

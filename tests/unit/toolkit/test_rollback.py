@@ -19,7 +19,7 @@ from toolkit.deploy.releases import Release
 from toolkit.errors import BAD_INPUT, HOST_UNUSABLE, UserError
 from toolkit.hosts import target
 from toolkit.hosts.inventory import Entry, files_of, write
-from toolkit.hosts.login import Visit
+from toolkit.hosts.login import LoginFacts
 from toolkit.hosts.names import parse_host
 from toolkit.ssh.connection import Connection
 
@@ -147,7 +147,7 @@ def test_what_failed_half_way_is_to_be_done_again_and_not_to_be_deployed(
     fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known()
-    visit = Visit(Connection("myvps"), "myvps", False, "root", "", False)
+    visit = LoginFacts(Connection("myvps"), "myvps", False, "root", "", False)
     monkeypatch.setattr(rollback.login, "visit", lambda *_: visit)
     # Breaks off before it has left a recap.
     monkeypatch.setattr(rollback.ansible.Run, "argv", lambda _: [sys.executable, "-c", "raise SystemExit(2)"])

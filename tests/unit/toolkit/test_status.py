@@ -19,7 +19,7 @@ from toolkit.friends import commands
 from toolkit.hosts import inventory, last, target
 from toolkit.hosts.inventory import Entry
 from toolkit.hosts.names import parse_host
-from toolkit.hosts.target import Place
+from toolkit.hosts.target import DeployTarget
 from toolkit.lab import DEFAULT_SPEC
 from toolkit.status import show
 from toolkit.tasks.status import status as task
@@ -151,7 +151,7 @@ def test_the_wall_is_one_line() -> None:
 
 
 @pytest.fixture
-def place() -> Place:
+def place() -> DeployTarget:
     """Return a host that was deployed to, as far as this machine knows."""
     host = parse_host("myvps")
     inventory.write(inventory.files_of(host).inventory, Entry(host).render())
@@ -165,7 +165,7 @@ def test_a_host_that_was_never_deployed_to_is_told_so() -> None:
 
 
 def test_a_relay_that_does_not_answer_leaves_the_gate_to_be_seen(
-    place: Place, fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
+    place: DeployTarget, fake_ssh: FakeSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = show.gate.ask
     monkeypatch.setattr(show.gate, "ask", lambda *_: GATE)
@@ -220,7 +220,7 @@ def test_a_game_is_looked_at_often_enough_to_say_why_it_stutters(plays: bool, mo
         ben |= {"age": 60.0 + number}
         states.append({**STATE, "age": 60.0 + number, "sessions": [session("x", clients=[ben] if plays else [])]})
     remote = Asked(states)
-    monkeypatch.setattr(show, "visit", lambda *_, **__: nullcontext(remote))
+    monkeypatch.setattr(show, "open_session", lambda *_, **__: nullcontext(remote))
     monkeypatch.setattr(show.gate, "ask", lambda *_: GATE)
     monkeypatch.setattr(pace, "BETWEEN", 0.0)
     look = show.look(target.real("myvps"))
@@ -232,7 +232,7 @@ def test_a_game_is_looked_at_often_enough_to_say_why_it_stutters(plays: bool, mo
         assert "everybody waits for ben, who is 58 frames behind" in look.to_json()["stutters"][0]["says"]
 
 
-def test_ssh_that_fails_is_explained_and_nothing_is_asked_twice(place: Place, fake_ssh: FakeSsh) -> None:
+def test_ssh_that_fails_is_explained_and_nothing_is_asked_twice(place: DeployTarget, fake_ssh: FakeSsh) -> None:
     fake_ssh.answers(stderr="ssh: connect to host myvps port 22: Connection refused", code=255)
     with pytest.raises(UserError, match="nothing answers on its ssh port") as caught:
         show.look(place)

@@ -58,13 +58,13 @@ def test_what_can_be_read_is_no_mistake() -> None:
 def test_a_task_without_a_host_names_the_one_it_means_and_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("alpha", "beta"):
         last.remember(target.real(name))
-    assert last.typed(None, None).host.alias == "beta"
+    assert last.resolve(None, None).host.alias == "beta"
     said = capsys.readouterr().out
     assert re.match(r"host +beta\b.*alpha.*--host alpha", said)
-    last.typed(None, None, quiet=True)
+    last.resolve(None, None, quiet=True)
     assert capsys.readouterr().out == ""
     last.forget(target.real("beta"))
-    assert last.typed(None, None).host.alias == "alpha"
+    assert last.resolve(None, None).host.alias == "alpha"
 
 
 def test_a_command_carries_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> Remote:
     host = parse_host("myvps")
     inventory.write(inventory.files_of(host).inventory, Entry(host).render())
     monkeypatch.setattr(stream, "FIRST_RETRY", 0.01)
-    return visiting.alone(target.real("myvps"))
+    return visiting.one_shot(target.real("myvps"))
 
 
 def real(items: Iterator[stream.Item]) -> Iterator[Any]:
