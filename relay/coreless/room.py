@@ -95,7 +95,7 @@ class CorelessRoom:
                     game.close(peer, Outcome.BROKE_PROTOCOL, "it does not wait for an answer")
                 continue
             if peer.loads and number != wire.LOAD_SAVESTATE:
-                savestates.told_apart(game, peer)
+                savestates.tell_apart(game, peer)
             if number == wire.INPUT and peer.stage is Stage.SYNCED and isinstance(packet, bytes):
                 clock.played(game, peer, packet, now)
             else:

@@ -133,7 +133,7 @@ def reset(game: Game, peer: Peer, packet: bytes) -> None:
     _jumped(game, peer, frame)
 
 
-def told_apart(game: Game, peer: Peer) -> None:
+def tell_apart(game: Game, peer: Peer) -> None:
     """Take what follows on LOAD_SAVESTATE: it says whether the answer to a request was among the states before it.
 
     What a user loads comes twice, the answer once.
@@ -159,7 +159,7 @@ def forgive(game: Game, now: float) -> None:
     """Wait no longer for the answers of those whose state nobody needs any more."""
     for peer in game.synced:
         if peer.loads:
-            told_apart(game, peer)
+            tell_apart(game, peer)
         late = peer.owes_since is not None and now >= peer.owes_since + game.settings.state_seconds
         if late and not (peer is game.master and game.state.asked) and not game.paused:
             peer.owes_since = None

@@ -187,7 +187,7 @@ class Gate:
         from relay.gate.coexist import open_ports  # not needed to add a friend
 
         try:
-            open_ports.tend(self.programs, outcome, state, lambda: self.remember(state))
+            open_ports.open_missing(self.programs, outcome, state, lambda: self.remember(state))
         except Exception as error:
             complaint = f"other firewalls could not be looked at ({type(error).__name__}: {error})"
             outcome.complaints.append(complaint)

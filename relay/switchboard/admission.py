@@ -23,8 +23,8 @@ class Admission:
         self.allowances: dict[bytes, tuple[float, float]] = {}
         self._limits = limits
 
-    def come(self, source: bytes, now: float) -> Outcome | None:
-        """Count a new connection; return why it is one too many, if it is. It is counted until it is `gone` anyway."""
+    def admit(self, source: bytes, now: float) -> Outcome | None:
+        """Count a new connection; return why it is one too many, if it is. It is counted until `release` all the same."""
         self.connections += 1
         here = self.per_source[source] = self.per_source.get(source, 0) + 1
         if self.connections > self._limits.connections:
@@ -33,7 +33,7 @@ class Admission:
             return Outcome.TOO_MANY_FROM_ADDRESS
         return Outcome.TOO_FAST if self._too_fast(source, now) else None
 
-    def gone(self, source: bytes) -> None:
+    def release(self, source: bytes) -> None:
         """Count a connection no longer."""
         self.connections -= 1
         count_down(self.per_source, source)
@@ -47,7 +47,7 @@ class Admission:
         """Drop what is known of those whose allowance is whole again: after a second it is."""
         self.allowances = {source: entry for source, entry in self.allowances.items() if entry[1] > now - 1.0}
 
-    def one_too_many(self, silent: Collection[Conn], friends: bool) -> Conn | None:
+    def evict(self, silent: Collection[Conn], friends: bool) -> Conn | None:
         """Return who has to go of those that have not said what they are, friends or strangers; None: there is room.
 
         To refuse the newest would let whoever holds the places keep everybody out. A real client needs its place for

@@ -134,13 +134,13 @@ class Switchboard:
         deadline = now + self.timeouts.first_bytes
         conn = Conn(address, port, room_port, friend, now, State.OPENING, deadline, tunnel.Opening())
         self._opening[conn] = None
-        outcome = self._admission.come(conn.source, now)
+        outcome = self._admission.admit(conn.source, now)
         if outcome is Outcome.TOO_FAST and self._may_be_asked_for(conn):
             conn.hurried, outcome = True, None
         if outcome:
             # What it is was not waited for. To a client the word that it is full means something, to others nothing.
             self._close(conn, outcome, Reason.FULL if friend else Reason.NONE)
-        elif victim := self._admission.one_too_many(self._opening, friend):
+        elif victim := self._admission.evict(self._opening, friend):
             self._close(victim, Outcome.EVICTED if friend else Outcome.STRANGER)
         return conn, self._take()
 
@@ -672,7 +672,7 @@ class Switchboard:
             conn.session.linked.discard(conn)
             if conn.state is State.WAITING:
                 del self._waiting[conn.client_id], conn.session.waiting[conn.client_id]
-        self._admission.gone(conn.source)
+        self._admission.release(conn.source)
         conn.state = State.CLOSED
         conn.outcome = outcome
         conn.peer = None

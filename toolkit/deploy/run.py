@@ -23,7 +23,7 @@ from toolkit.deploy import ansible, proof, zipapp
 from toolkit.errors import ROLLED_BACK, UserError
 from toolkit.friends import parse as friends
 from toolkit.friends.edit import FriendChange, put
-from toolkit.friends.push import FriendsPush, by_turns, tell_plan
+from toolkit.friends.push import FriendsPush, file_lock, tell_plan
 from toolkit.hosts import gate, inventory, last, login
 from toolkit.hosts.remote import Remote
 from toolkit.hosts.session import ask_password
@@ -94,7 +94,7 @@ def deploy(place: DeployTarget, request: Request) -> int:
         folder = Path(scratch)
         visit = login.visit(link, entry, password)
         step("host", f"{place.host.alias}: logged in as {visit.account}{', with sudo' if visit.become else ''}")
-        with nullcontext() if request.check else by_turns(files.friends):
+        with nullcontext() if request.check else file_lock(files.friends):
             used = _make_files(place, entry, files, visit, request, folder)
         plan = Plan(_settings(used.relay), friends.load(used.friends), zipapp.build(folder))
         outgoing = FriendsPush.of(used.friends, files.friends, time.time())
@@ -106,8 +106,8 @@ def deploy(place: DeployTarget, request: Request) -> int:
         if request.check:
             changed += _look(remote, outgoing, plan)
         else:
-            with by_turns(files.friends):
-                outgoing = outgoing.anew(time.time())
+            with file_lock(files.friends):
+                outgoing = outgoing.refreshed(time.time())
                 changed += _push(remote, outgoing, changed)
             last.remember(place)
             _prove(place, visit, replace(plan, friends=friends.parse(outgoing.source, files.friends)))

@@ -12,7 +12,7 @@ from toolkit.console import draw, say, short, step
 from toolkit.errors import DEPLOY_FAILED, UserError
 from toolkit.friends import edit as friends_edit
 from toolkit.friends import parse
-from toolkit.friends.push import FriendsPush, by_turns
+from toolkit.friends.push import FriendsPush, file_lock
 from toolkit.hosts import gate, inventory
 from toolkit.hosts.remote import Remote, never_deployed
 from toolkit.hosts.session import one_shot, open_session
@@ -155,7 +155,7 @@ def _change(
     file = inventory.files_of(remote.place.host).friends
     if not file.exists():
         raise never_deployed(remote.place)
-    with by_turns(file):
+    with file_lock(file):
         read = file.read_text(encoding="utf-8")
         FriendsPush.of_text(edit(read, file), file, time.time(), read).push(remote, survey=survey, also=also)
 

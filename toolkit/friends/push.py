@@ -51,7 +51,7 @@ class FriendsPush:
         known = tuple(friend.name for friend in parse(before, _sent(file)))
         return cls(left, text, file, text if read is None else read, tuple(friend.name for friend in over), known)
 
-    def anew(self, now: float) -> FriendsPush:
+    def refreshed(self, now: float) -> FriendsPush:
         """Return the list as its owner has it after a playbook, which takes long enough for them to edit the file.
 
         now is in seconds since 1970. Raises UserError where it is broken by now.
@@ -116,7 +116,7 @@ def tell_plan(listed: Sequence[friends.Friend], now: float) -> None:
 
 
 @contextmanager
-def by_turns(file: Path) -> Iterator[None]:
+def file_lock(file: Path) -> Iterator[None]:
     """Let no other command change a friends.toml meanwhile: one of two changes would be lost. Raises UserError."""
     with ExitStack() as held:
         try:

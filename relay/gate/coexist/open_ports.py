@@ -18,7 +18,7 @@ from relay.gate.state import State
 Record = dict[str, Any]
 
 
-def tend(programs: Programs, outcome: Result, state: State, remember: Callable[[], object]) -> None:
+def open_missing(programs: Programs, outcome: Result, state: State, remember: Callable[[], object]) -> None:
     """Close what is open for former ports, open what is shut, and leave sentences in outcome and state.
 
     remember: brings the state to the disk; it raises OSError when it cannot. Raises what a survey raises.

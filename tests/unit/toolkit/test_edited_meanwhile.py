@@ -108,7 +108,7 @@ def test_a_change_waits_for_its_turn_and_gives_up_with_a_sentence(
 ) -> None:
     patient = state.locked
     monkeypatch.setattr(outgoing.state, "locked", lambda path: patient(path, 0.0))
-    with outgoing.by_turns(files.friends), pytest.raises(UserError, match="another command changes"):
+    with outgoing.file_lock(files.friends), pytest.raises(UserError, match="another command changes"):
         deployed(monkeypatch, lambda: 0)
     assert sent == []
 
@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(own_configuration: Path) 
     own_configuration.write_text("a file where a folder is wanted")
     with (
         pytest.raises(UserError, match=r"friends\.toml cannot be written: "),
-        outgoing.by_turns(own_configuration / "x" / "friends.toml"),
+        outgoing.file_lock(own_configuration / "x" / "friends.toml"),
     ):
         pass
 
