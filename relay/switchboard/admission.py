@@ -24,7 +24,7 @@ class Admission:
         self._limits = limits
 
     def admit(self, source: bytes, now: float) -> Outcome | None:
-        """Count a new connection; return why it is one too many, if it is. It is counted until `release` all the same."""
+        """Count a new connection; return why it is one too many, if it is. It counts until `release`."""
         self.connections += 1
         here = self.per_source[source] = self.per_source.get(source, 0) + 1
         if self.connections > self._limits.connections:
