@@ -1,4 +1,4 @@
-"""The agent: keeps the wall standing, for as long as the host runs.
+"""The agent: keeps the rules loaded, for as long as the host runs.
 
 It looks when the kernel says that somebody changed the rules, and every few seconds anyway; it asks for DNS names
 again, plans again when an entry ends or a file changes, and puts back what is not as it should be. It changes nothing
@@ -41,8 +41,8 @@ PAUSE = 0.2
 WHOLE = 60.0
 SURVEY_AFTER_CHANGE = 60.0
 SURVEY = 600.0
-# How long the service manager waits with the port for a wall that cannot be put up. Beyond it the relay's own list has
-# to keep strangers out, and whoever deploys hears why instead of that a service did not start.
+# How long the service manager waits with the port for a ruleset that cannot be put up. Beyond it the relay's own list
+# has to keep strangers out, and whoever deploys hears why instead of that a service did not start.
 PATIENCE = 10.0
 # What is logged of a problem that has ended: the doctor leaves it out then.
 OVER = "over"
@@ -113,7 +113,7 @@ class Agent:
             self._round(told=told or sock is None)
 
     def _round(self, *, told: bool) -> None:
-        """Look; and once the wall stands, or cannot for PATIENCE, let the service manager open the port."""
+        """Look; and once the rules are loaded, or cannot for PATIENCE, let the service manager open the port."""
         stands = self.look(told=told or not self._ready) is not None
         if not self._ready and (stands or self._clock() - self._begun >= PATIENCE):
             self._ready = True

@@ -73,7 +73,7 @@ remove [--keep-config]
     "left": [sentence] (of a packet filter used before), "saved": [sentence] (as survey)}
 
 agent
-    Keep the wall standing; a service (Type=notify). It exits 0 on SIGTERM and leaves the wall as it is.
+    Keep the rules loaded; a service (Type=notify). It exits 0 on SIGTERM and leaves the ruleset as it is.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _configure(gate: argparse.ArgumentParser) -> None:
     _add(parsers, "survey", "show what other firewalls do with the port")
     gone = _add(parsers, "remove", "take all of it away")
     gone.add_argument("--keep-config", action="store_true", help="leave friends.toml")
-    _add(parsers, "agent", "keep the wall standing (a service)")
+    _add(parsers, "agent", "keep the firewall rules loaded (a service)")
 
 
 def _add_apply(parsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

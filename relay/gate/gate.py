@@ -128,7 +128,7 @@ class Gate:
         return plan.make(wanted.friends, resolver.answers(state.names), self.clock(), near)
 
     def wall(self, wanted: Wanted, made: Plan, state: State) -> Ruleset:
-        """Return the wall for a plan. Raises ConfigError when it would stand in the way in."""
+        """Return the ruleset for a plan. Raises ConfigError when it would stand in the way in."""
         if state.applied is None or state.applied.ports != sorted(set(wanted.ports)):
             self._check_ports(wanted, state)
         most = CAP_FACTOR * wanted.settings.limits.connections_per_address

@@ -66,7 +66,7 @@ class Name:
 
 
 class Healed(TypedDict):
-    """How often the wall had to be put back, when last, and what was found."""
+    """How often the firewall rules had to be loaded again, when last, and what was found."""
 
     count: int
     at: int | None
@@ -102,13 +102,12 @@ class State:
     """All of it. Moments in seconds since 1970.
 
     names: by DNS name. seen: when an entry's element last let somebody in. packets: its count then. healed: how often
-    the wall had to be put back, when last, and what was found. opened: what was opened in other firewalls; opening:
-    what was begun there, and may be open in part. others: what they do, in sentences. created: tables of iptables that
-    were not there before. leftover: of the packet filter used before. rolled_back: when and why a push was taken back.
-    replaced: the last push in whose place another one was made. controller: where the last push came from
-    (SSH_CONNECTION). friends: the text of friends.toml applied last;
-    settings: that of relay.toml ("": there was none). problem: why the wall is not what the files ask for, "" when it
-    is.
+    the firewall rules had to be loaded again, when last, and what was found. opened: what was opened in other
+    firewalls; opening: what was begun there, and may be open in part. others: what they do, in sentences. created:
+    tables of iptables that were not there before. leftover: of the packet filter used before. rolled_back: when and why
+    a push was taken back. replaced: the last push in whose place another one was made. controller: where the last push
+    came from (SSH_CONNECTION). friends: the text of friends.toml applied last; settings: that of relay.toml ("": there
+    was none). problem: why the ruleset is not what the files ask for, "" when it is.
     """
 
     applied: Applied | None = None

@@ -198,7 +198,7 @@ def _by_network(addresses: Iterable[Address], entries: Iterable[Entry]) -> Count
 def text(shown: dict[str, Any]) -> str:
     """Return the status for people."""
     ports = ", ".join(str(port) for port in shown["ports"])
-    lines = [f"wall      {_wall(shown)} ({shown['backend'] or 'no packet filter'}), port {ports}"]
+    lines = [f"rules     {_wall(shown)} ({shown['backend'] or 'no packet filter'}), port {ports}"]
     lines.append(
         f"agent     {'process ' + str(shown['agent']) if shown['agent'] else 'does not run: nothing is healed'}"
     )
@@ -223,10 +223,10 @@ def text(shown: dict[str, Any]) -> str:
 
 def _wall(shown: dict[str, Any]) -> str:
     if not shown["present"]:
-        return "IS NOT THERE"
+        return "ARE NOT LOADED"
     if shown["changing"] is not None:
-        return f"is being changed by process {shown['changing']}"
-    return "stands" if shown["complete"] else "stands, and lacks entries"
+        return f"are being changed by process {shown['changing']}"
+    return "are loaded" if shown["complete"] else "are loaded, but lack entries"
 
 
 def _line(entry: dict[str, Any]) -> str:

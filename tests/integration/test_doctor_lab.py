@@ -98,7 +98,7 @@ def test_a_host_as_it_was_deployed_is_well(deployed: GateLab) -> None:
     told = list(findings.every(looked_at(deployed)))
     assert {finding.severity for finding in told} <= {Severity.FINE, Severity.NOTE}, told
     fine = {finding.name for finding in told if finding.severity is Severity.FINE}
-    assert fine >= {"login", "service", "listening", "wall", "firewalls", "disk", "files", "settings", "versions"}
+    assert fine >= {"login", "service", "listening", "ruleset", "firewalls", "disk", "files", "settings", "versions"}
 
 
 def test_a_way_in_that_is_shut_leaves_what_can_be_seen_from_outside(deployed: GateLab, tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_a_wall_that_fell_with_nobody_to_put_it_back_is_told(deployed: GateLab) 
     deployed.host.run("systemctl", "stop", "netplay-relay-firewall")
     deployed.host.run("nft", "delete", "table", "inet", "netplay")
     try:
-        told = found(deployed, "wall")
-        assert "the wall does not stand" in told[0].sentence
+        told = found(deployed, "ruleset")
+        assert "the firewall rules are not loaded" in told[0].sentence
         assert any("keeper does not run" in finding.sentence for finding in told)
         # The relay's own list still keeps strangers out, and tells them so.
         relay = deployed.lab.node("relay").ipv4
@@ -175,7 +175,7 @@ def test_a_wall_that_lacks_a_friend_is_told_with_the_address(deployed: GateLab) 
         rules = deployed.host.run("nft", "list", "table", "inet", "netplay")
         name = next(line.split()[1] for line in rules.splitlines() if line.strip().startswith("set ") and "4" in line)
         deployed.host.run("nft", "delete", "element", "inet", "netplay", name, "{", friend, "}")
-        worst = bad(deployed, "wall")
+        worst = bad(deployed, "ruleset")
         assert worst.severity is Severity.TROUBLE
         assert friend in worst.evidence
     finally:

@@ -87,7 +87,11 @@ def test_a_look_ahead_at_a_fresh_host_names_every_change_and_makes_none(story: S
 
 def test_a_look_ahead_and_the_run_after_it_change_the_same(story: Story) -> None:
     """Only starting what is not there yet cannot be foreseen."""
-    started = {"Enable the wall and put it up", "Enable the socket and open the ports", "Enable the relay and start it"}
+    started = {
+        "Enable and start the firewall agent",
+        "Enable the socket and open the ports",
+        "Enable the relay and start it",
+    }
     assert story.first.status == 0, story.first.said + story.first.errors
     assert set(story.first.changed) - set(story.look.changed) == started
     assert set(story.look.changed) <= set(story.first.changed)
@@ -101,7 +105,7 @@ def test_deploying_again_changes_nothing(story: Story) -> None:
 
 def test_the_wall_stands_before_the_port_opens(story: Story) -> None:
     order = story.first.changed
-    assert order.index("Enable the wall and put it up") < order.index("Enable the socket and open the ports")
+    assert order.index("Enable and start the firewall agent") < order.index("Enable the socket and open the ports")
 
 
 def test_friends_get_in_and_strangers_reach_nothing_but_what_they_could_before(host: RoleHost) -> None:
@@ -216,7 +220,7 @@ def test_an_edited_setting_and_a_removed_friend_change_just_that_and_end_no_game
             assert run.changed == [
                 "Install the settings, once this release accepts them",
                 "Install the list of friends",
-                "Change the keeper of the wall to what is installed now",
+                "Restart the firewall agent as it is installed",
                 "Change to the new release and settings",
             ]
             assert "-ping = 1\n+ping = 2\n" in run.said
@@ -302,7 +306,7 @@ def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules
         run = host.play()
         assert run.changed == [
             "Unpack the release beside itself",
-            "Change the keeper of the wall to what is installed now",
+            "Restart the firewall agent as it is installed",
             "Change to the new release and settings",
             "Remove releases beyond the last 3",
         ]
@@ -327,7 +331,7 @@ def test_a_wall_that_cannot_stand_is_told_in_a_sentence_and_stops_the_run(host: 
         host.run("mv", "/usr/sbin/nft.away", "/usr/sbin/nft")
         back = host.play()
     assert (refused.status != 0, back.status) == (True, 0), refused.said + back.errors
-    assert f"The wall does not stand on {host.alias}" in refused.errors
+    assert f"The firewall rules are not loaded on {host.alias}" in refused.errors
     assert "this host has no nft that works. Install the package nftables" in refused.errors
     assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
 
@@ -365,7 +369,7 @@ def test_a_relay_that_fails_again_and_again_is_mended_by_a_deployment(host: Role
     assert mended.status == 0, mended.said + mended.errors
     assert mended.changed == [
         "Install the settings, once this release accepts them",
-        "Change the keeper of the wall to what is installed now",
+        "Restart the firewall agent as it is installed",
         "Start a relay that fails anew, with the new release and settings",
     ]
     assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)

@@ -105,7 +105,7 @@ def test_a_run_finishes_what_an_interrupted_one_left(relay: GateLab) -> None:
     relay.host.run("sh", "-c", "echo '# by hand' >>/etc/sv/netplay-relay/finish")
     begun, before = time.time(), process(relay)
     wait_for(lambda: time.time() > begun + 2, SOON, "the second to pass in which the file was touched")
-    # What is told of it, the file, the keeper of the wall, the relay.
+    # What is told of it, the file, the firewall agent, the relay.
     assert deploy(relay.place, Request()) == 4
     assert process(relay) == before
 

@@ -43,7 +43,7 @@ BREAKAGES = (
         "netplay-relay.service is masked",
     ),
     Breakage("firewall agent stopped", f"systemctl stop {FIREWALL}", "keeper does not run"),
-    Breakage("rules flushed", f"systemctl stop {FIREWALL}; nft flush ruleset", "the wall does not stand"),
+    Breakage("rules flushed", f"systemctl stop {FIREWALL}; nft flush ruleset", "the firewall rules are not loaded"),
     Breakage(
         "another firewall's rule before ours",
         "nft add table inet office; "

@@ -89,7 +89,7 @@ class MemoryBackend:
     def load(
         self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
     ) -> None:
-        """Remember a wall."""
+        """Remember a ruleset."""
         if self.refuses and not (check_only and self.seldom):
             raise FilterError(self.refuses)
         self.lacks = self.missing if frame else self.lacks

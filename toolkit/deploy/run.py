@@ -134,7 +134,7 @@ def _push(remote: Remote, outgoing: FriendsPush, changed: int) -> int:
     except UserError as error:
         if error.exit_code != ROLLED_BACK or not changed:
             raise
-        # The wall stood for the new settings already, so a list that comes back fits them.
+        # The ruleset stood for the new settings already, so a list that comes back fits them.
         stays = "That is friends.toml and the rules. The release and relay.toml, which this run put there first, stay"
         raise UserError(f"{error.message}. {stays}", fix=error.fix, exit_code=ROLLED_BACK) from None
 

@@ -119,8 +119,12 @@ def table(state: dict[str, Any], room: int | None = None) -> RenderableType:
 
 def problems(state: dict[str, Any]) -> list[str]:
     """Return what the owner should know, in sentences."""
-    found = [] if state["present"] else ["the wall does not stand; the relay's own list alone keeps strangers out"]
-    found += [] if state["agent"] else [f"the wall's keeper does not run; start it there: {_START}"]
+    found = (
+        []
+        if state["present"]
+        else ["the firewall rules are not loaded; only the relay's own allowlist keeps strangers out"]
+    )
+    found += [] if state["agent"] else [f"the firewall agent is not running. Start it on the host: {_START}"]
     found += [state["problem"]] if state["problem"] else []
     if problem := state.get("allowlist", {}).get("problem"):
         found.append(f"{problem}. To send it again: invoke friends.push")
@@ -129,7 +133,7 @@ def problems(state: dict[str, Any]) -> list[str]:
     if healed := state["healed"]["count"]:
         last = expiry.shown(state["healed"]["at"])
         often = "once, on" if healed == 1 else f"{healed} times, the last time on"
-        found.append(f"the wall was put back {often} {last}: {state['healed']['what']}")
+        found.append(f"the firewall rules were loaded again {often} {last}: {state['healed']['what']}")
     return [*found, *state["warnings"], *state["others"]]
 
 

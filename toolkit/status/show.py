@@ -129,10 +129,10 @@ def outcomes(state: dict[str, Any]) -> str:
 
 
 def wall(state: dict[str, Any]) -> str:
-    """Return the state of the gate in a line: whether the wall stands, by what, and what came to it."""
-    stands = "stands" if state["complete"] else "lacks entries" if state["present"] else "IS NOT THERE"
+    """Return the state of the gate in a line: whether the rules are loaded, by what, and what came to it."""
+    loaded = "are loaded" if state["complete"] else "lack entries" if state["present"] else "ARE NOT LOADED"
     packets = state["packets"]
-    parts = [f"gate: the wall {stands} ({state['backend'] or 'no packet filter'})"]
+    parts = [f"gate: the firewall rules {loaded} ({state['backend'] or 'no packet filter'})"]
     if packets:
         parts.append(f"{packets['friends']} friends' connections let in, {packets['refused']} packets refused")
     return ", ".join(parts)

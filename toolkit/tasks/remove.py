@@ -29,7 +29,7 @@ def remove(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Take the relay, its wall and its account off a host; what you keep for it on this machine stays."""
+    """Remove the relay, its firewall rules and its account from a host; what you keep for it on this machine stays."""
     from toolkit.deploy.remove import remove
     from toolkit.hosts import last
 

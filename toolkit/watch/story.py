@@ -60,11 +60,11 @@ class Story:
         if not (before and self.gate):
             return
         if before["present"] and not self.gate["present"]:
-            yield "THE WALL IS GONE: the relay's own list alone keeps strangers out"
+            yield "THE FIREWALL RULES ARE NOT LOADED: only the relay's own allowlist keeps strangers out"
         if self.gate["healed"]["count"] > before["healed"]["count"]:
-            yield f"the wall was put back: {self.gate['healed']['what']}"
+            yield f"the firewall rules were loaded again: {self.gate['healed']['what']}"
         if before["agent"] and not self.gate["agent"]:
-            yield "the wall's keeper does not run any more: invoke doctor says how to start it"
+            yield "the firewall agent is no longer running: invoke doctor shows how to start it"
 
     def _relay(self, state: dict[str, Any], now: float) -> Iterator[str | Card]:
         if self._pid not in (None, state.get("pid")):

@@ -90,7 +90,7 @@ def all_packages() -> dict[str, Package]:
                     "/etc/netplay-relay/friends.toml",
                     "/etc/netplay-relay/allowlist",
                 ),
-                # Settings are the account's to read and nobody else's; what the keeper of the wall knows is root's.
+                # Settings are the account's to read and nobody else's; what the firewall agent knows is root's.
                 directories=("/etc/netplay-relay 0750 root _netplay_relay", "/var/lib/netplay-relay 0700 root root"),
                 subpackages=(_FIREWALL,),
             ),

@@ -101,7 +101,7 @@ def look_with(
 
 
 def serves(pid: int, proc: Path = PROC) -> bool:
-    """Whether a service's process has become the relay: before, it is a shell that waits, for the wall or to fail."""
+    """Whether a service's process has become the relay: before, it is a shell that waits for the firewall rules."""
     try:
         return b"serve" in (proc / str(pid) / "cmdline").read_bytes().split(b"\0")
     except OSError:

@@ -41,7 +41,7 @@ class Backend(Protocol):
     def load(
         self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
     ) -> None:
-        """Make the wall stand: rules and entries, or with frame False the entries alone. check_only: only try."""
+        """Load the ruleset: rules and entries, or with frame False the entries alone. check_only: only try."""
 
     def tried(self, wall: Ruleset) -> tuple[str, ...]:
         """Return what of `lacks` is still missing: the owner may have mended that."""
@@ -88,7 +88,7 @@ class Done:
 def enforce(
     backend: Backend, wall: Ruleset, applied: Applied | None, clock: Callable[[], float], *, check_only: bool = False
 ) -> tuple[Done, Applied | None]:
-    """Make the wall stand, changing as little as possible; return what was done and what is applied now.
+    """Load the ruleset, changing as little as possible; return what was done and what is applied now.
 
     Rules count as ours when text and listing are those of the last load: nft and iptables print rules as they like, but
     the same rules alike. clock: seconds since 1970. Raises FilterError; then what stood before stands.

@@ -65,7 +65,7 @@ def _elements(sets: str) -> Iterator[tuple[str, str, int, int]]:
 
 
 def by_set(listed: Iterable[tuple[Network, float | None, int]]) -> dict[str, dict[Network, float | None]]:
-    """Return networks and the seconds that remain, by the sets of a wall."""
+    """Return networks and the seconds that remain, by the sets of a ruleset."""
     found: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
     for network, left, _ in listed:
         found[set_of(network)][network] = left

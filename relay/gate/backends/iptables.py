@@ -73,9 +73,10 @@ class Iptables:
     def load(
         self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
     ) -> None:
-        """Make the wall stand. Raises FilterError; what stood before is put back then.
+        """Load the ruleset. Raises FilterError; what stood before is put back then.
 
-        What kernel or iptables lack and the wall can do without is left out; where nothing stands, all of it is tried.
+        What kernel or iptables lack and the ruleset can do without is left out; where nothing stands, all of it is
+        tried.
         """
         before = None if check_only else self.snapshot()
         if standing is None:

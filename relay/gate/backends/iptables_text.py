@@ -1,4 +1,4 @@
-"""iptables: the text that makes the wall for hosts without nft, and what iptables-save and ipset say of it. Pure.
+"""iptables: the text that makes the ruleset for hosts without nft, and what iptables-save and ipset say of it. Pure.
 
 The same chains in iptables and ip6tables: NETPLAY, jumped to from INPUT once, leaves out every packet that is not for
 the relay's ports; NETPLAY-GATE decides, NETPLAY-FRIEND holds the cap. Friends are in an ipset (netplay4, netplay6)
@@ -286,5 +286,5 @@ def _counter(rule: str) -> str:
 
 
 def without_times(wall: Ruleset) -> Ruleset:
-    """Return the wall as it is when each entry is a rule: rules have no timeouts."""
+    """Return the ruleset as it is when each entry is a rule: rules have no timeouts."""
     return replace(wall, sets={name: dict.fromkeys(elements) for name, elements in wall.sets.items()})

@@ -44,9 +44,10 @@ class Nftables:
     def load(
         self, wall: Ruleset, standing: Standing | None, now: float, *, frame: bool, check_only: bool = False
     ) -> None:
-        """Make the wall stand in one transaction of nft. Raises FilterError; then nothing has changed.
+        """Load the ruleset in one transaction of nft. Raises FilterError; then nothing has changed.
 
-        What the kernel lacks and the wall can do without is left out; where nothing stands, all of it is tried again.
+        What the kernel lacks and the ruleset can do without is left out; where nothing stands, all of it is tried
+        again.
         """
         if standing is None:
             self.lacks = ()

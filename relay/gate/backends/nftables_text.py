@@ -1,4 +1,4 @@
-"""nftables: the text that makes the wall, and what `nft -j list table` says of it. Pure.
+"""nftables: the text that makes the ruleset, and what `nft -j list table` says of it. Pure.
 
 Everything lives in one table, `inet netplay`. The one chain with a hook holds a rule, or two, and these leave out
 every packet that is not for the relay's ports: whatever the sets hold, no other port can be shut off.

@@ -49,7 +49,7 @@ def _close_former(others: Coexistence, outcome: Result, state: State, remember: 
     try:
         others.close(keep=outcome.wall.ports)
     except (ProgramError, OSError) as error:
-        # Not worth the wall, which stands by now. What stays open there leads to nobody; it is tried again.
+        # Not worth the ruleset, which stands by now. What stays open there leads to nobody; it is tried again.
         outcome.complaints.append(f"what was opened in other firewalls before could not be closed: {error}")
         return
     state.opened, state.opening = _kept(state.opened, ours), _kept(state.opening, ours)

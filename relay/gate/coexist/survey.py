@@ -1,8 +1,8 @@
 """Living with other firewalls: what they do with our ports, opening the ports there, and undoing that.
 
-Our wall decides who gets in and runs first; what it lets through must then pass everybody else. So a port that another
-filter shuts is opened there for all, in that tool's own terms and under our name. Rules of others are never changed,
-and a firewall is never switched off.
+Our ruleset decides who gets in and runs first; what it lets through must then pass everybody else. So a port that
+another filter shuts is opened there for all, in that tool's own terms and under our name. Rules of others are never
+changed, and a firewall is never switched off.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _iptables_finding(program: str, shut: list[int]) -> Finding:
 def _forwarded(ports: list[int]) -> Finding:
     sentence = (
         f"Docker or another forwarder sends port {listed(ports)} elsewhere: its packets never pass this host's input "
-        "filters: our wall does not see them. Publish another port there, or give the relay another port."
+        "filters: our firewall rules do not see them. Publish another port there, or give the relay another port."
     )
     return Finding("forwarding", sentence, "the nat tables", [], ports)
 

@@ -1,4 +1,4 @@
-"""The wall: what a packet filter shall hold, what it holds, and the difference; the same words for every backend.
+"""The ruleset: what a packet filter shall hold, what it holds, and the difference; the same words for every backend.
 
 Single addresses are in host4 and host6 and end by a timeout of the filter's own. A person's IPv6 entry is a /64, and
 host6 holds such /64s. Every other prefix is in net4 and net6, merged where prefixes overlap; these have no timeout
@@ -68,7 +68,7 @@ class Difference:
 
 
 def build(plan: Plan, ports: tuple[int, ...], most: int, datagrams: tuple[int, ...] = ()) -> Ruleset:
-    """Return the wall for a plan. ports must not be empty; datagrams: more of them, for UDP alone."""
+    """Return the ruleset for a plan. ports must not be empty; datagrams: more of them, for UDP alone."""
     sets: dict[str, dict[Network, float | None]] = {name: {} for name in SETS}
     prefixes: dict[int, list[Network]] = {4: [], 6: []}
     for entry in plan.entries:

@@ -155,7 +155,7 @@ def test_a_timer_ends_early_when_its_push_was_confirmed(terminal: Terminal) -> N
 
 
 def test_the_status_shows_what_is_in_force_and_what_is_not(terminal: Terminal) -> None:
-    assert "IS NOT THERE" in terminal.type("status")
+    assert "ARE NOT LOADED" in terminal.type("status")
     terminal.type("apply", "--friends", "-", text=ANNA + friend("cgn", 'ip = "100.64.1.2"'))
     shown = terminal.ask("status")
     assert (shown["present"], shown["complete"], shown["agent"]) == (True, True, None)
@@ -180,7 +180,7 @@ def test_what_is_left_of_our_rules_is_no_wall(
     monkeypatch.setattr(terminal.gate.filter, "standing", lambda: replace(standing, **left))
     shown = terminal.ask("status")
     assert (shown["present"], shown["complete"]) == (False, False)
-    assert "IS NOT THERE" in terminal.type("status")
+    assert "ARE NOT LOADED" in terminal.type("status")
 
 
 def test_the_status_of_a_broken_list_is_that_of_what_was_applied_and_says_so(terminal: Terminal) -> None:

@@ -24,7 +24,7 @@ SETS6 = "create netplay6 hash:net family inet6\nadd netplay6 2001:db8:1:2::/64 t
 
 
 def saved(version: int, *, ipset: bool, jumps: int = 1, count: int = 2, found: ruleset.Ruleset = WALL) -> str:
-    """Return what iptables-save -c prints of a wall, that above."""
+    """Return what iptables-save -c prints of a ruleset, that above."""
     rules = [f"[{count}:120] {rule}" for rule in iptables_text.frame(found, version, ipset=ipset)]
     jump = ["[9:9] -A INPUT -j NETPLAY"] * jumps
     chains = [f":{chain} - [0:0]" for chain in iptables_text.CHAINS]

@@ -22,7 +22,7 @@ REFUSED = ProgramError(["nft"], 1, "/dev/stdin:4:1-7: Error: Could not process r
 
 
 def listing(*, counters: bool = True, left: int | None = 89, packets: int = 0, extra: tuple[object, ...] = ()) -> str:
-    """Return what nft 1.0.6 prints of the wall above (its rules left out)."""
+    """Return what nft 1.0.6 prints of the ruleset above (its rules left out)."""
     counted = {"stmt": [{"counter": None}]} if counters else {}
     counter = {"counter": {"packets": packets, "bytes": 0}} if counters else {}
     timed = {} if left is None else {"timeout": 90, "expires": left}

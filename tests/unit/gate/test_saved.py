@@ -19,7 +19,7 @@ OWN = ["*filter", ":INPUT DROP [0:0]", "-A INPUT -p tcp -m tcp --dport 22 -j ACC
 
 
 def rules(ipset: bool) -> str:
-    """Return what iptables-save prints on a host with rules of its own and the wall."""
+    """Return what iptables-save prints on a host with rules of its own and the ruleset."""
     ours = [
         *(f":{chain} - [0:0]" for chain in iptables_text.CHAINS),
         iptables_text.JUMP,

@@ -1,4 +1,4 @@
-"""The status while somebody changes the wall: it waits a moment, and says so when the change takes longer."""
+"""The status while somebody changes the ruleset: it waits a moment, and says so when the change takes longer."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_change_that_takes_long_is_said_to_be_one(gate: MemoryGate, monkeypatc
         told = shown(gate)
         assert (told["present"], told["changing"]) == (True, state.holder(gate.places.lock))
         assert status.text(told).startswith(
-            f"wall      is being changed by process {told['changing']} (nftables), port"
+            f"rules     are being changed by process {told['changing']} (nftables), port"
         )
     assert shown(gate)["changing"] is None
 
@@ -106,7 +106,7 @@ def test_a_wall_that_is_gone_is_gone_whoever_is_at_work(gate: MemoryGate, monkey
     with state.locked(gate.places.lock):
         told = shown(gate)
     assert not told["present"]
-    assert "IS NOT THERE" in status.text(told)
+    assert "ARE NOT LOADED" in status.text(told)
 
 
 def test_rules_that_somebody_else_changed_are_no_change_of_ours(gate: MemoryGate) -> None:

@@ -1,4 +1,4 @@
-"""The tasks that see the wall stand and write down who gets in, run on this machine with a program that stands in."""
+"""The tasks that verify the ruleset and write the allowlist, run on this machine with a stand-in for the program."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def test_a_wall_that_stands_and_is_kept_is_enough(verified: tuple[str, str], nam
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("fallen", "The wall does not stand on fallen, so nothing was done that comes after it: nft says no."),
-        ("unkept", "The wall stands, and the service that keeps it does not run on unkept, so nothing"),
-        ("mistaken", "The wall stands, and not as the list of friends wants it on mistaken, so nothing was done that"
-         " comes after it: friends.toml:3: no."),
-        ("lacking", "The wall stands, and not as the list of friends wants it on lacking"),
-        ("broken", "The wall does not stand on broken, so nothing was done that comes after it: netplay-relay: it"),
+        ("fallen", "The firewall rules are not loaded on fallen, so nothing was done that comes after it: nft says"),
+        ("unkept", "The firewall rules are loaded, but the firewall agent is not running on unkept, so nothing"),
+        ("mistaken", "The firewall rules differ from friends.toml on mistaken, so nothing was"
+         " done that comes after it: friends.toml:3: no."),
+        ("lacking", "The firewall rules differ from friends.toml on lacking"),
+        ("broken", "The firewall rules are not loaded on broken, so nothing was done that comes after it: netplay"),
     ],
 )  # fmt: skip
 def test_a_wall_that_nobody_keeps_or_that_is_another_one_is_a_failure(

@@ -145,9 +145,11 @@ def test_outcomes_are_counted_in_a_line() -> None:
     assert told == "ended so far: left 4, stranger 17; sessions: host-left 2, left 1"
 
 
-def test_the_wall_is_one_line() -> None:
-    assert show.wall(GATE) == ("gate: the wall stands (nftables), 12 friends' connections let in, 34 packets refused")
-    assert "IS NOT THERE" in show.wall({**GATE, "present": False, "complete": False, "packets": {}})
+def test_the_state_of_the_gate_is_one_line() -> None:
+    assert show.wall(GATE) == (
+        "gate: the firewall rules are loaded (nftables), 12 friends' connections let in, 34 packets refused"
+    )
+    assert "ARE NOT LOADED" in show.wall({**GATE, "present": False, "complete": False, "packets": {}})
 
 
 @pytest.fixture

@@ -210,9 +210,9 @@ def test_a_wall_that_goes_and_is_put_back_is_told(relay: Relay) -> None:
     gate = {"present": True, "healed": healed, "agent": 5}
     assert list(relay.story.feed({"gate": gate}, 1)) == []
     (gone,) = relay.story.feed({"gate": {**gate, "present": False}}, 2)
-    assert "THE WALL IS GONE" in str(gone)
+    assert "THE FIREWALL RULES ARE NOT LOADED" in str(gone)
     back = {**gate, "healed": {**healed, "count": 1, "what": "the table was gone"}}
-    assert list(relay.story.feed({"gate": back}, 3)) == ["the wall was put back: the table was gone"]
+    assert list(relay.story.feed({"gate": back}, 3)) == ["the firewall rules were loaded again: the table was gone"]
     (keeper,) = relay.story.feed({"gate": {**back, "agent": None}}, 4)
     # Which service manager the host has is not told here.
     assert "invoke doctor" in str(keeper)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "login", "name", "reach", "ipv6", "protocol", "mtu", "latency", "nat", "access",
-    "service", "listening", "wall", "allowlist", "firewalls",
+    "service", "listening", "ruleset", "allowlist", "firewalls",
     "clock", "disk", "files", "settings", "versions", "players", "oldclients", "outcomes", "log",
 )  # fmt: skip
 
@@ -31,15 +31,15 @@ EFFECTS = {
     "login": ("reach", "protocol"),
     "account": ("settings", "service", *_RELAY),
     "access": ("settings", "service", "gate", *_RELAY),
-    "agent": ("gate", "wall", "log"),
-    "disk": ("agent", "program", "settings", "service", "wall", "gate", "versions", *_RELAY),
-    "program": ("settings", "service", "wall", "gate", "firewalls", "versions", *_RELAY),
-    "settings": ("service", "wall", "gate", "firewalls", *_RELAY),
+    "agent": ("gate", "ruleset", "log"),
+    "disk": ("agent", "program", "settings", "service", "ruleset", "gate", "versions", *_RELAY),
+    "program": ("settings", "service", "ruleset", "gate", "firewalls", "versions", *_RELAY),
+    "settings": ("service", "ruleset", "gate", "firewalls", *_RELAY),
     "list": ("gate", "reach", "protocol", "allowlist", "log"),
     "port": ("service", *_RELAY),
     "service": _RELAY,
     "answer": ("reach", "protocol", "log"),
-    "wall": ("gate", "reach", "protocol", "log"),
+    "ruleset": ("gate", "reach", "protocol", "log"),
     "allowlist": ("protocol", "log"),
     "firewalls": ("reach", "protocol"),
     "listening": ("reach", "protocol"),

@@ -19,7 +19,7 @@ def look(case: Case) -> Iterator[Finding]:
     if not case.open:
         return
     for one in case.shut:
-        # What our wall drops is not answered: all of it looks the same for who is not on the list by that family.
+        # What our ruleset drops is not answered: all of it looks the same for who is not on the list by that family.
         dropped = one.word == "timeout"
         listed = f"{_list(case, one)}\n" if dropped else ""
         if one.word == "no-way":

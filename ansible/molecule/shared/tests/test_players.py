@@ -52,7 +52,7 @@ def test_a_stranger_is_kept_out_on_both_families(relay: Relay, testbed: Testbed)
 
 
 def test_a_stranger_reaches_everything_else_as_before(relay: Relay, testbed: Testbed) -> None:
-    """So it is the wall that keeps them out, and not a network that is broken."""
+    """So it is the ruleset that keeps them out, and not a network that is broken."""
     reached = start(testbed, STRANGER, "-c", REACH, relay.at.ipv4, str(SSH))
     said, _ = reached.communicate(timeout=60)
     assert reached.returncode == 0, said

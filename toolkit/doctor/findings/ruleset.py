@@ -1,4 +1,4 @@
-"""The wall before the port: does it stand, with everybody in it, and is somebody there to put it back."""
+"""The firewall rules: whether they are loaded, whether they hold every friend, and whether the agent runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from toolkit.doctor.case import Case
 
-# So often something takes the wall away that it is no accident.
+# From so many times on, some program clears the host's rules again and again.
 HEALED = 3
 FRIENDS, SETTINGS = "/etc/netplay-relay/friends.toml", "/etc/netplay-relay/relay.toml"
 
@@ -36,20 +36,23 @@ def look(case: Case) -> Iterator[Finding]:
         )  # fmt: skip
     elif not gate["present"]:
         yield trouble(
-            "the wall does not stand: only the relay's own list keeps strangers out", f"{backend}: no rules of ours",
-            start,
+            "the firewall rules are not loaded: only the relay's own allowlist keeps strangers out",
+            f"{backend} has no rules of netplay-relay", start,
         )  # fmt: skip
     elif missing:
-        yield trouble(f"the wall lacks {len(missing)} entries: these friends are kept out", ", ".join(missing), push)
+        kept_out = f"the firewall rules lack {len(missing)} entries: these friends are kept out"
+        yield trouble(kept_out, ", ".join(missing), push)
     else:
-        yield fine(f"the wall stands ({backend}) and holds {len(gate['entries'])} entries")
+        yield fine(f"the firewall rules are loaded ({backend}) and hold {len(gate['entries'])} entries")
     if not gate["agent"]:
-        yield warning("the wall's keeper does not run: if the wall falls, nobody puts it back", cure=start)
+        said = "the firewall agent is not running: nothing loads the rules again when they are flushed"
+        yield warning(said, cure=start)
     if gate["healed"]["count"] >= HEALED:
+        times = f"the firewall rules had to be loaded again {gate['healed']['count']} times"
         yield warning(
-            f"the wall had to be put back {gate['healed']['count']} times: some program clears the host's rules",
+            f"{times}: a program clears the host's rules",
             f"last on {expiry.shown(gate['healed']['at'])}: {gate['healed']['what']}",
-            "Which one? A script or service that runs `nft flush ruleset` or `iptables -F`; let it do so no more.",
+            "Find the script or service that runs `nft flush ruleset` or `iptables -F`, and remove that command.",
         )
     lost = (case.told("access") or {}).get("friends") is False
     if lost:
