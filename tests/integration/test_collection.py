@@ -94,6 +94,6 @@ def test_its_modules_are_documented_under_their_full_names(stranger: Stranger) -
     said = ansible(stranger.folder, "doc", "--list", "netplay.relay")
     assert {line.split()[0] for line in said.splitlines() if line.startswith("netplay.relay.")} >= {
         "netplay.relay.netplay_runit",
-        "netplay.relay.netplay_survey",
-        "netplay.relay.netplay_units",
+        "netplay.relay.netplay_host_info",
+        "netplay.relay.netplay_service_info",
     }

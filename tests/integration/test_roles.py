@@ -221,7 +221,7 @@ def test_an_edited_setting_and_a_removed_friend_change_just_that_and_end_no_game
                 "Install the settings, once this release accepts them",
                 "Install the list of friends",
                 "Restart the firewall agent as it is installed",
-                "Change to the new release and settings",
+                "Upgrade to the new release and settings",
             ]
             assert "-ping = 1\n+ping = 2\n" in run.said
             assert host.reaches("friend") == OUT
@@ -268,7 +268,7 @@ def test_nothing_but_a_port_or_a_binding_ends_a_game(host: RoleHost) -> None:
         with a_game(host) as game:
             run = host.play(**other)
             assert run.status == 0, run.said + run.errors
-            assert "Change to the new release and settings" in run.changed
+            assert "Upgrade to the new release and settings" in run.changed
             assert "counts from its next start on" in run.said
             assert host.property(unit, "TimeoutStopUSec") == "13min 30s"
             assert host.property(unit, "MemoryMax") == "700000000"
@@ -307,7 +307,7 @@ def test_a_run_finishes_what_an_interrupted_one_left_and_opens_the_port_in_rules
         assert run.changed == [
             "Unpack the release beside itself",
             "Restart the firewall agent as it is installed",
-            "Change to the new release and settings",
+            "Upgrade to the new release and settings",
             "Remove releases beyond the last 3",
         ]
         assert "an earlier run was interrupted" in run.said

@@ -74,7 +74,7 @@ def test_no_game_ends_by_a_deployment_and_a_relay_that_lost_its_supervisor_is_re
     wait_for(lambda: (process, 1) in serving(host), SOON, "the relay to be without a supervisor")
     mended = host.play(**other)
     assert mended.status == 0, mended.said + mended.errors
-    assert "End what runs on without the supervisor that started it, once its games are over" in mended.changed
+    assert "Stop processes without a supervisor once their games are over" in mended.changed
     ((after, parent),) = serving(host)
     assert process != after
     assert parent != 1

@@ -13,7 +13,7 @@ from ansible_collections.netplay.relay.plugins.module_utils import (
 )
 
 DOCUMENTATION = r"""
-module: netplay_units
+module: netplay_service_info
 short_description: Ask systemd, runit or OpenRC how services stand
 description:
   - Says of each unit whether the service manager knows it, whether it runs, and whether it runs with older files than
@@ -48,7 +48,7 @@ author: The netplay-relay developers
 
 EXAMPLES = r"""
 - name: Ask about the relay
-  netplay.relay.netplay_units:
+  netplay.relay.netplay_service_info:
     units:
       netplay-relay.service: [/etc/netplay-relay/relay.toml]
   register: found

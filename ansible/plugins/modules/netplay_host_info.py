@@ -16,7 +16,7 @@ from ansible_collections.netplay.relay.plugins.module_utils import (
 )
 
 DOCUMENTATION = r"""
-module: netplay_survey
+module: netplay_host_info
 short_description: Look at a host before a relay is put on it
 description:
   - Says who holds the relay's ports, whether they are forwarded elsewhere, whether the kernel can filter with nftables
@@ -38,7 +38,7 @@ author: The netplay-relay developers
 
 EXAMPLES = r"""
 - name: Look at the host
-  netplay.relay.netplay_survey:
+  netplay.relay.netplay_host_info:
     ports: [55435]
   register: found
 """
