@@ -19,7 +19,7 @@ INFO     [default > destroy] Executing
 WARNING  [default > destroy] Skipping, '--destroy=never' requested.
 INFO     [default > destroy] Executed: Successful
 INFO     [default > create] Executing
-PLAY [Bring up the hosts of the scenario] ***
+PLAY [Create the hosts of the scenario] ***
 INFO     [default > create] Executed: Successful
 INFO     [default > prepare] Executing
 WARNING  [default > prepare] Executed: Missing playbook (Remove from test_sequence to suppress)
