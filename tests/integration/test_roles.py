@@ -280,12 +280,12 @@ def test_nothing_but_a_port_or_a_binding_ends_a_game(host: RoleHost) -> None:
             assert host.property(unit, "MainPID") == process
             assert _pinged_after(game, time.monotonic()), "the game ended"
         more = host.play(**{**other, "relay_ports": [PORT, PORT + 1]})
-        assert "Open the ports anew" in more.changed
+        assert "Reopen the ports" in more.changed
         assert host.property(unit, "MainPID") != process
     finally:
         host.run("rm", "-rf", "/etc/systemd/system/netplay-relay.socket.d")
         back = host.play()
-    assert "Open the ports anew" in back.changed
+    assert "Reopen the ports" in back.changed
     assert (host.reaches("friend"), host.reaches("stranger")) == (IN, OUT)
     assert host.reaches("friend", PORT + 1) == OUT
 
