@@ -18,7 +18,7 @@ DEAD, BEHIND = 2.0, 40
 OWN_PADS = "own-pads"
 SAID = {
     "loaded": "a savestate was loaded by hand at the host, for which RetroArch throws everybody out",
-    "state": "the host sent its game anew: a savestate loaded by hand?",
+    "state": "the host sent its game again: a savestate loaded by hand?",
     "reset": "the host reset the game",
     "asked": "the game differed from the host's (a desync)",
     "host-resumed": "a pause was over, after which RetroArch does not go on: set Allow Pausing OFF at the host",

@@ -214,7 +214,7 @@ class _Reader:
             return self.error("", name, f"{name} is a table.", f"Write [{name}] on a line of its own.")
         owners = [table for table, kind in TABLES.items() if name in _names(kind)]
         hint = f"It belongs under [{owners[0]}]." if owners else "Settings stand under a [table]."
-        return self.error("", name, f"{name} stands outside every table.", hint)
+        return self.error("", name, f"{name} is outside every table.", hint)
 
     def table(self, name: str, content: dict[str, Any]) -> Any:
         kind = TABLES[name]
@@ -313,7 +313,7 @@ class _Reader:
                 raise self.unknown_key("room", key, _names(RoomConfig), number)
         text = entry.get("id")
         if not isinstance(text, str) or not tunnel.is_session_text(text):
-            given = "nothing" if text is None else "something that is no text"
+            given = "nothing" if text is None else "something that is not text"
             if isinstance(text, str):
                 given = f'"{tunnel.session_hint(text)}" ({len(text)} characters)'
             message = f"a room's id is 16 characters out of A-Z a-z 0-9 + /, not {given}."

@@ -233,7 +233,7 @@ class Daemon:
                 words = await self._become_new()
         except Exception as error:
             # Whatever it is: this program goes on, and the next upgrade is tried like any other.
-            log.exception("this should not have happened, when the program was to be changed")
+            log.exception("internal error while upgrading")
             service_manager.notify("READY=1")
             words = f"this program failed at it ({type(error).__name__}); its log has the traceback"
         sentence = "the new program is not fit, so this one goes on: {words}"

@@ -88,7 +88,7 @@ def _no_task(token: str, words: Sequence[str], tasks: dict[str, ParserContext]) 
     place = list(words).index(token) if token in words else 0
     behind = list(words[place + 1 :])
     if token.startswith("-"):
-        return UserError(f"{token} stands before any task", fix="A task comes first: invoke deploy --host myvps")
+        return UserError(f"{token} comes before any task", fix="A task comes first: invoke deploy --host myvps")
     inside = sorted(name for name in tasks if name.startswith(f"{token}."))
     if inside:
         joined = f"{token}.{behind[0]}" if behind else ""

@@ -206,7 +206,7 @@ class Agent:
         self._note_lacks(known)
         if outcome.complaints and (new := [str(home) for home in self._absent if home.exists()]):
             self._outdated = True
-            log.warning("%s is newer than this service, which may not write there: it starts anew", ", ".join(new))
+            log.warning("%s is newer than this service, which may not write there: it restarts", ", ".join(new))
         for record in outcome.opened:
             log.info("opened port %s in %s", ", ".join(map(str, record["ports"])), record["tool"])
 
@@ -214,7 +214,9 @@ class Agent:
         """Log once that rules of a former filter stand, and once that they are gone."""
         left = known.leftover.backend if known.leftover else ""
         if left != self._left:
-            for sentence in previous_backend.sentences(known) or [f"what {self._left} held of ours is gone now"]:
+            for sentence in previous_backend.sentences(known) or [
+                f"what {self._left} held of netplay-relay is removed now"
+            ]:
                 log.warning("%s", sentence)
         self._left = left
 

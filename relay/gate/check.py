@@ -88,7 +88,9 @@ class _Chain:
     def _list(self, holders: list[Friend]) -> Step:
         where = self._gate.places.friends
         if not holders:
-            return Step("friends", False, f"{self._whom.text} is no address of any friend in {where}.{self._near()}")
+            return Step(
+                "friends", False, f"{self._whom.text} is not an address of any friend in {where}.{self._near()}"
+            )
         lines = " and ".join(f"{friend.name} ({where}:{friend.line})" for friend in holders)
         if self._whom.friend:
             return Step("friends", True, f"{lines} comes from {_all(self._whom.networks)}.")

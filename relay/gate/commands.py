@@ -141,13 +141,13 @@ def _rollback(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
     pending = commit_confirm.load(gate.places.pending)
     token = arguments.token or (pending.token if pending else "")
-    why = "it was not confirmed in time" if arguments.timer else "whoever pushed it took it back"
+    why = "it was not confirmed in time" if arguments.timer else "the owner took it back"
     done = False
     if not arguments.after or commit_confirm.wait(gate, token, arguments.after):
         # Who is locked out has nothing but this timer: it does not give up before a change that hangs.
         with state.locked(gate.places.lock, patience=commit_confirm.LONGEST if arguments.timer else state.PATIENCE):
             done = commit_confirm.roll_back(gate, token, why)
-    text = "rolled back: what stood before stands again" if done else "nothing waits to be rolled back"
+    text = "rolled back: the list before it is in force again" if done else "nothing waits to be rolled back"
     return DONE, {"rolled_back": done}, text
 
 
@@ -199,7 +199,11 @@ def _remove(gate: Gate, arguments: argparse.Namespace) -> Answer:
 
     answer = {**remove.remove(gate, keep_config=arguments.keep_config), "saved": saved_rules.notices()}
     gone = [f"removed: {one}" for one in (*answer["rules"], *answer["closed"], *answer["files"])]
-    return DONE, answer, "\n".join([*(gone or ["nothing of ours was there"]), *answer["left"], *answer["saved"]])
+    return (
+        DONE,
+        answer,
+        "\n".join([*(gone or ["nothing of netplay-relay was there"]), *answer["left"], *answer["saved"]]),
+    )
 
 
 def _agent(gate: Gate, _: argparse.Namespace) -> Answer:

@@ -60,7 +60,7 @@ def backend(gate: Gate, left: Leftover) -> Backend:
 def sentences(state: State) -> list[str]:
     """Return what is to be said of it."""
     left = state.leftover
-    return [f"what {left.backend} held of ours could not be taken away: {left.why}"] if left and left.why else []
+    return [f"what {left.backend} held of netplay-relay could not be removed: {left.why}"] if left and left.why else []
 
 
 def _is_over(gate: Gate, left: Leftover) -> bool:

@@ -65,10 +65,10 @@ def believed(answers: Iterable[Address], *, private: bool) -> tuple[list[Network
     """
     unique = list(dict.fromkeys(_unmapped(answer) for answer in answers))
     if len(unique) > MOST_ADDRESSES:
-        return [], f"it has {len(unique)} addresses, which is no person's machine"
+        return [], f"it has {len(unique)} addresses, and a friend's machine does not have so many"
     good = [answer for answer in unique if _acceptable(answer, private=private)]
     bad = [str(answer) for answer in unique if answer not in good]
-    complaint = f"{', '.join(bad)} is no address the relay can see a friend come from" if bad else ""
+    complaint = f"{', '.join(bad)} is not an address that a friend can connect from" if bad else ""
     networks = [ipaddress.ip_network((answer, 64 if answer.version == 6 else 32), strict=False) for answer in good]
     return list(dict.fromkeys(networks)), complaint
 

@@ -124,7 +124,7 @@ def sent_off(state: dict[str, Any]) -> list[str]:
         if all(client["address"] != address for client in session["clients"]):
             said.append(
                 f"{address} was alone at port {entry['table']}, where {session['host']['address']} hosts now, "
-                "and was disconnected: whoever sits there has to connect again"
+                "and was disconnected: that player has to connect again"
             )
     return list(dict.fromkeys(said))
 

@@ -78,7 +78,7 @@ class CorelessDriver:
             done, failure = True, str(error) or NO_MEMORY
         except Exception:
             # The states of other rooms are converted after this one.
-            log.exception("this should not have happened, to a savestate of the room on port %d", table.port)
+            log.exception("internal error with a savestate of the core-less session on port %d", table.port)
             done, failure = True, "a mistake of the relay"
         if not done:
             self._converting.append((table, made))

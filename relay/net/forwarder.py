@@ -274,18 +274,18 @@ class Forwarder:
             end.look(data)
         except Exception:
             # A game does not need to be looked at.
-            log.exception("this should not have happened; what %s sends is not looked at any more", end.name)
+            log.exception("internal error: the link of %s is no longer watched", end.name)
             end.watch(None)
 
     def _mistaken(self, end: LinkEnd) -> None:
         """End one link for a mistake of ours; all the others go on."""
-        log.exception("this should not have happened; the link of %s is ended", end.name)
+        log.exception("internal error: the link of %s is closed", end.name)
         self._readiness.touched = True
         try:
             if self._is_served(end):
                 self._ended(end.conn if end.to_host else end.peer.conn, Outcome.LINK_FAILED)
         except Exception:
-            log.exception("nor should this")
+            log.exception("internal error while closing a broken link")
         for each in (end, getattr(end, "peer", end)):
             if self._is_served(each):
                 self.release(each.conn)[0].close()

@@ -87,7 +87,7 @@ class Poller:
                     told(about)
                 except Exception:
                     # As the event loop does it: what one connection breaks must not end everybody's game.
-                    log.exception("this should not have happened, with %r", about)
+                    log.exception("internal error while serving %r", about)
                     self.touched = True
             else:
                 rest.append(event)

@@ -417,7 +417,7 @@ class Server:
                 self._carry_out(action)
             except Exception:
                 # Not the action itself: it may have ids, and what players say.
-                log.exception("this should not have happened, in carrying out %s", type(action).__name__)
+                log.exception("internal error while carrying out %s", type(action).__name__)
                 self._give_up(action)
         self._performing = False
         if self.board.draining:
@@ -498,7 +498,7 @@ class Server:
                 if watcher:
                     watcher.feed(to_host, data)
         except Exception:
-            log.exception("this should not have happened; a link is not looked at")
+            log.exception("internal error: a link is not watched")
             watcher = None
         ends = (action.client, client), (action.link, link)
         self._forwarder.splice(*ends, action.to_host, action.to_client, watcher)
@@ -514,7 +514,7 @@ class Server:
             self._note(conn)
         except Exception:
             # What is not noted is no reason to keep a socket: it would wake the loop for ever.
-            log.exception("this should not have happened, at the end of %r", conn)
+            log.exception("internal error at the end of %r", conn)
         waiting: bytes | Backlog | None = action.farewell
         if end := self._forwarder.end_of(conn):
             sock, waiting = self._forwarder.release(conn)

@@ -157,7 +157,7 @@ class CorelessSessions:
         try:
             self._perform(table, deed(*about))
         except Exception:
-            log.exception("this should not have happened, in the room without a host on port %d", table.port)
+            log.exception("internal error in the core-less session on port %d", table.port)
             self._end(table, Outcome.ROOM_FAILED)
 
     def is_lone(self, table: CorelessSession) -> bool:

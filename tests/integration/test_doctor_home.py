@@ -107,7 +107,7 @@ def test_something_else_at_the_port_is_no_relay(at_home: home.Home) -> None:
         code, found = at_home.doctor(f"{RELAY}|7777")
         web.stop(terminate=True)
     assert code == TROUBLE_FOUND
-    assert "is no netplay relay" in found["protocol"][0]["sentence"]
+    assert "is not a netplay relay" in found["protocol"][0]["sentence"]
 
 
 def test_a_relay_far_away_means_frames_and_an_uneven_way_stutter(tmp_path: Path) -> None:

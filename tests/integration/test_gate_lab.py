@@ -138,7 +138,7 @@ def test_a_change_that_cannot_be_confirmed_comes_back_by_itself_and_says_so(rela
     # What the push takes, then at most thirty seconds on the host.
     assert time.monotonic() - begun < 60
     assert task.returncode == ROLLED_BACK
-    assert "what stood before stands again" in said
+    assert "the list before it is in force again" in said
     assert (relay.plays("stranger"), relay.plays("friend"), relay.friends_file.read_text()) == (OUT, IN, before)
     assert relay.status()["rolled_back"]["why"] == "it was not confirmed in time"
 

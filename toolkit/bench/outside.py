@@ -69,7 +69,7 @@ def events(plan: Plan) -> Iterator[tuple[str, Any]]:
     if not seen:
         raise UserError("the benchmark could not have a network of its own on this machine", fix=NO_NAMESPACE)
     if code:
-        raise UserError("the benchmark stopped before its end", fix="What it said about it stands above.")
+        raise UserError("the benchmark stopped before its end", fix="Its own message is above.")
 
 
 def command() -> list[str]:

@@ -128,9 +128,9 @@ def _failure(link: Connection, recap: Recap | None, again: str) -> UserError:
     if recap is not None and recap.failed_role == "preflight":
         return UserError(
             f"{link.alias} is not fit for a relay yet, and was left as it is",
-            fix="Why, and what to do, stands above. Then deploy again.",
+            fix="The reason and what to do are above. Then deploy again.",
             exit_code=PREFLIGHT_REFUSED,
         )
     return UserError(
-        f"the work on {link.alias} stopped half-way", fix=f"The reason stands above. {again}", exit_code=DEPLOY_FAILED
+        f"the work on {link.alias} stopped half-way", fix=f"The reason is above. {again}", exit_code=DEPLOY_FAILED
     )

@@ -102,7 +102,7 @@ def _play(control: socket.socket, address: str, port: int) -> Finding:
         raise _NotHostedError(str(problem)) from problem
     session = answer[tunnel.MAGIC_SIZE :]
     if answer[: tunnel.MAGIC_SIZE] != tunnel.SESSION or session == tunnel.NO_ID:
-        raise UnexpectedError("answers, but is no netplay relay")
+        raise UnexpectedError("answers, but is not a netplay relay")
     size = len(tunnel.address_message(tunnel.NO_ID, addresses.canonical("::1")))
     if told(control, size, "did not tell us our address")[: tunnel.MESSAGE_SIZE] != tunnel.PROBE:
         raise UnexpectedError("told the address of somebody else")

@@ -109,7 +109,7 @@ def _fetch(address: str, request: urllib.request.Request) -> ET.Element:
         data: bytes = answer.read(LARGEST + 1)
     # Without declarations of its own a document has no entities that could grow or read files.
     if len(data) > LARGEST or b"\0" in data or b"<!" in data.replace(b"<!--", b""):
-        raise ValueError("a description is no plain XML of a sensible size")
+        raise ValueError("a description is not plain XML of a sensible size")
     return ET.fromstring(data)  # noqa: S314 - bounded, and without a document type, see above
 
 

@@ -69,7 +69,8 @@ def push(
 
     shown_as: the owner's file, for mistakes in it. survey: look at other firewalls too, which may take a second. Raises
     UserError: of a mistake before anything is touched; with ROLLED_BACK when the change could not be confirmed, and
-    then what stood before stands again; with HOST_UNUSABLE when the host was lost and whether it stands is not known.
+    then the list before it is in force again; with HOST_UNUSABLE when the host was lost and whether it stands is not
+    known.
     """
     look_around = ["--survey"] if survey else []
     arguments = _apply(shown_as, "--rollback-after", str(WAY_BACK), *look_around)
@@ -155,7 +156,7 @@ def _apply(shown_as: Path, *options: str) -> list[str]:
 
 
 def _confirm(remote: Remote, token: str, end: float) -> None:
-    """Keep a push, over a login of its own. Raises UserError once what stood before stands again, or is not known to.
+    """Keep a push, over a login of its own. Raises UserError if it was rolled back, or may have been.
 
     A login that does not come about is tried again while the way back is open: a host that counts logins refuses one
     too many for a while. end: when the host takes the push back by itself, in monotonic seconds.
@@ -187,7 +188,7 @@ def _confirm(remote: Remote, token: str, end: float) -> None:
         limits = LIMITS.format(alias=remote.link.alias) if refused else ""
         raise UserError(
             f"the change on {remote.link.alias} could not be confirmed over a new login ({why}), so it was taken back: "
-            "what stood before stands again",
+            "the list before it is in force again",
             fix=f"Can you still log in? {remote.link.typed}{limits}",
             exit_code=ROLLED_BACK,
         )

@@ -214,7 +214,7 @@ def _is_true(value: object) -> bool:
 
 def _broken(path: Path, line: int, what: str) -> UserError:
     return UserError(
-        f"{path}:{line}: {what}", fix=f"Mend it, or remove the file: the next deployment makes it anew.\n{path}"
+        f"{path}:{line}: {what}", fix=f"Mend it, or remove the file: the next deployment writes it again.\n{path}"
     )
 
 

@@ -31,7 +31,7 @@ def host_settings(address: str, port: int) -> dict[str, str]:
 def host_lines(address: str, port: int) -> list[str]:
     """Return what the host player sets, by menu and by file; the first line is the title."""
     lines = [
-        "Whoever hosts the game sets this once, in RetroArch under Netplay > Host",
+        "The player who hosts sets this once, in RetroArch under Netplay > Host",
         "Use Relay Server              ON",
         "Relay Server Location         Custom",
         f"Custom Relay Server Address   {target(address, port)}",

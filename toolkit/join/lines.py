@@ -108,7 +108,11 @@ def state_line(room: Room, *, hosting: bool = False) -> str:
     with_whom = f" with {', '.join(room.players)}" if room.players else ""
     password = ". It asks for a password" if room.password else ""
     if room.silence is not None:
-        then = "can host it anew" if room.mode == TUNNEL else "can host it anew, and who joins meanwhile plays without"
+        then = (
+            "can host it again"
+            if room.mode == TUNNEL
+            else "can host it again, and anyone who joins meanwhile plays without"
+        )
         return (
             f"{room.host} hosted it and has given no sign of life for {room.silence:.0f} s: the line seems to be dead."
             f" Anybody {then}."
@@ -146,7 +150,7 @@ def _without_host(room: Room) -> list[str]:
     others = (
         f"A core that links machines ({known_cores.all_that_link()}) needs somebody to host: {known_cores.NEED_A_HOST}."
     )
-    return ["Nobody has to host: whoever comes first begins.", others]
+    return ["Nobody has to host: the first to connect begins.", others]
 
 
 def _needs_host(room: Room) -> str:

@@ -62,7 +62,7 @@ def check_address(text: str, fix: str = "Write it like --address relay.example.o
     good = bool(text) and all(sign.isascii() and (sign.isalnum() or sign in ".-:_") for sign in text)
     if good and not text.startswith("-"):
         return text
-    raise UserError(f"{text!r} is no name and no address", fix=fix)
+    raise UserError(f"{text!r} is neither a name nor an address", fix=fix)
 
 
 def remarks(relay: Relay) -> list[str]:

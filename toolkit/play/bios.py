@@ -54,7 +54,7 @@ def scan(folder: Path) -> dict[str, list[Path]]:
     """Return the files of a folder, and of those in it, by md5. Raises UserError when it cannot be read."""
     there = paths.kind(folder)
     if there != paths.FOLDER:
-        what = "is no folder" if there else "is not there"
+        what = "is not a folder" if there else "is not there"
         raise UserError(f"{folder} {what}", fix="Name the folder with your own firmware files: --dir DIR")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{folder} cannot be read by this account", fix=f"ls -ld {folder}")

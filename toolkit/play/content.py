@@ -68,7 +68,7 @@ def _zip(path: Path, core: Info) -> Content:
             games = [each for each in members if _ending(each.filename) in core.extensions or not core.extensions]
     except (zipfile.BadZipFile, OSError):
         raise UserError(
-            f"{path.name} is no zip, or it is broken", fix="Copy it again, or unpack it and name the game in it."
+            f"{path.name} is not a zip file, or is broken", fix="Copy it again, or unpack it and name the game in it."
         ) from None
     if not games:
         held = ", ".join(each.filename for each in members[:5]) or "nothing"
@@ -93,7 +93,7 @@ def _seven(path: Path) -> Content:
 def _missing(path: Path, typed: str) -> UserError:
     parent = path.parent
     if paths.kind(parent) != paths.FOLDER:
-        return UserError(f"there is no folder {parent}", fix="Check the path after --content.")
+        return UserError(f"there is not a folder {parent}", fix="Check the path after --content.")
     try:
         beside = sorted(parent.iterdir())
     except OSError:

@@ -78,7 +78,9 @@ def frames(typed: str) -> int | None:
         return None
     if typed.isascii() and typed.isdigit() and int(typed) <= MOST:
         return int(typed)
-    raise UserError(f"--latency-frames {typed!r} is no number from 0 to {MOST}", fix="0 is none at all.")
+    raise UserError(
+        f"--latency-frames must be a number from 0 to {MOST}, not {typed!r}", fix="--latency-frames 0 (none)"
+    )
 
 
 def devices(typed: Sequence[str]) -> tuple[str, ...]:
@@ -145,7 +147,7 @@ def _cure(core: Core, folder: Path) -> dict[str, str]:
 
 def _nick(nick: str) -> str:
     if not all(sign.isprintable() for sign in nick):
-        raise UserError(f"{nick!r} is no nick: it holds a character that cannot be shown", fix="--nick anna")
+        raise UserError(f"{nick!r} is not a nick: it holds a character that cannot be shown", fix="--nick anna")
     return _short("--nick", nick, NICK_BYTES)
 
 

@@ -59,7 +59,7 @@ def parse(text: str) -> Target:
     if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise UserError(f"{port!r} is no port", fix=RELAY_FIX)
     if session and not is_session_text(session):
-        raise UserError(f"{session!r} is no room: an id is 16 characters out of A-Z a-z 0-9 + /", fix=RELAY_FIX)
+        raise UserError(f"{session!r} is not a room: an id is 16 characters out of A-Z a-z 0-9 + /", fix=RELAY_FIX)
     room = Room(session or None, int(port or DEFAULT_PORT), alone=not session)
     return Target(show.check_address(address, RELAY_FIX), room, live=False)
 

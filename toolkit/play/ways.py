@@ -54,7 +54,7 @@ def advice(mine: float, other: float | None) -> str:
         f"{one_way * 1000:.0f} ms, {late} frame{'s' if late != 1 else ''} late."
     )
     wanted = latency_frames(one_way)
-    return said if not wanted else f"{said} Whoever hosts makes it smooth with --latency-frames {wanted}."
+    return said if not wanted else f"{said} The host player makes it smooth with --latency-frames {wanted}."
 
 
 def _places(address: str, port: int, hosting: bool) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:

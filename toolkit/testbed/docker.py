@@ -63,7 +63,7 @@ def remove(lab: str, names: Collection[str]) -> bool:
 def main(arguments: list[str]) -> int:
     """Start the containers and write down how they are reached."""
     if len(arguments) != 3:
-        raise UserError("this is no testbed", fix="python -m toolkit.testbed.docker LAB DIRECTORY NODES")
+        raise UserError("this is not a testbed", fix="python -m toolkit.testbed.docker LAB DIRECTORY NODES")
     up(Lab.load(arguments[0]), json.loads(arguments[2])).save(Path(arguments[1]))
     return 0
 

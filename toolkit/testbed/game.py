@@ -123,7 +123,7 @@ def main(arguments: list[str]) -> int:
     elif len(arguments) == 3 and arguments[1].isdigit():
         play(arguments[0], int(arguments[1]), Path(arguments[2]))
     else:
-        raise UserError("this is no game", fix="python -m toolkit.testbed.game ADDRESS PORT FILE")
+        raise UserError("this is not a game", fix="python -m toolkit.testbed.game ADDRESS PORT FILE")
     return 0
 
 

@@ -196,7 +196,7 @@ def _tell(line: str) -> None:
 def main(arguments: list[str]) -> int:
     """Make the containers and write down how they are reached, or remove them."""
     if len(arguments) != 3:
-        raise UserError("this is no testbed", fix="python -m toolkit.testbed.podman LAB DIRECTORY NODES")
+        raise UserError("this is not a testbed", fix="python -m toolkit.testbed.podman LAB DIRECTORY NODES")
     if arguments[0] == "remove":
         sys.stdout.write("removed\n" if remove(arguments[1], Path(arguments[2])) else "nothing was there\n")
         return 0

@@ -59,7 +59,7 @@ def rows() -> dict[Row, list[str]]:
         for told in scenario.relays.values():
             name = str(told.get("testbed_rootfs", "bookworm"))
             if name not in KINDS:
-                raise UserError(f"{scenario.name} has a relay on {name!r}, which is no kind of host that is known here")
+                raise UserError(f"{scenario.name} has a relay on {name!r}, which is not a known kind of host")
             distribution, init, sure = KINDS[name]
             if container := told.get("testbed_container"):
                 distribution += f", a container of {container}"

@@ -74,7 +74,7 @@ def _game(player: Player) -> Iterator[str]:
     if not seen:
         return
     if desyncs := seen.get("desyncs"):
-        yield f"{_times(desyncs)} the games differed and the host's was sent anew{_difference(player)}"
+        yield f"{_times(desyncs)} the games differed and the host's was sent again{_difference(player)}"
     if stalls := seen.get("stalls"):
         yield f"{_times(stalls)} the host had this player wait for somebody who was behind"
 

@@ -32,7 +32,7 @@ def check_architecture(text: str) -> str:
 def check_python(text: str) -> str:
     """Return a version of Python; UserError when it is not of the form 3.14."""
     if not re.fullmatch(r"3\.\d{1,2}", text):
-        raise UserError(f"{text!r} is no version of Python", fix="On the Void host: python3 -V; write --python 3.14")
+        raise UserError(f"{text!r} is not a version of Python", fix="On the Void host: python3 -V; write --python 3.14")
     return text
 
 

@@ -46,13 +46,13 @@ class Wanted:
         if self.checkout:
             if not _PATH.fullmatch(self.checkout) or ".." in self.checkout.split("/"):
                 raise UserError(
-                    f"{self.checkout!r} is no path on the host", fix="Write it like --checkout /srv/void-packages"
+                    f"{self.checkout!r} is not a path on the host", fix="Write it like --checkout /srv/void-packages"
                 )
             found["xbps_checkout"] = self.checkout
         if self.url:
             if not _URL.fullmatch(self.url):
                 raise UserError(
-                    f"{self.url!r} is no address to clone from",
+                    f"{self.url!r} is not an address to clone from",
                     fix="Write it like --url https://HOST/void-packages.git",
                 )
             found["xbps_url"] = self.url

@@ -113,7 +113,7 @@ def _fetch(address: str) -> bytes:
             exit_code=HOST_UNUSABLE,
         ) from None
     if len(content) > MOST:
-        raise UserError(f"{address} has more than {MOST} bytes", fix="This is no source tarball of a relay.")
+        raise UserError(f"{address} has more than {MOST} bytes", fix="This is not a source tarball of a relay.")
     return content
 
 

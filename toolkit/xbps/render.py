@@ -70,7 +70,7 @@ def write(request: Request, out: Path) -> Rendered:
 
 def _refuse_unusable(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise UserError(f"{out} is there, and is no folder", fix="Name a folder that does not exist yet: --out DIR")
+        raise UserError(f"{out} is there, and is not a folder", fix="Name a folder that does not exist yet: --out DIR")
     try:
         first = next(out.iterdir(), None) if out.exists() else None
     except OSError as error:

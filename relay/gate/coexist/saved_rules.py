@@ -37,12 +37,12 @@ def notices(root: Path = Path("/")) -> list[str]:
         text = _text(root, name)
         if re.search(r"^(:|-A ).*\bNETPLAY", text, re.MULTILINE):
             refused = "is refused as a whole at the next start, with all of your own rules, for it names"
-            what = f"{refused} a set of ours" if "--match-set netplay" in text else "brings them back at each start"
+            what = f"{refused} a set of netplay-relay" if "--match-set netplay" in text else "loads them at each start"
             # Every line of ours has the word.
-            found.append(f"{name} holds rules of ours and {what}. Take them out: sed -i /NETPLAY/d {name}")
+            found.append(f"{name} holds rules of netplay-relay and {what}. Remove them: sed -i /NETPLAY/d {name}")
     for name in NFTABLES:
         if re.search(OPENING, _text(root, name)):
-            what = "holds openings of ours in chains of others and brings them back at each start"
+            what = "holds openings of ours in chains of others and loads them at each start"
             # Nothing in it that a shell would take for something else.
             words = "sed -i -e /comment..netplay-relay/d -e /comment..NETPLAY-OPEN/d"
             found.append(f"{name} {what}. Take them out: {words} {name}")

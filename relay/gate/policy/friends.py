@@ -264,6 +264,6 @@ def _refuse_duplicates(friends: list[Friend], path: Path) -> None:
     lines: dict[str, int] = {}
     for friend in friends:
         if friend.name in lines:
-            message = f"{friend.name} stands here and on line {lines[friend.name]}."
+            message = f"{friend.name} is here and on line {lines[friend.name]}."
             raise ConfigError(path, friend.line, message, "Give all of a friend's addresses in one entry.")
         lines[friend.name] = friend.line

@@ -132,7 +132,7 @@ def test_a_push_that_came_back_is_told_to_who_confirms_too_late(terminal: Termin
     token = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=BEN)["token"]
     assert (
         terminal.type("rollback", "--timer", token, "--after", "0.01")
-        == "rolled back: what stood before stands again\n"
+        == "rolled back: the list before it is in force again\n"
     )
     assert terminal.type("rollback") == "nothing waits to be rolled back\n"
     assert terminal.type("confirm", token, code=NOT_CONFIRMED).startswith("too late: rolled back on ")
@@ -144,7 +144,7 @@ def test_a_push_that_was_taken_back_by_hand_is_not_called_late(terminal: Termina
     terminal.type("apply", "--friends", "-", text=ANNA)
     token = terminal.ask("apply", "--friends", "-", "--rollback-after", "60", text=BEN)["token"]
     assert terminal.ask("rollback", token)["rolled_back"]
-    assert terminal.ask("status")["rolled_back"]["why"] == "whoever pushed it took it back"
+    assert terminal.ask("status")["rolled_back"]["why"] == "the owner took it back"
 
 
 def test_a_timer_ends_early_when_its_push_was_confirmed(terminal: Terminal) -> None:
@@ -394,7 +394,7 @@ def test_everything_is_taken_away_or_all_but_the_list(terminal: Terminal) -> Non
     assert [path.name for path in terminal.gate.places.config_dir.iterdir()] == ["friends.toml"]
     assert not terminal.gate.places.state_dir.exists()
     assert terminal.ask("remove")["files"] == [str(terminal.gate.places.friends)]
-    assert terminal.type("remove") == "nothing of ours was there\n"
+    assert terminal.type("remove") == "nothing of netplay-relay was there\n"
 
 
 def test_a_busy_host_is_said(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

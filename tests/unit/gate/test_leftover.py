@@ -21,7 +21,7 @@ from tests.support.gate_memory import MemoryGate, ScriptedPrograms, friend
 
 ANNA = friend("anna", 'ip = "5.6.7.8"')
 BEN = friend("ben", 'ip = "5.6.7.9"')
-BEGINNING = "what iptables held of ours could not be taken away"
+BEGINNING = "what iptables held of netplay-relay could not be removed"
 
 
 class Host(MemoryGate):
@@ -138,7 +138,7 @@ def test_the_agent_says_it_once_and_once_that_it_is_gone(host: Host, caplog: pyt
         agent.look(told=True)
         agent.look(told=True)
     assert caplog.text.count(BEGINNING) == 1
-    assert caplog.text.count("what iptables held of ours is gone now") == 1
+    assert caplog.text.count("what iptables held of netplay-relay is removed now") == 1
 
 
 def test_a_push_that_changes_something_tries_at_once(host: Host) -> None:

@@ -87,7 +87,7 @@ NOBODYS = "127.0.0.1 ::1 0.0.0.0 :: 169.254.1.1 fe80::1 224.0.0.1 ff02::1 255.25
 def test_what_is_nobodys_address_is_refused(answer: str, private: bool) -> None:
     networks, complaint = believed(addresses(answer), private=private)
     assert networks == []
-    assert complaint == f"{answer} is no address the relay can see a friend come from"
+    assert complaint == f"{answer} is not an address that a friend can connect from"
 
 
 @pytest.mark.parametrize("answer", ["10.1.2.3", "192.168.1.5", "172.16.0.1", "fd00::1", "100.64.0.1"])
@@ -105,7 +105,7 @@ def test_one_bad_answer_does_not_spoil_a_good_one() -> None:
 def test_too_many_answers_are_no_person() -> None:
     many = addresses(*(f"5.6.7.{number}" for number in range(names.MOST_ADDRESSES + 1)))
     assert believed(many[:-1], private=False)[1] == ""
-    assert believed(many, private=False) == ([], "it has 17 addresses, which is no person's machine")
+    assert believed(many, private=False) == ([], "it has 17 addresses, and a friend's machine does not have so many")
 
 
 def test_the_last_good_answer_stays_when_a_look_up_fails() -> None:

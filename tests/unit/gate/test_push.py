@@ -90,7 +90,7 @@ def test_only_looking_changes_nothing(gate: MemoryGate) -> None:
         (ANNA + friend("ben", 'ip = "0.0.0.0/0"'), 6, "lets in 4,294,967,296 addresses"),
         (ANNA + friend("ben", 'ip = "5.6.7.9"', 'until = "2020-01-01 10:00Z"'), 7, "ben's entry ended on"),
         (ANNA + friend("ben", 'ip = "5.6.7.9"', 'dns = "gone.example.org"'), 7, "Name or service not known"),
-        (ANNA + ANNA, 4, "stands here and on line 1"),
+        (ANNA + ANNA, 4, "is here and on line 1"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line_before_anything_is_touched(
@@ -501,7 +501,9 @@ def test_where_the_former_packet_filter_is_gone_the_wall_is_put_up_with_the_othe
     assert changed.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
     assert "5.6.7.9" in changed.places.allowlist.read_text()
     (warning,) = answer["warnings"]
-    assert warning.startswith(f"what {former} held of ours could not be taken away: {former} is not on this host any")
+    assert warning.startswith(
+        f"what {former} held of netplay-relay could not be removed: {former} is not on this host any"
+    )
     assert apply(changed, ANNA + BEN)["warnings"] == [warning], "it is said as long as it may stand"
 
 
@@ -520,7 +522,7 @@ def test_a_former_packet_filter_that_fails_costs_a_sentence_and_not_the_change(
     assert changed.filter.holds() == {"5.6.7.8/32", "5.6.7.9/32"}
     assert "5.6.7.9" in changed.places.allowlist.read_text()
     (warning,) = answer["warnings"]
-    assert warning.startswith(f"what {former} held of ours could not be taken away: ")
+    assert warning.startswith(f"what {former} held of netplay-relay could not be removed: ")
 
 
 @pytest.mark.parametrize("former", ["iptables", "nftables"])

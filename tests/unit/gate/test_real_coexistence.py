@@ -243,7 +243,9 @@ def test_rules_of_the_filter_used_before_keep_nobody_out_for_longer_than_its_pro
         path.rename(tmp_path / path.name)
     nft_host.settings('[gate]\nbackend = "nftables"\n')
     (warning,) = nft_host.apply(ANNA + BEN)["warnings"]
-    assert warning.startswith("what iptables held of ours could not be taken away: iptables is not on this host any")
+    assert warning.startswith(
+        "what iptables held of netplay-relay could not be removed: iptables is not on this host any"
+    )
     assert nft_host.gets_in(ANNA4)
     assert not nft_host.gets_in(BEN4)
     assert nft_host.gate("status")["warnings"] == [warning]

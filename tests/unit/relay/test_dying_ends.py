@@ -20,7 +20,7 @@ from tests.support import netplay, wire
 from tests.support.relays import BOUND, Relay, running
 
 OLD = netplay.client_header(netplay.RA_1_9_0, 0)
-FAILED = "this should not have happened"
+FAILED = "internal error"
 
 
 class Ends:

@@ -228,7 +228,7 @@ async def test_a_watcher_that_fails_is_let_go_and_the_game_goes_on(caplog: pytes
         await asyncio.get_running_loop().sock_sendall(b.player, b"still playing")
         assert await receive(b.host, 13) == b"still playing"
         assert end.watcher is None
-        assert caplog.text.count("is not looked at any more") == 1
+        assert caplog.text.count("is no longer watched") == 1
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["while passing on", "and again while ending it"])

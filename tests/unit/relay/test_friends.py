@@ -57,7 +57,7 @@ def test_an_ipv4_address_in_ipv6_form_is_that_ipv4_address() -> None:
         ('[[friend]]\nname = "a\\nb"\nip = "203.0.113.7"', 2, "each friend needs a name"),
         (friend('"203.0.113.7"') + "\nphone = 1", 4, "a friend has no phone"),
         (friend('"203.0.113.7"') + "\nnote = 1", 4, "must be text in quotes"),
-        (friend('"203.0.113.7"') + "\n\n" + friend('"203.0.113.8"'), 5, "stands here and on line 1"),
+        (friend('"203.0.113.7"') + "\n\n" + friend('"203.0.113.8"'), 5, "is here and on line 1"),
         ('[friend]\nname = "anna"', 1, "Write [[friend]]"),
         ('anna = "203.0.113.7"', 1, "anna is not a friend entry"),
         ("[[friend]]\nname = ", 2, "this is not TOML"),

@@ -158,7 +158,7 @@ def test_an_owner_is_told_what_the_list_says_of_the_family_that_is_dropped(
         ("old-relay", "1.9 and older"),
         ("closed", "hung up"),
         ("silent", "said nothing"),
-        ("other", "is no netplay relay"),
+        ("other", "is not a netplay relay"),
         ("denied", "not on its list"),
     ],
 )

@@ -101,7 +101,7 @@ def test_a_push_that_was_not_confirmed_has_its_own_exit_code(
             "status": (0, known),
         },
     )
-    with pytest.raises(UserError, match="what stood before stands again") as caught:
+    with pytest.raises(UserError, match="the list before it is in force again") as caught:
         gate.push(remote, "", FILE)
     assert caught.value.exit_code == ROLLED_BACK == 7
 
@@ -154,7 +154,7 @@ def test_a_host_that_was_lost_is_asked_again_once_it_has_taken_the_push_back(
 ) -> None:
     known = {"rolled_back": {"token": "abc", "at": 1, "why": "it was not confirmed in time"}}
     answers(fake_ssh, {**LOST, "rollback": [(255, {}), (0, {"rolled_back": False})], "status": (0, known)})
-    with pytest.raises(UserError, match="what stood before stands again") as caught:
+    with pytest.raises(UserError, match="the list before it is in force again") as caught:
         push_and_wait(remote, monkeypatch)
     assert caught.value.exit_code == ROLLED_BACK
     assert "ControlPath=none" in fake_ssh.calls[-1][0], "the login that pushed may be dead"

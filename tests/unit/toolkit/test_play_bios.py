@@ -98,7 +98,7 @@ def test_whatever_lies_there_no_content_is_lost_and_what_was_right_stays(placed:
 
 def test_a_folder_that_cannot_be_one_of_firmware_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    for path, said in ((tmp_path / "no", "is not there"), (tmp_path / "file", "is no folder")):
+    for path, said in ((tmp_path / "no", "is not there"), (tmp_path / "file", "is not a folder")):
         with pytest.raises(UserError, match=said):
             bios.scan(path)
     monkeypatch.setattr(bios, "MOST_FILES", 3)

@@ -69,11 +69,11 @@ def test_what_is_wrong_with_a_game_is_a_sentence_with_a_next_step(tmp_path: Path
     none = packed(tmp_path / "none.zip", a_sfc=GAME)
     wrong = {
         str(tmp_path): "is a folder",
-        str(tmp_path / "no" / "x.nes"): "there is no folder",
+        str(tmp_path / "no" / "x.nes"): "there is not a folder",
         str(tmp_path / "there.zip"): "there is no file",
         str(tmp_path / "empty.nes"): "is empty",
         str(tmp_path / "game.sfc"): r"takes no \.sfc file",
-        str(tmp_path / "broken.zip"): "is no zip, or it is broken",
+        str(tmp_path / "broken.zip"): "is not a zip file, or is broken",
         two: "holds 2 games: a.nes, b.nes",
         none: "holds no game for Nestopia; it holds a.sfc",
     }

@@ -33,7 +33,7 @@ MISTAKES = [
     ("doctor 'relay|55435'", "invoke doctor --relay 'relay|55435'"),
     ("friends.check", "its subject"),
     ("deploy --host", "--host wants a value"),
-    ("--foo deploy", "stands before any task"),
+    ("--foo deploy", "comes before any task"),
 ]
 
 

@@ -66,7 +66,7 @@ def test_a_folder_with_something_in_it_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_file_in_the_way_and_a_place_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     wanted = settled("netplay-relay", tmp_path)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(UserError, match="is there, and is no folder"):
+    with pytest.raises(UserError, match="is there, and is not a folder"):
         render.write(wanted, tmp_path / "file")
     with pytest.raises(UserError, match="cannot be written"):
         render.write(wanted, tmp_path / "file" / "out")

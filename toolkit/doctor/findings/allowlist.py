@@ -20,9 +20,7 @@ def look(case: Case) -> Iterator[Finding]:
     push = f"invoke friends.push{case.target.option}"
     someone = bool(case.told("gate")["entries"])
     if told["problem"] and told["lets_in"] is False and someone:
-        yield trouble(
-            "the relay lets nobody in, whoever is on the list: it does not have that list", told["problem"], push
-        )
+        yield trouble("the relay lets nobody in: it does not have the allowlist", told["problem"], push)
     elif told["problem"] and told["lets_in"] is None:
         yield warning("the relay lets everybody in that the firewall lets through", told["problem"], _restart(case))
     elif told["problem"]:

@@ -28,8 +28,8 @@ def look(case: Case) -> Iterator[Finding]:
             )
         elif one.version == 6:
             yield warning(
-                f"{case.target.address} has an IPv6 address that leads nowhere from here: whoever has IPv6 and is not "
-                "let in by it waits 10 s for it",
+                f"{case.target.address} has an IPv6 address that leads nowhere from here: a friend who has IPv6 and is "
+                "not let in by it waits 10 s for it",
                 f"{one.address}: {one.word}",
                 f"{listed}Else let the port in by IPv6, too (the provider's firewall has rules of its own for it), or "
                 "take the AAAA record out of DNS.",

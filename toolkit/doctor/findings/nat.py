@@ -18,7 +18,7 @@ CARRIER = ipaddress.ip_network("100.64.0.0/10")
 INSIDES = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16")))
 RELAYED = "Playing through the relay works all the same; hosting without one would not."
 SHARED = (
-    "Whoever shares that address gets as far as the relay: set a password for the room in RetroArch. It changes, too: "
+    "Everybody at that address gets as far as the relay: set a password for the room in RetroArch. It changes, too: "
     "the owner may let you in by a DNS name (invoke friends.add NAME --dns ...)."
 )
 
@@ -47,7 +47,7 @@ def look(case: Case) -> Iterator[Finding]:
     elif seen and seen.version == 4 and seen != local:
         yield fine("this network is behind one router, as most are; the relay needs no more", addresses)
     elif seen:
-        yield fine("nothing stands between this machine and the relay", addresses)
+        yield fine("nothing is between this machine and the relay", addresses)
     elif outside is None and _is_inside(local) and not _is_near(case):
         yield note("this machine is behind a router that does not say what it has outside", addresses)
 

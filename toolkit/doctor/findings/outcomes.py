@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Ends that mean something once there are this many, how bad that is, and what to do.
 RAISE = "Raise limits.{} in relay.toml, then: invoke deploy"
 CURES = {
-    Outcome.NO_SESSION: (1, Severity.NOTE, "Send that friend the line anew: invoke join{option}"),
+    Outcome.NO_SESSION: (1, Severity.NOTE, "Send that friend the line again: invoke join{option}"),
     Outcome.AMBIGUOUS: (1, Severity.WARNING, "Give each room a port of its own: docs/operating.md, Rooms."),
     Outcome.NO_HOST: (3, Severity.NOTE, "Friends joined before somebody hosted: host first, then join."),
     Outcome.NOT_LINKED: (1, Severity.WARNING, "The host player's RetroArch is frozen, or its way to the relay bad."),
@@ -34,7 +34,7 @@ CURES = {
     Outcome.OTHER_PROTOCOL: (1, Severity.NOTE, "Bring everybody's RetroArch to the same release, or near it."),
     Outcome.NO_STATE: (1, Severity.WARNING, "That core saves no states, so nobody can join a game of it: play.cores."),
     Outcome.HOST_CAME: (1, Severity.NOTE, "That friend connects again. Who hosts goes first: invoke join{option}"),
-    Outcome.HOST_DEAD: (1, Severity.NOTE, "The host player's line was cut off, or changed its address: it hosts anew."),
+    Outcome.HOST_DEAD: (1, Severity.NOTE, "The host player's line was cut off, or its address changed: host again."),
     Outcome.VANISHED: (1, Severity.NOTE, "That player's line was cut off: it connects again."),
     Outcome.FROZEN: (1, Severity.NOTE, "That player's machine was too slow, or its menu was open."),
     Outcome.GAVE_UP: (1, Severity.NOTE, "Same core, version and content? invoke watch{option} shows who has what."),

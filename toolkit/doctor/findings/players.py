@@ -63,7 +63,7 @@ def _silent(case: Case, state: dict[str, Any]) -> Iterator[Finding]:
                 f"the host of room {session['id']}, {host['address']}, has given no sign of life for "
                 f"{report.age(host['silence'])}: its line seems to be dead",
                 "its machine acknowledges nothing; a paused one would",
-                f"Whoever hosts starts it again. Friends who join are sent elsewhere. invoke join{case.target.option}",
+                f"The host player restarts it. Friends who join are sent elsewhere. invoke join{case.target.option}",
             )
         for client in session["clients"]:
             silence = (client.get("to_client") or {}).get("silence")

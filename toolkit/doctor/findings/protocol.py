@@ -64,7 +64,7 @@ def look(case: Case) -> Iterator[Finding]:
         )
     else:
         yield trouble(
-            f"what listens at {typed} is no netplay relay",
+            f"what listens at {typed} is not a netplay relay",
             f"it said {talk.said[:24]!r}",
             "Is the port right? RetroArch's own is 55435.",
         )

@@ -43,7 +43,7 @@ def _cure(case: Case, shut: list[Reach]) -> str:
     if case.target.place:
         return (
             "Does the host's provider have a firewall of its own (security group, network firewall)? "
-            f"Open TCP port {case.target.port} there.\nWhat the host itself says of it stands beside."
+            f"Open TCP port {case.target.port} there.\nWhat the host itself says of it is beside."
         )
     if all(one.word in ("no-way", "forbidden") for one in shut):
         return "Is this machine online? Its own firewall must let it connect to any port."

@@ -139,7 +139,10 @@ def directories(package: Package) -> Iterator[Finding]:
         for number, line in enumerate(each.value.splitlines()):
             if line.strip() and not re.fullmatch(r"\s*/\S+\s+[0-7]{3,4}\s+\S+\s+\S+\s*", line):
                 yield package.finding(
-                    each.line + number, "make_dirs", f"{line.strip()} is no folder", "/path 0750 user group, one a line"
+                    each.line + number,
+                    "make_dirs",
+                    f"{line.strip()} is not a folder",
+                    "/path 0750 user group, one a line",
                 )
 
 
