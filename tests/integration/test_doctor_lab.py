@@ -346,7 +346,7 @@ def test_the_doctor_ends_with_a_code_and_writes_a_bundle(deployed: GateLab, tmp_
     )  # fmt: skip
     assert done.returncode in (0, WARNINGS_FOUND), done.stdout + done.stderr
     assert "\x1b" not in done.stdout
-    assert "the wall stands" in done.stdout
+    assert "the firewall rules are loaded" in done.stdout
     assert deployed.lab.node("relay").ipv4 not in file.read_text()
 
 

@@ -38,7 +38,7 @@ class Key:
 def load_key(path: Path, signed_by: str) -> Key:
     """Read what is public of a private key. UserError when openssl is missing or it is no RSA key of 2048 bits."""
     if not path.is_file():
-        raise UserError(f"{path} is no file", fix=f"Make a key: openssl genrsa -out {path} 4096")
+        raise UserError(f"{path} is not a file", fix=f"Make a key: openssl genrsa -out {path} 4096")
     # -- before the name is not known to every openssl; an absolute name cannot be taken for an option.
     place = str(path.absolute())
     public = _openssl("pkey", "-in", place, "-pubout")

@@ -252,7 +252,7 @@ async def test_a_mistake_ends_one_link_and_no_other(caplog: pytest.LogCaptureFix
         b.over.set()
         await loop.sock_sendall(player, b"as if nothing had happened")
         assert await receive(host, 26) == b"as if nothing had happened"
-        assert "the link of a client is ended" in caplog.text
+        assert "the link of a client is closed" in caplog.text
         for each, _ in others:
             b.forwarder.release(each)[0].close()
         player.close()

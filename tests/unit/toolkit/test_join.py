@@ -28,6 +28,6 @@ def test_who_hosts_is_told_as_the_port_is_played() -> None:
     titles = {
         mode: [lines[0].split()[0] for lines in instructions.type_lines("203.0.113.7", 55435, mode)] for mode in Mode
     }
-    assert titles == {Mode.TUNNEL: ["Whoever", "Each"], Mode.AUTO: ["Whoever", "Each"], Mode.CORELESS: ["Everybody"]}
+    assert titles == {Mode.TUNNEL: ["The", "Each"], Mode.AUTO: ["The", "Each"], Mode.CORELESS: ["Everybody"]}
     told = {mode: "Nobody has to host" in str(instructions.type_lines("203.0.113.7", 55435, mode)) for mode in Mode}
     assert told == {Mode.TUNNEL: False, Mode.AUTO: True, Mode.CORELESS: False}

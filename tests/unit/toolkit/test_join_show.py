@@ -118,7 +118,7 @@ def test_a_host_that_was_never_deployed_to_says_how_to_deploy(fake_ssh: FakeSsh,
 
 @pytest.mark.parametrize("typed", ["-x", "relay|55435", "a b", "x;id", "", "rélay"])
 def test_an_address_that_retroarch_could_not_take_is_refused(typed: str) -> None:
-    with pytest.raises(UserError, match="no name and no address"):
+    with pytest.raises(UserError, match="neither a name nor an address"):
         show.check_address(typed)
 
 

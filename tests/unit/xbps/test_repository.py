@@ -238,7 +238,7 @@ def test_a_passphrase_that_nobody_types_leaves_the_repository_as_it_was(
 
 
 def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(UserError, match="is not a file"):
         repository.load_key(tmp_path / "missing", MAINTAINER)
     (tmp_path / "text").write_text("text")
     with pytest.raises(UserError, match="openssl pkey failed"):
