@@ -112,7 +112,7 @@ def own_command() -> list[str]:
     place = Path(relay.__file__).parents[1]
     if place.is_file():
         return [sys.executable, "-I", str(place.resolve())]
-    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.entry import main; sys.exit(main())"
+    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.__main__ import main; sys.exit(main())"
     return [sys.executable, "-I", "-c", run, str(place.resolve())]
 
 

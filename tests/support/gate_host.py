@@ -21,7 +21,7 @@ BEN4, BEN6 = "10.9.0.3", "fd09:0:0:2::3"
 STRANGER4, STRANGER6 = "10.9.0.9", "fd09:0:0:9::9"
 PORT, OTHER = 55435, 2222
 MULTI = {"legacy": "/usr/sbin/xtables-legacy-multi", "nft": "/usr/sbin/xtables-nft-multi"}
-RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.entry import main; sys.exit(main())"
+RUN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from relay.__main__ import main; sys.exit(main())"
 SIDES = ("", "6")
 
 

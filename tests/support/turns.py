@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from relay import entry
+from relay.__main__ import main as relay_main
 from relay.net import selector
 from relay.net.selector import Events, Poll, Serve
 
@@ -60,7 +60,7 @@ def main() -> int:
     attach = selector.LinkSelector.attach
     selector.LinkSelector.attach = lambda self, serve: attach(self, turns.measured(serve))  # type: ignore[method-assign]
     signal.signal(signal.SIGUSR1, turns.write)
-    return entry.main()
+    return relay_main()
 
 
 if __name__ == "__main__":

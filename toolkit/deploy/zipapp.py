@@ -29,7 +29,7 @@ from relay import unpack as unpacked
 
 unpacked.use()
 
-from relay.entry import main
+from relay.__main__ import main
 
 sys.exit(main())
 """

@@ -14,8 +14,8 @@ from tests.support.needs import lack
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 ROOT = Path(__file__).parents[3]
-GATE = "import sys; from relay.entry import main; sys.exit(main())"
-CODE = "import sys; from relay import entry; entry.speak_utf8(); print(sys.flags.utf8_mode, sys.argv[1])"
+GATE = "import sys; from relay.__main__ import main; sys.exit(main())"
+CODE = "import sys; from relay.__main__ import speak_utf8; speak_utf8(); print(sys.flags.utf8_mode, sys.argv[1])"
 
 
 @pytest.mark.parametrize("options", [[], ["-X", "utf8"]])

@@ -80,7 +80,7 @@ def test_a_list_with_a_mistake_leaves_the_hosts_own(tmp_path: Path) -> None:
         lack("files are given to root: run this as root")
     program = tmp_path / "program.py"
     program.write_text(
-        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom relay.entry import main\nsys.exit(main())\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom relay.__main__ import main\nsys.exit(main())\n"
     )
     hosts: dict[str, dict[str, object]] = {}
     for name, text in {"right": ANNA, "wrong": ANNA.replace("113.7", "113.700")}.items():

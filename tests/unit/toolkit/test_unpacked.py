@@ -52,7 +52,7 @@ def test_unpacked_it_runs_out_of_the_folder_compiled(release: Path) -> None:
     assert folder.stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("spoiled", ["relay/entry.py", "relay/__pycache__/cli.*.pyc", "CONTENTS"])
+@pytest.mark.parametrize("spoiled", ["relay/__main__.py", "relay/__pycache__/cli.*.pyc", "CONTENTS"])
 def test_what_a_power_loss_has_damaged_is_unpacked_anew(release: Path, spoiled: str) -> None:
     folder = unpacked(release)
     (victim,) = folder.glob(spoiled)
