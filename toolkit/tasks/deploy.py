@@ -39,7 +39,7 @@ def deploy(
     friend: Sequence[str] | None = None,
     ssh_config: str | None = None,
 ) -> None:
-    """Put a relay on a host (or on this machine's lab), prove that it works, say what to type next."""
+    """Deploy the relay to a host (or to the lab on this machine), prove that it works, and print what to type next."""
     from toolkit.deploy.run import Request, deploy
     from toolkit.friends import parse
     from toolkit.hosts.names import parse_user

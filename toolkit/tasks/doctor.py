@@ -31,7 +31,7 @@ def doctor(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Say what is wrong, by what it was seen, and what to do; exit code 0 fine, 1 warnings, 8 somebody cannot play."""
+    """Report each problem, its evidence and the fix; exit code 0 fine, 1 warnings, 8 somebody cannot play."""
     from toolkit.doctor import run
 
     place = run.place_of(host, relay, None if ssh_config is None else Path(ssh_config), quiet=json)

@@ -50,7 +50,7 @@ def add(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Let a friend in, or in from another address too, at once."""
+    """Let a friend in at once, or add another address of a friend."""
     import time
 
     from toolkit.friends import commands, parse
@@ -78,7 +78,7 @@ def remove(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Let a friend in no more; a game that runs may end first, unless --kick."""
+    """Remove a friend. A running game may end first, unless --kick is given."""
     from toolkit.friends import commands
 
     commands.remove(_place(host, ssh_config), name, kick=kick, ask_become=ask_become)
@@ -89,7 +89,7 @@ def remove(
 def show(
     _: Context, json: bool = False, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
-    """Show who is let in on the host now, until when, by which entry, and who was there last."""
+    """List who is let in on the host now, until when, by which entry, and who connected last."""
     from toolkit.console import as_json
     from toolkit.friends import commands
 
@@ -106,7 +106,7 @@ def show(
 def check(
     _: Context, subject: str, host: str | None = None, ask_become: bool = False, ssh_config: str | None = None
 ) -> None:
-    """Say why somebody gets in or is refused, layer by layer; exit code 1 when refused, or not let in for certain."""
+    """Explain, layer by layer, why somebody is let in or refused; exit code 1 unless certainly let in."""
     from toolkit.friends import commands
 
     if not commands.check(_place(host, ssh_config), subject, ask_become=ask_become):
@@ -130,7 +130,7 @@ def push(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Make friends.toml, as you have edited it, the host's list."""
+    """Send friends.toml to the host after you edited it."""
     from toolkit.friends import commands
 
     commands.push(_place(host, ssh_config), ask_become=ask_become, keep=keep_theirs, drop=drop_theirs)

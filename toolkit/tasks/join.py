@@ -37,7 +37,7 @@ def join(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Show what the host and each friend type, for each room: menu, command, QR code, a text for a chat."""
+    """Print what the host player and each friend type, for each room: menu, command, QR code, a text for a chat."""
     from dataclasses import replace
 
     from toolkit.console import as_json

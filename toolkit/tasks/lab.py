@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @task(auto_shortflags=False, help={"name": "the lab's name"})
 @user_errors
 def up(_: Context, name: str = DEFAULT_SPEC.name) -> None:
-    """Bring the lab up, or what is missing of it."""
+    """Start the lab, or the missing parts of it."""
     from dataclasses import replace
 
     from toolkit.lab import Lab, show
@@ -29,7 +29,7 @@ def up(_: Context, name: str = DEFAULT_SPEC.name) -> None:
 @task(auto_shortflags=False, help={"name": "the lab's name"})
 @user_errors
 def down(_: Context, name: str = DEFAULT_SPEC.name) -> None:
-    """Take the lab down and remove all of it."""
+    """Stop the lab and remove all of it."""
     from toolkit.lab import show, take_down
 
     there = take_down(name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 )
 @user_errors
 def lock(_: Context, upgrade: bool = False) -> None:
-    """Write the exact versions that bootstrap installs into requirements/."""
+    """Write the exact versions that bootstrap installs to requirements/."""
     from toolkit.console import short, step
     from toolkit.dev import lock as locks
 

@@ -106,7 +106,7 @@ CORES = {"system": "only cores for this system, like NES or Arcade, or for this 
 @task(auto_shortflags=False, help={**CORES, "json": "as JSON, for a program", **MACHINE})
 @user_errors
 def cores(_: Context, system: str | None = None, json: bool = False, retroarch: str | None = None) -> None:
-    """Show the installed cores by system: will netplay work with each, which to prefer, and why."""
+    """List the installed cores by system: whether netplay works with each, which to prefer, and why."""
     import os
 
     from toolkit.console import as_json
@@ -141,7 +141,7 @@ def bios(
     json: bool = False,
     retroarch: str | None = None,
 ) -> None:
-    """Check your own firmware files by md5, whatever they are called; exit code 1 when a core lacks what it needs."""
+    """Check your own firmware files by md5, under any file name; exit code 1 when a core lacks what it needs."""
     import os
 
     from toolkit.console import as_json

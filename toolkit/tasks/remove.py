@@ -29,7 +29,7 @@ def remove(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Remove the relay, its firewall rules and its account from a host; what you keep for it on this machine stays."""
+    """Remove the relay, its firewall rules and its account from a host. Your files for it on this machine stay."""
     from toolkit.deploy.remove import remove
     from toolkit.hosts import last
 

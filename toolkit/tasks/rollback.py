@@ -35,7 +35,7 @@ def rollback(
     ask_become: bool = False,
     ssh_config: str | None = None,
 ) -> None:
-    """Go back to the release before, which still lies on the host; games go on."""
+    """Return to the previous release, which is still on the host. Running games continue."""
     from toolkit.console import as_json, draw
     from toolkit.deploy import releases
     from toolkit.deploy.rollback import look, rollback

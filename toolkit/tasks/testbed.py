@@ -38,7 +38,7 @@ def run_scenarios(
     all: bool = False,  # noqa: A002  # as it is typed
     keep: bool = False,
 ) -> None:
-    """Run all steps of a scenario from nothing: look ahead, deploy, deploy again, verify; then remove its hosts."""
+    """Run all steps of a scenario: create hosts, check, deploy, deploy again, verify, remove the hosts."""
     from toolkit.testbed import run
 
     run.report(run.try_all(run.chosen(scenario or (), everything=all), keep=keep))
@@ -56,7 +56,7 @@ def verify(_: Context, scenario: Sequence[str] | None = None) -> None:
 @task(auto_shortflags=False, iterable=["scenario"], help={"scenario": HELP["scenario"], "all": "all of them"})
 @user_errors
 def down(_: Context, scenario: Sequence[str] | None = None, all: bool = False) -> None:  # noqa: A002  # as it is typed
-    """Remove everything there is of a scenario's hosts, also what a run that was killed left."""
+    """Remove all hosts of a scenario, including those of a run that was killed."""
     from toolkit.console import step
     from toolkit.testbed import run, scenarios
 

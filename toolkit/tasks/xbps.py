@@ -47,7 +47,7 @@ def template(
     homepage: str = "",
     after: str = "",
 ) -> None:
-    """Write an xbps-src template with everything that belongs to it."""
+    """Write an xbps-src template with all of its files."""
     from toolkit.console import short, step
     from toolkit.xbps import dist, render, request
 
@@ -71,7 +71,7 @@ def template(
 @task(name="dist", auto_shortflags=False, help={"out": "where to; dist without it", "commit": TEMPLATE_HELP["commit"]})
 @user_errors
 def source(_: Context, out: str = "dist", commit: str = "") -> None:
-    """Pack the source tarball of what is committed, the same bytes on every machine."""
+    """Pack the committed files into a source tarball, with the same bytes on every machine."""
     from toolkit.console import short, step
     from toolkit.xbps import dist
 
@@ -113,7 +113,7 @@ def package(
     homepage: str = "",
     after: str = "",
 ) -> None:
-    """Make .xbps packages of netplay-relay and a repository of them, without a Void host."""
+    """Build .xbps packages of netplay-relay and a repository of them, without a Void host."""
     from toolkit.console import short, step
     from toolkit.xbps import binary, repository, request
 
@@ -173,7 +173,7 @@ def build(
     homepage: str = "",
     after: str = "",
 ) -> None:
-    """Have xbps-src on a Void host build netplay-relay's packages, publish them there, and install them."""
+    """Build netplay-relay's packages with xbps-src on a Void host, publish them there, and install them."""
     from toolkit.hosts import target
     from toolkit.hosts.names import parse_user
     from toolkit.xbps import build, dist, request
@@ -200,7 +200,7 @@ def build(
 )
 @user_errors
 def lint(_: Context, folder: str, json: bool = False) -> None:
-    """Say what xlint, xbps-src and pkglint object to (it ends with 1 then), and what we advise besides."""
+    """Report what xlint, xbps-src and pkglint object to (exit code 1), and further advice."""
     import dataclasses
 
     from toolkit.console import as_json, say, step
