@@ -51,7 +51,7 @@ def of_link(seen: dict[str, Any] | None, to_client: dict[str, Any] | None, to_ho
 
 
 def of_player(lately: Collection[str], to_client: dict[str, Any] | None) -> str:
-    """Return what had just happened in a room without a host; lately: words of CORELESS."""
+    """Return what had just happened in a core-less session; lately: words of CORELESS."""
     # A newcomer, a loaded state and a reset all have the time keeper's game sent: they say more.
     explained = {"state"} if {"loaded", "reset", "joined"} & {*lately} else set()
     # Every newcomer has these.

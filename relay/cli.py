@@ -253,7 +253,7 @@ def _upgrade(arguments: argparse.Namespace) -> int:
         return 1
     running = "now running {upgraded}: {sessions} sessions, {links} links"
     if "tables" in result:
-        running += ", {tables} rooms without a host"
+        running += ", {tables} core-less sessions"
     print(result.get("waiting") or running.format(**result))  # noqa: T201
     return 0
 

@@ -283,7 +283,7 @@ class Daemon:
         self._events.write(logging.INFO, "upgraded", sentence, program=status.program(), **counts)
         if tables := len(self._server.board.tables.at):
             counts["tables"] = tables
-            self._events.write(logging.INFO, "upgraded-tables", "so do {tables} rooms without a host", tables=tables)
+            self._events.write(logging.INFO, "upgraded-tables", "so do {tables} core-less sessions", tables=tables)
         await self._reply({"upgraded": status.program(), **counts})
 
     def _drain_for_new(self) -> None:

@@ -1,4 +1,4 @@
-"""How many lines the log gets: of one address, of one room without a host, and in all. Pure: no clock, no log.
+"""How many lines the log gets: of one address, of one core-less session, and in all. Pure: no clock, no log.
 
 No service manager can be relied on for it: OpenRC appends to a file for ever. So whoever comes and goes without end
 writes so many lines, and is counted from then on (docs/security.md).

@@ -1,6 +1,6 @@
 """The one word with which every connection, and every session, ends. Each is logged once and counted.
 
-A session has its host's, a room without a host that of whoever was in it last.
+A session has its host's, a core-less session that of whoever was in it last.
 
 docs/outcomes.md is written from these texts; a test keeps the two alike.
 """
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     SILENT = "silent", "it sent nothing, or less than a word, in the time allowed (timeouts.first_bytes)"
     INCOMPLETE = "incomplete", "it began like RetroArch and stopped half way (timeouts.header)"
     GARBAGE = "garbage", "its first bytes are not RetroArch netplay: a scanner, a browser, a wrong port"
-    POKE = "poke", "a lobby asked whether somebody is here; a private relay does not answer"
+    POKE = "poke", "a lobby asked whether a relay is here; a private relay does not answer"
     LEFT_EARLY = "left-early", "it closed before it said what it is"
     STRANGER = "stranger", "its address is not on the allowlist; a client is shown 'You are banned from this host'"
     EVICTED = "evicted", "too many connections had not said what they are, and its address had most of them"
@@ -68,23 +68,23 @@ class Outcome(StrEnum):
     UNCLAIMED = "unclaimed", "it offered a link nobody waits for: late, twice, or a guess"
 
     # Players of core-less rooms.
-    BROKE_PROTOCOL = "broke-protocol", "a player of a room without a host sent something no RetroArch sends"
+    BROKE_PROTOCOL = "broke-protocol", "a player of a core-less session sent something no RetroArch sends"
     NEEDS_HOST = (
         "needs-host",
         "its core (as gpSP) links consoles by packets that only a host passes on: somebody must host",
     )
-    OTHER_PROTOCOL = "other-protocol", "its RetroArch is too old or too new for those who are in the room"
-    OTHER_CORE = "other-core", "it has another core than those who are in the room"
-    NO_HANDSHAKE = "no-handshake", "it stopped in the middle of the handshake with a room without a host"
+    OTHER_PROTOCOL = "other-protocol", "its RetroArch is too old or too new for the players in the room"
+    OTHER_CORE = "other-core", "it has another core than the players in the room"
+    NO_HANDSHAKE = "no-handshake", "it stopped in the middle of the handshake with a core-less session"
     GAVE_UP = "gave-up", "RetroArch itself hung up: what it was sent did not fit its game"
     NO_STATE = "no-state", "it was new and got no savestate: the core of the player who keeps time saves none"
     FROZEN = "frozen", "the others had to wait for its input for too long; only it was dropped"
-    VANISHED = "vanished", "it had fallen silent, and kept somebody out who wanted to come in"
+    VANISHED = "vanished", "it was silent and kept out another player who wanted to join"
     HOST_CAME = (
         "host-came",
         "it was alone in a game without a host, and somebody hosts at that port now: it has to connect again",
     )
-    ROOM_FAILED = "room-failed", "a mistake of the relay ended the room without a host; its log has the traceback"
+    ROOM_FAILED = "room-failed", "an internal error of the relay ended the core-less session; the log has the traceback"
     PAUSED_TOO_LONG = "paused-too-long", "it paused while newer RetroArch, which cannot wait longer, took part"
 
     # Both ends of a link.
@@ -95,6 +95,6 @@ class Outcome(StrEnum):
         "it read too slowly and more waited for it than may (buffers.slow_client, slow_clients), or no memory was left "
         "for what it sent or waited for (buffers.memory)",
     )
-    LINK_FAILED = "link-failed", "a mistake of the relay ended this link; the log has the traceback"
+    LINK_FAILED = "link-failed", "an internal error of the relay ended this link; the log has the traceback"
     KICKED = "kicked", "the owner ended it"
     SHUTDOWN = "shutdown", "the relay stopped before it left"

@@ -65,8 +65,8 @@ def gauges(state: dict[str, Any]) -> list[tuple[str, str, float]]:
         ("netplay_connections", "Connections now.", state["connections"]["now"]),
         ("netplay_connections_limit", "Connections there may be.", state["connections"]["most"]),
         ("netplay_sessions", "Sessions hosted now.", len(sessions)),
-        ("netplay_coreless_rooms", "Rooms without a host in which somebody is.", len(state["tables"])),
-        ("netplay_coreless_players", "Connections in rooms without a host.", len(players)),
+        ("netplay_coreless_rooms", "Core-less sessions in which somebody is.", len(state["tables"])),
+        ("netplay_coreless_players", "Connections in core-less sessions.", len(players)),
         ("netplay_paused", "Links whose game is paused.", sum(bool(link["paused"]) for link in seen)),
         ("netplay_desyncs", "Desyncs seen on the links there are now.", sum(link["desyncs"] for link in seen)),
         (
@@ -80,7 +80,7 @@ def gauges(state: dict[str, Any]) -> list[tuple[str, str, float]]:
 
 def outcomes(state: dict[str, Any]) -> list[tuple[str, str, dict[str, int]]]:
     """Return name, documentation and counts by outcome; an older relay does not count sessions."""
-    sessions = "Sessions, and rooms without a host, by how they ended."
+    sessions = "Sessions, and core-less sessions, by how they ended."
     return [
         ("netplay_connections_ended", "Connections by how they ended.", state["outcomes"]),
         ("netplay_sessions_ended", sessions, state.get("session_outcomes", {})),

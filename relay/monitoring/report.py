@@ -49,8 +49,8 @@ def counted(outcomes: dict[str, int]) -> str:
 
 
 def _table(table: dict[str, Any]) -> list[str]:
-    """Return a room without a host: what is played, who keeps time, who holds the game, as far as it is shown."""
-    lines = [f"room without a host on port {table['port']}, {age(table['age'])}"]
+    """Return a core-less session: what is played, who keeps time, who holds the game, as far as it is shown."""
+    lines = [f"core-less session on port {table['port']}, {age(table['age'])}"]
     if table["frame"] is not None:
         core = f"{table['core']} {table['core_version']}".strip() or "nothing yet"
         lines[0] += f", {core}, frame {table['frame']}"

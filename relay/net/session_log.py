@@ -1,4 +1,4 @@
-"""What is written down of sessions, rooms without a host and connections: a line in the log, and what status shows.
+"""What is written down of sessions, core-less sessions and connections: a line in the log, and what status shows.
 
 Words for outcomes are in relay/outcomes.py. Session ids stand in the log by their beginning only.
 """
@@ -30,7 +30,7 @@ from relay.switchboard.connection import (
 )
 
 # By which a friend is refused before anybody knows what it wants: the log says so as it does of nobody else unknown.
-MANY_OF_ROOM = "{count} lines about the room without a host on port {port} were left out"
+MANY_OF_ROOM = "{count} lines about the core-less session on port {port} were left out"
 LIMITS = (Outcome.TOO_MANY, Outcome.TOO_MANY_FROM_ADDRESS, Outcome.TOO_FAST, Outcome.EVICTED)
 
 
@@ -94,26 +94,26 @@ class SessionLog:
         )
 
     def table_opened(self, action: CorelessSessionOpened) -> None:
-        """Write down that somebody opened a room without a host."""
-        sentence = "a room without a host opened on port {port}"
+        """Write down that somebody opened a core-less session."""
+        sentence = "a core-less session opened on port {port}"
         self._write(action.table.port, logging.INFO, "table-opened", sentence, port=action.table.port)
 
     def table_said(self, action: Said) -> None:
-        """Write down what a room without a host says."""
-        sentence = "room without a host on port {port}: {text}"
+        """Write down what a core-less session says."""
+        sentence = "core-less session on port {port}: {text}"
         self._write(
             action.table.port, logging.INFO, f"table-{action.event}", sentence, port=action.table.port, text=action.text
         )
 
     def table_closed(self, action: CorelessSessionClosed) -> None:
-        """Write down that a room without a host is over."""
+        """Write down that a core-less session is over."""
         table = action.table
         outcome, seconds = _word(table.outcome), self._clock() - table.since
         self._write(
             table.port,
             logging.INFO,
             "table-closed",
-            "the room without a host on port {port} ended: {outcome}, {joins} joins in {seconds} s",
+            "the core-less session on port {port} ended: {outcome}, {joins} joins in {seconds} s",
             port=table.port,
             outcome=outcome,
             joins=table.joins,
@@ -123,7 +123,7 @@ class SessionLog:
         self._endings.add("table", table=table.port, outcome=outcome, seconds=seconds, joins=table.joins)
 
     def unseated(self, seat: PlayerSocket, *, links: bool) -> None:
-        """Keep what is known of a player of a room without a host who is about to leave.
+        """Keep what is known of a player of a core-less session who is about to leave.
 
         links: whether what was said in the game may be shown ([watch] links).
         """

@@ -1,4 +1,4 @@
-"""Netplay protocols 4 and 5 as bytes: what a core-less room says (docs/protocol.md, Core-less rooms).
+"""Netplay protocols 4 and 5 as bytes: what a core-less room says (docs/protocol.md, Core-less sessions).
 
 All integers are big-endian words of 32 bits. A command is its number, the size of its body, its body.
 """

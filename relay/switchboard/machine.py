@@ -5,7 +5,7 @@ carries out the actions it returns, in order. A connection is in exactly one sta
 
     OPENING --> [CLAIMING -->] HOSTING -------------> CLOSED
             --> [CLAIMING -->] WAITING --> LINKED (two of them) --> CLOSED
-            --> [CLAIMING, WAITING -->] SEATED (in a room without a host) --> CLOSED
+            --> [CLAIMING, WAITING -->] SEATED (in a core-less session) --> CLOSED
             --> CLOSED
 
 CLAIMING is a host that wants a room which somebody seems to have, or a client that may mean one of several hosts: both
@@ -104,7 +104,7 @@ class Switchboard:
         self.link_from_host_address = link_from_host_address
         self.sessions: dict[bytes, Session] = {}
         self.outcomes: Counter[Outcome] = Counter()
-        # Of sessions, and of rooms without a host.
+        # Of sessions, and of core-less sessions.
         self.session_outcomes: Counter[Outcome] = Counter()
         self.clients: Counter[str] = Counter()
         self.draining = False
@@ -490,7 +490,7 @@ class Switchboard:
     def _candidates(self, port: int, client: Conn | None = None) -> list[Session]:
         """Return the sessions that a client without a session id may mean at a port.
 
-        A probe (docs/protocol.md, Probes) plays with itself alone: nobody else means it.
+        A probe (docs/protocol.md, RATA) plays with itself alone: nobody else means it.
         """
         if room := self.rooms.room_of(port):
             found = [self.sessions[room.id]] if room.id in self.sessions else []

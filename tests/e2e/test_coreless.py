@@ -1,4 +1,4 @@
-"""Rooms without a host: real RetroArch machines that only connect to the relay, and play in step."""
+"""Core-less sessions: real RetroArch machines that only connect to the relay, and play in step."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def friend(network: PrivateNetwork, relay: PlainRelay, start: StartMachine) -> J
 
 
 def table(relay: PlainRelay) -> dict[str, Any]:
-    """Return the only room without a host."""
+    """Return the only core-less session."""
     (found,) = relay.status()["tables"]
     return found
 
@@ -230,7 +230,7 @@ def test_a_game_goes_on_through_upgrades_of_the_relay(relay: PlainRelay, friend:
     first, second = friend("first"), friend("second")
 
     def upgrade() -> None:
-        assert relay.run("upgrade").endswith(", 1 rooms without a host\n")
+        assert relay.run("upgrade").endswith(", 1 core-less sessions\n")
 
     play_through([first, second], upgrade, UPGRADES)
     found = table(relay)

@@ -1,4 +1,4 @@
-"""Older RetroArch, simulated, beside a real one: as guests of a host on the relay, and in rooms without a host.
+"""Older RetroArch, simulated, beside a real one: as guests of a host on the relay, and in core-less sessions.
 
 That the simulated clients are like real ones is shown in test_simulated_clients.py.
 """
@@ -90,6 +90,6 @@ def test_a_modern_machine_is_held_while_an_older_one_pauses_and_goes_on_with_it(
 
 
 def room(relay: PlainRelay) -> dict[str, Any]:
-    """Return the only room without a host."""
+    """Return the only core-less session."""
     (found,) = relay.status()["tables"]
     return found

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.retroarch, pytest.mark.timeout(90)]
 PORT = 55435
 # The host is client 0 of its own game, and the first who joins it is client 1.
 HOSTED = {0: 1, 1: 2}
-# In a room without a host the first client is client 1.
+# In a core-less session the first client is client 1.
 ROOM = {1: 1, 2: 2}
 SHARED = 150
 

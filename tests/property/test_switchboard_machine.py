@@ -43,7 +43,7 @@ HEADERS = (wire.header(), wire.OLD_HEADER)
 # What the ends of a link with an old client say, as far as the relay looks at it.
 BY_CLIENT = netplay.nick("anna") + netplay.old_info()
 BY_HOST = netplay.host_header(protocol=5) + netplay.nick("ben") + netplay.info()
-# What a player in a room without a host says, cut where it may be.
+# What a player in a core-less session says, cut where it may be.
 SAID = [
     [netplay.nick("anna"), netplay.info(), netplay.info(), netplay.play()],
     [netplay.nick("ben"), netplay.old_info(core="Snes9x"), netplay.old_info(core="Snes9x"), netplay.play()],

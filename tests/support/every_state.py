@@ -177,7 +177,7 @@ class Maker:
         return end.peer.received if end else 0
 
     async def seated(self) -> None:
-        """Let two into a room without a host: one plays, and is in the middle of a command; one has said its nick."""
+        """Let two into a core-less session: one plays, and is in the middle of a command; one has said its nick."""
         port = self.relay.ports[1]
         anna = await self.say("anna", PLAYERS, netplay.client_header(), State.SEATED, port)
         self.ends.send("anna", INTO + netplay.game_input(0, 1, 0, 0, 0)[:9])

@@ -1,4 +1,4 @@
-"""What a room without a host costs: CPU for each frame of each player, and how late a frame is over.
+"""What a core-less session costs: CPU for each frame of each player, and how late a frame is over.
 
 The players are this program's own: they join as RetroArch does, send their input sixty times a second, spread over
 the frame, and read what they are sent. The first of a room gives its savestate to whoever comes later.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PARTS: Final = ("load", "bulk", "ramp", "stall", "coreless")
 """load: CPU, latency, memory and set-up at a number of sessions. bulk: savestates on one link. ramp: how many sessions
-one core carries. stall: a reader that stops reading. coreless: rooms without a host."""
+one core carries. stall: a reader that stops reading. coreless: core-less sessions."""
 
 RELAY: Final = "netplay-relay"
 HAPROXY: Final = "haproxy"

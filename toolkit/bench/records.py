@@ -89,7 +89,7 @@ class Stall:
 
 @dataclass(frozen=True, slots=True)
 class Coreless:
-    """Rooms without a host, of so many players each.
+    """Core-less sessions, of so many players each.
 
     cpu_us is per frame and player; p50_us and p99_us are how long it takes until the player who keeps time hears that
     the frame is over, there and back.

@@ -124,8 +124,8 @@ def stall_table(results: Results) -> Table:
 
 
 def coreless_table(results: Results) -> Table:
-    """Return what rooms without a host cost."""
-    table = _table("Rooms without a host", ("players in a room", "CPU us/frame and player", "p50 us", "p99 us"))
+    """Return what core-less sessions cost."""
+    table = _table("Core-less sessions", ("players in a room", "CPU us/frame and player", "p50 us", "p99 us"))
     for players in SIZES:
         figures = (results.coreless(players, field) for field in ("cpu_us", "p50_us", "p99_us"))
         table.add_row(str(players), *(with_spread(each) for each in figures))

@@ -80,7 +80,7 @@ class Results:
         return ratio(self.values("stall", contender, "p99_us"), before)
 
     def coreless(self, players: int, field: str) -> Figure | None:
-        """Return a field of the rooms without a host that have so many players."""
+        """Return a field of the core-less sessions that have so many players."""
         found = [record for record in self.records if isinstance(record, records.Coreless)]
         sized = [record for record in found if record.players == players]
         return figure(getattr(record, field) for record in [one for one in sized if not one.why] or sized)

@@ -13,10 +13,10 @@ HEAD = """\
 
 Every connection ends with exactly one of these words. The relay's log has it (`journalctl -u netplay-relay`), and
 `netplay-relay status` and `netplay-relay metrics` count it. A session ends with the word of its host, a game without a
-host with the word of its last player; sessions are counted apart from connections.
+host with the word of its last player; sessions and connections are counted separately.
 
-RetroArch gives no reason when it closes. Behind `left` and `peer-left` the log therefore adds what happened in the last
-second before: `(right before: the host reset the game)`.
+RetroArch gives no reason when it closes. After `left` and `peer-left` the log adds what happened in the second before:
+`(right before: the host reset the game)`.
 
 | word | what happened |
 | --- | --- |

@@ -148,7 +148,7 @@ def local_address(address: str) -> str | None:
 
 
 def _seen(sock: socket.socket) -> str:
-    """Return at which address the relay sees us, which a host may ask for (docs/protocol.md, Probes)."""
+    """Return at which address the relay sees us, which a host may ask for (docs/protocol.md, RATA)."""
     answer = tunnel.PING
     while answer == tunnel.PING:  # a relay may ping its host just now
         answer = _read(sock, tunnel.MAGIC_SIZE)

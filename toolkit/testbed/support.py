@@ -25,17 +25,18 @@ KINDS: Final = {
 HEAD: Final = """\
 # What the relay can be put on
 
-Made of the scenarios in `ansible/molecule` by `python -m toolkit.testbed.support`; a test fails when it is not.
+Generated from the scenarios in `ansible/molecule` by `python -m toolkit.testbed.support`. A test fails when it is out
+of date.
 
 - **proven**: the scenarios deploy to one, on the real distribution's own programs and init, and friends and strangers
   try to get in; testbeds.md says which of them run with every test.
-- **stood in for**: the same, on a host that is like it and is not it: `voidlike` is Debian's programs under Void's init
+- **stood in for**: the same, on a similar host: `voidlike` is Debian's programs under Void's init
   with Void's layout (docs/lab.md), `openrclike` the same under OpenRC. Untested on the real one.
-- **expected**: nothing of it was run; why it should work stands beside it.
+- **expected**: not tested; the last column says why it should work.
 
-`upgrade` starts from the release before this one. Until there is one, that is this one with another number: proven is
-the change of programs under a game, not yet one between two that differ. What a relay of now hands over is recorded
-(`tests/golden/expected/states`), and each later one is tried with it.
+`upgrade` starts from the previous release. Until there is one, it starts from this release with another number, so the
+scenario proves an upgrade during a game, but not one between two different releases. The state that this release hands
+over is recorded (`tests/golden/expected/states`), and each later release is tested with it.
 
 | distribution | init | packet filter | how sure | scenarios, or why |
 | --- | --- | --- | --- | --- |

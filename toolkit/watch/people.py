@@ -234,6 +234,6 @@ class Room:
 
     @property
     def host_name(self) -> str:
-        """The host's nick as its players' links show it, else its address; "" in a room without a host."""
+        """The host's nick as its players' links show it, else its address; "" in a core-less session."""
         nicks = (player.peer for player in self.players.values() if player.peer != "the host")
         return next(nicks, self.host)

@@ -117,7 +117,7 @@ def _wide(friends: Sequence[Friend]) -> Iterator[str]:
             )
             yield (
                 f"{friend.name}'s entry lets in {what}, and most of them are strangers. A DNS name follows an address "
-                f"that changes: docs/security.md, Friends"
+                f"that changes: docs/security.md, friends.toml"
             )
 
 

@@ -1,4 +1,4 @@
-"""What is told of those who have gone: why a room without a host let somebody go, and of the last ones only."""
+"""What is told of those who have gone: why a core-less session let somebody go, and of the last ones only."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tests.support.relays import Clock, running, started
 async def test_connections_in_every_state_go_on(caplog: pytest.LogCaptureFixture) -> None:
     async with everything() as (before, ends):
         opened = caplog.text.count("opened")
-        assert opened == 3, "two sessions, and a room without a host"
+        assert opened == 3, "two sessions, and a core-less session"
         there = before.server.board.live()
         assert {conn.state for conn in there} == set(State) - {State.CLOSED}
         assert any(conn.introduction for conn in there)

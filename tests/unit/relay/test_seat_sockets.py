@@ -1,4 +1,4 @@
-"""The sockets of those who sit in a room without a host, where what happens to one is no matter of the others."""
+"""The sockets of those who sit in a core-less session, where what happens to one is no matter of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms without a host in the relay: who gets into one, and what becomes of them there."""
+"""Core-less sessions in the relay: who gets into one, and what becomes of them there."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def test_a_state_from_before_there_were_such_rooms_is_read() -> None:
 
 
 async def joined(relay: Relay, port: int | None = None) -> FakeClient:
-    """Join a room without a host, and be its first player."""
+    """Join a core-less session, and be its first player."""
     client = await FakeClient.join(relay.address, port or relay.port)
     await client.send(INTO)
     return client
@@ -489,7 +489,7 @@ async def test_status_metrics_and_the_text_for_people_know_such_rooms() -> None:
         assert (table["port"], table["core"], table["joins"], table["master"]) == (relay.port, "Nestopia", 2, 1)
         assert [player["address"] for player in table["players"]] == ["127.0.0.1"] * 2
         text = report.text(state)
-        assert f"room without a host on port {relay.port}" in text
+        assert f"core-less session on port {relay.port}" in text
         assert "anna 127.0.0.1" in text
         assert "playing as player 1, 1.10.1 or 1.14.0, keeps time" in text
         assert "nobody hosts" not in text
@@ -544,8 +544,8 @@ async def test_the_log_says_when_such_a_room_opens_and_ends(caplog: pytest.LogCa
         await client.read(JOINED)
         await client.close()
         await relay.until_outcome("left")
-    assert f"a room without a host opened on port {relay.port}" in caplog.text
-    assert f"the room without a host on port {relay.port} ended: left, 1 joins" in caplog.text
+    assert f"a core-less session opened on port {relay.port}" in caplog.text
+    assert f"the core-less session on port {relay.port} ended: left, 1 joins" in caplog.text
 
 
 async def test_the_end_of_a_room_is_told_and_counted_like_that_of_a_session() -> None:

@@ -64,7 +64,7 @@ async def hosted(watch: Watch, log: pytest.LogCaptureFixture) -> AsyncIterator[T
 
 
 async def seated(relay: Relay, nick: str) -> FakeClient:
-    """Let somebody play in the room without a host; return once it has been told so."""
+    """Let somebody play in the core-less session; return once it has been told so."""
     client = await FakeClient.join(relay.address, relay.port)
     await client.send(netplay.nick(nick) + INFO + netplay.play())
     return client
@@ -151,7 +151,7 @@ async def test_without_links_nothing_of_a_game_without_a_host_is_told(caplog: py
         assert [player["address"] for player in table["players"]] == ["127.0.0.1"] * 2
         assert [player["retroarch"] for player in table["players"]] == ["", ""]
         assert all(player["bytes_from_client"] > 64 for player in table["players"])
-        assert f"room without a host on port {told.relay.port}" in text
+        assert f"core-less session on port {told.relay.port}" in text
 
 
 @pytest.mark.parametrize("watch", [Watch(), Watch(names=False), Watch(links=False)], ids=str)

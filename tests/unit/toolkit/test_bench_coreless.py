@@ -1,4 +1,4 @@
-"""What rooms without a host cost: the settings they are measured with, and what is made of the numbers."""
+"""What core-less sessions cost: the settings they are measured with, and what is made of the numbers."""
 
 from __future__ import annotations
 
