@@ -56,7 +56,7 @@ def test_the_example_is_right_as_it_stands() -> None:
 
 
 def test_the_example_documents_every_setting_with_its_default() -> None:
-    before_rooms = EXAMPLE.read_text().partition("# Rooms people can remember")[0]
+    before_rooms = EXAMPLE.read_text().partition("# Rooms with names")[0]
     documented = tomllib.loads(re.sub(r"(?m)^# (\w+ = )", r"\1", before_rooms))
     assert documented["gate"].pop("allowlist") == "/etc/netplay-relay/allowlist"
     assert documented["control"].pop("socket") == "/run/netplay-relay/control.sock"
