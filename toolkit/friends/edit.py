@@ -97,11 +97,11 @@ def sendable(text: str, path: Path, before: str, now: float) -> tuple[str, list[
         lines[friend.line - 1 : end - 1] = ["\n"] * (end - friend.line)
     left = "".join(lines)
     try:
-        kept = gate.parse(left, path)
+        kept = parse(left, path)
         if len(kept) != len(friends) - len(over):  # not written one below the other
             left, over, kept = text, [], friends
         gate.refuse_expired(kept, now, path)
-        return gate.pinned(left, path), over
+        return gate.pinned(left, path, kept), over
     except ConfigError as error:
         raise as_user_error(error) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from relay.gate.policy import dns_names, expiry
@@ -69,8 +70,16 @@ def parse_end(length: str | None, until: str | None, now: float) -> int | None:
 
 
 def parse(text: str, path: Path) -> list[gate.Friend]:
-    """Check the text of a friends.toml; path names it in errors. Raises UserError."""
+    """Check the text of a friends.toml; path names it in errors. Raises UserError.
+
+    One command asks several times about the same text: it is parsed once.
+    """
     try:
-        return gate.parse(text, path)
+        return list(_parsed(text, path))
     except ConfigError as error:
         raise as_user_error(error) from None
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str, path: Path) -> tuple[gate.Friend, ...]:
+    return tuple(gate.parse(text, path))

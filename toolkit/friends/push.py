@@ -48,7 +48,7 @@ class FriendsPush:
         """Check a text; now is in seconds since 1970; read: what the file held, if not that. Raises UserError."""
         before = _sent(file).read_text(encoding="utf-8") if _sent(file).exists() else ""
         left, over = edit.sendable(text, file, before, now)
-        known = tuple(friend.name for friend in parse(before, _sent(file)))
+        known = tuple(friend.name for friend in parse(before, file))
         return cls(left, text, file, text if read is None else read, tuple(friend.name for friend in over), known)
 
     def refreshed(self, now: float) -> FriendsPush:

@@ -101,13 +101,14 @@ def refuse_expired(friends: Sequence[Friend], now: float, path: Path) -> None:
             raise ConfigError(path, line, message, "Write a later time, take the line out, or remove the friend.")
 
 
-def pinned(text: str, path: Path) -> str:
+def pinned(text: str, path: Path, found: Sequence[Friend] | None = None) -> str:
     """Return a friends.toml, line for line, whose local times have their offset: it means the same on every machine.
 
-    Raises ConfigError for a file with a mistake, and for a local time that does not stand on a line of its own.
+    found: the friends in it, if known. Raises ConfigError for a file with a mistake, and for a local time that
+    is not on a line of its own.
     """
     lines = text.split("\n")
-    for friend in parse(text, path):
+    for friend in parse(text, path) if found is None else found:
         line = friend.lines.get("until")
         if friend.until is None:
             continue

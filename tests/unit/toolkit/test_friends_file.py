@@ -10,9 +10,11 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.gate.policy import friends as policy
 from toolkit.errors import UserError
 from toolkit.friends import parse
 from toolkit.friends.edit import FriendChange, _entry, put, sendable, wished, without
+from toolkit.friends.push import FriendsPush
 
 OWN = """\
 # My friends
@@ -188,3 +190,14 @@ def test_an_end_typed_wrong_is_refused(length: str | None, until: str | None) ->
     with pytest.raises(UserError) as caught:
         parse.parse_end(length, until, NOW)
     assert caught.value.fix
+
+
+def test_adding_a_friend_parses_each_text_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file as it was, and as it is sent: the copy of what was sent last is the file as it was."""
+    texts: list[str] = []
+    real = policy.parse
+    monkeypatch.setattr(policy, "parse", lambda text, name: texts.append(text) or real(text, name))
+    path.with_name(".sent.toml").write_text(OWN)
+    changed = wished(OWN, path, FriendChange("carla", ["192.0.2.1"]))
+    FriendsPush.of_text(changed, path, 0.0, OWN)
+    assert texts == [OWN, changed]
