@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run a command line of `netplay-relay gate`; return the exit code (see relay.gate.cli)."""
     gate = Gate(GateFiles(arguments.config_dir, arguments.state_dir))
     try:
-        if os.geteuid() != 0:
+        if not is_root():
             raise PermissionError("the gate is for root. Try again with: sudo")
         code, answer, text = COMMANDS[arguments.gate_command](gate, arguments)
     except ConfigError as error:
@@ -54,6 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     if text:
         print(text)  # noqa: T201 - the answer
     return code
+
+
+def is_root() -> bool:
+    """Tell whether this process may change the packet filter."""
+    return os.geteuid() == 0
 
 
 def _mistake(arguments: argparse.Namespace, code: int, error: Exception) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from tests.support.needs import lack
@@ -20,4 +22,9 @@ def japanese(folder: Path) -> dict[str, str]:
     done = subprocess.run(made, capture_output=True, text=True, check=False, timeout=60)
     if not (folder / "ja_JP.eucJP").exists():
         lack(f"the locale ja_JP.eucJP cannot be made: {done.stderr}")
-    return {"LOCPATH": str(folder), "LC_ALL": "ja_JP.eucJP", "PYTHONUTF8": "0"}
+    environ = {"LOCPATH": str(folder), "LC_ALL": "ja_JP.eucJP", "PYTHONUTF8": "0"}
+    ask = [sys.executable, "-c", "import sys; print(sys.getfilesystemencoding())"]
+    told = subprocess.run(ask, env={**os.environ, **environ}, capture_output=True, text=True, check=True, timeout=60)
+    if told.stdout.strip() != "euc_jp":
+        lack(f"the C library has no conversion for EUC-JP (libc's gconv modules): Python says {told.stdout.strip()}")
+    return environ

@@ -59,7 +59,7 @@ class Terminal:
 def terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
     gate = MemoryGate(tmp_path)
     monkeypatch.setattr(commands, "Gate", lambda _: gate)
-    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(commands, "is_root", lambda: True)
     monkeypatch.setattr(subject, "SOCKET", tmp_path / "control.sock")
     monkeypatch.setattr(commit_confirm, "SYSTEMD", tmp_path / "no systemd")
     monkeypatch.setattr(commit_confirm, "_detach", lambda _: None)
@@ -108,7 +108,7 @@ def test_directories_are_absolute(terminal: Terminal) -> None:
 
 
 def test_somebody_who_is_not_root_is_told_so(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(commands, "is_root", lambda: False)
     terminal.type("status", code=FAILED)
     assert terminal.complaint == "netplay-relay: the gate is for root. Try again with: sudo\n"
 
