@@ -126,5 +126,5 @@ def test_a_snapshots_wheel_says_which_snapshot_it_is(tmp_path: Path) -> None:
 def test_an_architecture_and_a_python_that_void_has_not_are_refused() -> None:
     with pytest.raises(UserError, match="no architecture 'noarch'"):
         binary.check_architecture("noarch")
-    with pytest.raises(UserError, match="no version of Python"):
+    with pytest.raises(UserError, match="not a version of Python"):
         binary.check_python("3")

@@ -156,7 +156,7 @@ def test_a_wall_that_fell_with_nobody_to_put_it_back_is_told(deployed: GateLab) 
     try:
         told = found(deployed, "ruleset")
         assert "the firewall rules are not loaded" in told[0].sentence
-        assert any("keeper does not run" in finding.sentence for finding in told)
+        assert any("firewall agent is not running" in finding.sentence for finding in told)
         # The relay's own list still keeps strangers out, and tells them so.
         relay = deployed.lab.node("relay").ipv4
         argv = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "doctor", "--json", f"--relay={relay}"]

@@ -42,7 +42,7 @@ BREAKAGES = (
         f"systemctl stop {SERVICES}; rm {UNIT}; systemctl --quiet mask netplay-relay.service",
         "netplay-relay.service is masked",
     ),
-    Breakage("firewall agent stopped", f"systemctl stop {FIREWALL}", "keeper does not run"),
+    Breakage("firewall agent stopped", f"systemctl stop {FIREWALL}", "the firewall agent is not running"),
     Breakage("rules flushed", f"systemctl stop {FIREWALL}; nft flush ruleset", "the firewall rules are not loaded"),
     Breakage(
         "another firewall's rule before ours",
@@ -85,7 +85,7 @@ BREAKAGES = (
     Breakage(
         "allowlist missing",
         f"rm {CONFIG}/allowlist; {RESTART}",
-        "it does not have that list",
+        "it does not have the allowlist",
         friend="your address is not on its list",
     ),
     Breakage(

@@ -45,9 +45,9 @@ def notices(root: Path = Path("/")) -> list[str]:
             what = "holds openings of ours in chains of others and loads them at each start"
             # Nothing in it that a shell would take for something else.
             words = "sed -i -e /comment..netplay-relay/d -e /comment..NETPLAY-OPEN/d"
-            found.append(f"{name} {what}. Take them out: {words} {name}")
+            found.append(f"{name} {what}. Remove them: {words} {name}")
     tables = [name for name in NFTABLES if re.search(r"^\s*table inet netplay\b", _text(root, name), re.MULTILINE)]
-    again = "holds our table inet netplay and brings it back at each start. Take it out by hand."
+    again = "holds our table inet netplay and loads it at each start. Remove it by hand."
     return found + [f"{name} {again}" for name in tables]
 
 

@@ -36,15 +36,15 @@ def host(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("ipset", "words"), [(True, "is refused as a whole"), (False, "brings them back at each")])
+@pytest.mark.parametrize(("ipset", "words"), [(True, "is refused as a whole"), (False, "loads them at each")])
 @pytest.mark.parametrize("name", ["/etc/iptables/rules.v4", "/etc/iptables/iptables.rules"])
 def test_saved_chains_of_ours_are_said_and_what_is_to_be_typed_takes_them_out(
     tmp_path: Path, ipset: bool, words: str, name: str
 ) -> None:
     path = host(tmp_path, name, rules(ipset))
     (notice,) = saved_rules.notices(tmp_path)
-    assert notice.startswith(f"{name} holds rules of ours and {words}")
-    *command, file = notice.partition("Take them out: ")[2].split()
+    assert notice.startswith(f"{name} holds rules of netplay-relay and {words}")
+    *command, file = notice.partition("Remove them: ")[2].split()
     assert file == name
     subprocess.run([*command, path], check=True)
     assert path.read_text() == "\n".join(OWN)
@@ -66,7 +66,7 @@ def test_a_saved_opening_in_a_chain_of_nftables_is_said_and_what_is_to_be_typed_
     ours = [f"\t\t{' '.join(command[6:])}" for command in raw_rules.insertions(place, [55435])]
     path = host(tmp_path, "/etc/nftables.conf", "\n".join([*own[:2], *ours, *own[2:]]))
     (notice,) = saved_rules.notices(tmp_path)
-    typed = notice.partition("Take them out: ")[2]
+    typed = notice.partition("Remove them: ")[2]
     *command, file = typed.split()
     assert shlex.split(typed) == [*command, file], "a shell reads it as it stands"
     assert file == "/etc/nftables.conf"
@@ -82,7 +82,7 @@ def test_an_opening_by_nft_that_iptables_saves_is_said_and_taken_out_with_all_th
     ours = [f"-A INPUT -p tcp -m tcp --dport 55435 -m comment --comment {tag} -j ACCEPT" for tag in tags]
     path = host(tmp_path, "/etc/iptables/rules.v4", "\n".join([*OWN[:2], *ours, *OWN[2:]]))
     (notice,) = saved_rules.notices(tmp_path)
-    *command, _ = notice.partition("Take them out: ")[2].split()
+    *command, _ = notice.partition("Remove them: ")[2].split()
     subprocess.run([*command, path], check=True)
     assert path.read_text() == "\n".join(OWN)
 

@@ -103,8 +103,8 @@ def test_after_a_ring_every_earlier_signal_has_been_handled_however_much_is_read
 def test_it_rings_whatever_the_program_inherited(start: str) -> None:
     program = f"""
 import asyncio, signal
-from relay.net.wakeup import Alarm
-from relay.net.poller import Readiness
+from relay.net.wakeup import WakeupTimer
+from relay.net.poller import Poller
 from relay.net.selector import BATCH, LinkSelector
 {start}
 selector = LinkSelector()
@@ -123,13 +123,13 @@ print("woke up")
 def test_a_program_whose_loop_is_closed_does_not_die_of_a_timer_that_was_left() -> None:
     program = """
 import asyncio, time
-from relay.net.wakeup import Alarm
-from relay.net.poller import Readiness
+from relay.net.wakeup import WakeupTimer
+from relay.net.poller import Poller
 from relay.net.selector import BATCH, LinkSelector
 selector = LinkSelector()
 loop = asyncio.SelectorEventLoop(selector)
-readiness = Readiness(loop, selector)
-selector.wake_by(Alarm(loop))
+readiness = Poller(loop, selector)
+selector.wake_by(WakeupTimer(loop))
 loop.call_later(0.05, print, "too late")
 loop.run_until_complete(asyncio.sleep(0.001))
 readiness.close()

@@ -150,7 +150,7 @@ async def test_an_error_in_the_relay_is_logged_without_ids_and_addresses_of_what
         await relay.until(lambda: "something broke" in journal.text, "the error is logged")
         monkeypatch.undo()
         assert client
-    assert f"with <host, port {host.control.source[1]}, HOSTING>" in journal.text, "which one it was can be told"
+    assert f"serving <host, port {host.control.source[1]}, HOSTING>" in journal.text, "which one it was can be told"
     assert "127.0.0.1" not in journal.text
     journal.assert_without(host.session, *host.asked)
 

@@ -115,8 +115,8 @@ def answer(data: bytes) -> Callable[[socket.socket], None]:
     ("data", "sentence"),
     [
         (b"", "gave us no session"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no netplay relay"),
-        (tunnel.session_message(tunnel.NO_ID), "no netplay relay"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not a netplay relay"),
+        (tunnel.session_message(tunnel.NO_ID), "not a netplay relay"),
     ],
 )
 def test_something_else_on_the_port_is_told_from_a_relay(data: bytes, sentence: str) -> None:

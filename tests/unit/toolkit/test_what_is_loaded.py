@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 import tasks
 from toolkit.friends import parse as friends, commands as guests; from toolkit.hosts import last
-from toolkit.friends.edit import Wish, wished
-wished("", Path("friends.toml"), Wish("anna", ["192.0.2.1"], note="new"))
+from toolkit.friends.edit import FriendChange, wished
+wished("", Path("friends.toml"), FriendChange("anna", ["192.0.2.1"], note="new"))
 """
 
 
