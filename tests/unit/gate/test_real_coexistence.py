@@ -163,7 +163,7 @@ def test_why_somebody_is_refused_is_said_by_every_layer(nft_host: GateHost) -> N
     ]
     outside = nft_host.gate("check", STRANGER4, code=5)
     assert outside["verdict"] == "out"
-    assert "10.9.0.9 is no address of any friend" in outside["because"]
+    assert "10.9.0.9 is not an address of any friend" in outside["because"]
     assert "anna has 10.9.0.2/32" in outside["because"]
     assert {step["layer"]: step["ok"] for step in outside["steps"]} == {
         "friends": False,
