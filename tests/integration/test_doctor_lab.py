@@ -375,7 +375,7 @@ def test_watch_survives_a_dropped_connection_and_a_restart_and_ends_with_ctrl_c(
             parent = deployed.host.run("ps", "-o", "ppid=", "-p", follower()).strip()
             deployed.host.run("kill", "-9", parent)
             logged("the connection to")
-            logged("again")
+            logged(f"connected to {deployed.place.host.alias} again")
             deployed.host.run("systemctl", "restart", "netplay-relay.service")
             logged("the relay answers again")
         finally:
