@@ -22,7 +22,7 @@ from toolkit.deploy.run import Request
 from toolkit.errors import HOST_UNUSABLE, UserError
 from toolkit.friends import commands
 from toolkit.friends.edit import FriendChange
-from toolkit.hosts import inventory, login, target
+from toolkit.hosts import inventory, login, session, target
 from toolkit.hosts.inventory import Entry
 from toolkit.hosts.names import HostName
 from toolkit.hosts.remote import Remote
@@ -260,7 +260,8 @@ def deployed(hosts: Hosts) -> Iterator[Hosts]:
     """Deploy to the host with sudo-rs, as an account whose sudo wants a password."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(hosts.folder / "config"))
-        patch.setattr(deploy, "ask_password", lambda _: accounts.PASSWORD)
+        for asking in (deploy, session):
+            patch.setattr(asking, "ask_password", lambda _: accounts.PASSWORD)
         place = target.real(hosts.lab.ssh_alias(RUST), hosts.lab.ssh_config)
         assert deploy.deploy(place, Request("keeper", ask_become=True)) > 0
         yield hosts
