@@ -199,7 +199,7 @@ def test_what_is_no_checkout_of_an_ordinary_account_is_refused(
         build.build(built.place, build.Wanted(checkout="/srv/roots"), built.request)
     assert "belongs to root, and xbps-src does not build as root" in capfd.readouterr().err
     for typed in (build.Wanted(checkout="../x"), build.Wanted(checkout="/a;id"), build.Wanted(url="--upload-pack=id")):
-        with pytest.raises(UserError, match="is not an? "):
+        with pytest.raises(UserError, match=r"is not an? "):
             build.build(built.place, typed, built.request)
 
 
