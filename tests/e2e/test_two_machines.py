@@ -131,8 +131,9 @@ def test_a_killed_relay_is_noticed_and_comes_back(
     friend.wait_until_joined()
     beginning = snapshot_of(player).frame
     play_in_step([player, friend])
+    last = min(max(machine.history.rows) for machine in (player, friend))
     killed = deployed.pid()
-    die(deployed)
+    die(deployed)  # a busy machine takes longer for that than their memory holds frames: nobody reads them meanwhile
 
     player.wait_for_log("Tunnel server error", within=5)
     player.wait_for_log('"friend" has disconnected', within=5)
@@ -141,7 +142,7 @@ def test_a_killed_relay_is_noticed_and_comes_back(
     for machine in (player, friend):
         left_at = snapshot_of(machine).frame
         machine.wait_for_ram(lambda snapshot, frame=left_at: snapshot.frame > frame + 60, 5, "the game to go on alone")
-    assert_same_history(player.history, friend.history, beginning, FRAMES)
+    assert_same_history(player.history, friend.history, beginning, FRAMES, last)
     assert friend.quit() == 0
 
     wait_for(lambda: deployed.pid() not in (0, killed), BACK_WITHIN, "systemd to start the relay again")
