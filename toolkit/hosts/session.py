@@ -23,22 +23,16 @@ def open_session(place: DeployTarget, *, ask_become: bool = False) -> Iterator[R
 
     The login is made when it is first used. Raises UserError for a host that was never deployed to.
     """
-    entry, password = entry_of(place), _password(place, ask_become)
+    entry, password = entry_of(place), ask_password(place) if ask_become else ""
     with connection.connection(entry.host.alias, entry.user, place.ssh_config) as link:
         yield Remote(place, link, entry.become or ask_become, password)
 
 
 def one_shot(place: DeployTarget, *, ask_become: bool = False) -> Remote:
     """Return the relay's program on a host, each run over a login of its own. Raises UserError as `open_session`."""
-    entry, password = entry_of(place), _password(place, ask_become)
+    entry, password = entry_of(place), ask_password(place) if ask_become else ""
     link = connection.Connection(entry.host.alias, entry.user, place.ssh_config)
     return Remote(place, link, entry.become or ask_become, password)
-
-
-def _password(place: DeployTarget, ask_become: bool) -> str:
-    if not ask_become:
-        return ""
-    return ask_password(place)
 
 
 def ask_password(place: DeployTarget) -> str:
